@@ -1,1 +1,3 @@
 //! End-to-end tests: the real program against a real cluster.
+
+mod docker;

@@ -22,12 +22,11 @@ impl Context {
     /// Reads every file once, on all cores. The archive is checked against it, so that what is built is what was
     /// hashed. Blocks.
     pub fn hash(&self) -> Result<InputsHash, FileError> {
-        let contents = match self.contents.get() {
-            Some(contents) => contents,
-            None => {
-                let hashed = hash_contents(&self.files)?;
-                self.contents.get_or_init(|| hashed)
-            }
+        let contents = if let Some(contents) = self.contents.get() {
+            contents
+        } else {
+            let hashed = hash_contents(&self.files)?;
+            self.contents.get_or_init(|| hashed)
         };
         let mut whole = Fields(blake3::Hasher::new());
         whole.add(FORMAT);

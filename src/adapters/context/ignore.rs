@@ -430,7 +430,8 @@ mod tests {
         fn the_matcher_agrees_with_trying_everything(pattern in "[ab*?/]{1,9}", text in "[ab]{1,3}(/[ab]{1,3}){0,3}") {
             let cleaned = clean(&pattern);
             // `**name` has a meaning of its own, held by the table above.
-            prop_assume!(!cleaned.is_empty() && !(cleaned.starts_with("**") && !cleaned.starts_with("**/")));
+            prop_assume!(!cleaned.is_empty());
+            prop_assume!(!cleaned.starts_with("**") || cleaned.starts_with("**/"));
             let pattern: Vec<char> = cleaned.chars().collect();
             let path: Vec<char> = text.chars().collect();
             let rule = Rule::parse(&cleaned).unwrap().unwrap();

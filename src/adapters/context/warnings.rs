@@ -72,7 +72,7 @@ impl Context {
                     _ => None,
                 }
             })
-            .filter(|warning| !self.is_below_packages(warning))
+            .filter(|warning| !warning.is_below_packages())
             .collect();
         let bytes = self.size();
         if bytes > LARGE {
@@ -80,13 +80,12 @@ impl Context {
         }
         found.into_iter().collect()
     }
+}
 
+impl ContextWarning {
     /// Whether a directory of packages is warned of already that holds what this warning is about.
-    fn is_below_packages(&self, warning: &ContextWarning) -> bool {
-        let (ContextWarning::GitDirectory(path)
-        | ContextWarning::Packages(path)
-        | ContextWarning::Secret(path)) = warning
-        else {
+    fn is_below_packages(&self) -> bool {
+        let (Self::GitDirectory(path) | Self::Packages(path) | Self::Secret(path)) = self else {
             return false;
         };
         path.parent()

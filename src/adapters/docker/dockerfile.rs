@@ -125,7 +125,7 @@ fn instructions(text: &str) -> Vec<Instruction<'_>> {
         if line.is_empty() || line.starts_with('#') {
             continue;
         }
-        let (content, continues) = match line.strip_suffix(escape) {
+        let (content, goes_on) = match line.strip_suffix(escape) {
             Some(content) => (content, true),
             None => (line, false),
         };
@@ -140,7 +140,7 @@ fn instructions(text: &str) -> Vec<Instruction<'_>> {
             instruction.words.extend(content.split_whitespace());
         }
         documents.extend(content.split_whitespace().filter_map(end_of_document));
-        continued = continues;
+        continued = goes_on;
     }
     found
 }

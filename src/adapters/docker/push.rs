@@ -19,7 +19,7 @@ const TRIES: u32 = 3;
 /// The wait before the second try; doubled for each further one.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// How long the engine may say nothing while it pushes: it reports several times a second when all is well.
-const SILENCE: Duration = Duration::from_secs(120);
+const SILENCE: Duration = Duration::from_mins(2);
 /// The credentials of someone who has none; the engine wants the header in any case. This is `{}` in base64.
 const NO_CREDENTIALS: &str = "e30=";
 

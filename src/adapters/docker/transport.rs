@@ -154,11 +154,17 @@ pub(super) fn path_and_query(path: &str, parameters: &[(&str, &str)]) -> String 
             if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
                 text.push(char::from(byte));
             } else {
-                text.push_str(&format!("%{byte:02X}"));
+                text.push('%');
+                text.push(hex_digit(byte >> 4));
+                text.push(hex_digit(byte & 0xf));
             }
         }
     }
     text
+}
+
+fn hex_digit(value: u8) -> char {
+    char::from_digit(value.into(), 16).map_or('0', |digit| digit.to_ascii_uppercase())
 }
 
 #[cfg(test)]
