@@ -291,6 +291,17 @@ async fn a_base_image_that_cannot_be_had_and_a_bad_line_are_told_with_their_line
     );
     assert_eq!(failure.place.expect("the line is known").line, 2);
 
+    bench.write(
+        "Dockerfile",
+        &format!("# syntax=127.0.0.1:1/nowhere/syntax:1\nFROM {BASE}\n"),
+    );
+    let failure = bench.failure(&bench.request()).await;
+    assert!(
+        failure.what.contains("127.0.0.1:1/nowhere/syntax:1"),
+        "{failure:?}"
+    );
+    assert_eq!(failure.place.expect("the line is known").line, 1);
+
     bench.write("Dockerfile", &format!("FROM {BASE}\nFOO bar\n"));
     let failure = bench.failure(&bench.request()).await;
     assert_eq!(failure.code.0, "image.bad-dockerfile");

@@ -14,6 +14,8 @@ use crate::{
 
 /// What BuildKit names the step in which it looks for a base image.
 const BASE_STEP: &str = "[internal] load metadata for ";
+/// What BuildKit names the step in which it looks for the syntax that a Dockerfile's first line asks for.
+const SYNTAX_STEP: &str = "resolve image config for ";
 /// What precedes the line number in a complaint about a Dockerfile.
 const PARSE_ERROR: &str = "dockerfile parse error";
 
@@ -45,6 +47,16 @@ pub enum BuildError {
         /// The base image, in full.
         image: String,
         /// The line that names it.
+        place: Option<Place>,
+        /// In BuildKit's words.
+        message: String,
+    },
+    /// The image of the syntax that the Dockerfile asks for is not to be had.
+    #[error("the Dockerfile's syntax {image} cannot be had")]
+    SyntaxMissing {
+        /// The image of the syntax, in full.
+        image: String,
+        /// The line that asks for it.
         place: Option<Place>,
         /// In BuildKit's words.
         message: String,
@@ -139,6 +151,13 @@ impl BuildError {
                 message: step.error,
             };
         }
+        if let Some(image) = step.name.strip_prefix(SYNTAX_STEP) {
+            return Self::SyntaxMissing {
+                image: image.trim_start_matches("docker-image://").to_owned(),
+                place: dockerfile::place_of_syntax(dockerfile_on_disk, dockerfile_text),
+                message: step.error,
+            };
+        }
         let place = dockerfile::place_of_step(dockerfile_on_disk, dockerfile_text, &step.name);
         Self::Instruction {
             reference,
@@ -165,6 +184,12 @@ impl BuildError {
                 .at(place.clone())
                 .help(format!("check the name, then try it: `docker pull {image}`"))
                 .help("without a connection to its registry, load it from a file: `docker load -i FILE`"),
+            Self::SyntaxMissing { place, message, .. } => {
+                failure("image.base-missing", ExitClass::Cluster)
+                    .because(message.clone())
+                    .at(place.clone())
+                    .help("remove the `# syntax=` line: the engine knows the usual syntax by itself")
+            }
             Self::Dockerfile { place, message, .. } => {
                 failure("image.bad-dockerfile", ExitClass::Manifest)
                     .because(message.clone())
@@ -217,7 +242,7 @@ fn parse_error_line(message: &str) -> Option<usize> {
 mod tests {
     use super::*;
 
-    const DOCKERFILE: &str = "FROM nowhere:1\nRUN false\nFOO bar\n";
+    const DOCKERFILE: &str = "# syntax=docker/dockerfile:1\nFROM nowhere:1\nRUN false\nFOO bar\n";
 
     fn explained(message: &str, step: Option<(&str, &str)>) -> Failure {
         let step = step.map(|(name, error)| FailedStep {
@@ -245,16 +270,16 @@ mod tests {
                 None,
             ),
             (
-                "dockerfile parse error line 3: unknown instruction: FOO",
+                "dockerfile parse error line 4: unknown instruction: FOO",
                 None,
                 "image.bad-dockerfile",
-                Some(3),
+                Some(4),
             ),
             (
-                "dockerfile parse error on line 3: unknown instruction: FOO",
+                "dockerfile parse error on line 4: unknown instruction: FOO",
                 None,
                 "image.bad-dockerfile",
-                Some(3),
+                Some(4),
             ),
             (
                 "failed to solve",
@@ -263,13 +288,22 @@ mod tests {
                     "not found",
                 )),
                 "image.base-missing",
+                Some(2),
+            ),
+            (
+                "failed to solve",
+                Some((
+                    "resolve image config for docker-image://docker.io/docker/dockerfile:1",
+                    "timeout",
+                )),
+                "image.base-missing",
                 Some(1),
             ),
             (
                 "failed to solve",
                 Some(("[2/2] RUN false", "exit code: 1")),
                 "image.build-failed",
-                Some(2),
+                Some(3),
             ),
             (
                 "target stage x could not be found",

@@ -135,7 +135,7 @@ impl Docker {
     ) -> Result<T, DockerError> {
         match timeout(deadline, answer).await {
             Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => Err(DockerError::refused(what, &error)),
+            Ok(Err(error)) => Err(DockerError::refused(self.endpoint(), what, &error)),
             Err(_) => Err(DockerError::Late {
                 what: what.to_owned(),
                 deadline,
@@ -205,6 +205,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::adapters::files;
 
     const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -264,7 +265,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_old_engine_is_refused_and_a_new_one_is_spoken_to_in_our_version() {
+    async fn an_old_engine_is_refused_and_a_new_one_is_spoken_to_in_our_version_until_it_dies() {
         let home = tempfile::tempdir().unwrap();
         let old = home.path().join("old.sock");
         let server = answering(&old, r#"{"Version": "19.03.1", "ApiVersion": "1.40"}"#);
@@ -273,10 +274,14 @@ mod tests {
 
         let new = home.path().join("new.sock");
         let server = answering(&new, r#"{"Version": "99.0", "ApiVersion": "1.999"}"#);
-        let docker = Docker::connect_to(Endpoint::Unix(new), PATIENCE)
+        let docker = Docker::connect_to(Endpoint::Unix(new.clone()), PATIENCE)
             .await
             .unwrap();
         assert!(docker.inner.api < (1, 999));
         server.abort();
+
+        files::remove_file(&new).unwrap();
+        let error = docker.has_image("a").await.unwrap_err();
+        assert_eq!(error.failure().code.0, "docker.not-running");
     }
 }

@@ -58,6 +58,18 @@ pub(super) fn place_of_base(file: &Path, text: &str, image: &str) -> Option<Plac
         .map(|instruction| place(file, instruction))
 }
 
+/// The place of the directive `# syntax=`, which is among the first lines.
+pub(super) fn place_of_syntax(file: &Path, text: &str) -> Option<Place> {
+    let line = text
+        .lines()
+        .take_while(|line| line.starts_with('#'))
+        .position(|line| {
+            let directive = line.trim_start_matches('#').split_once('=');
+            directive.is_some_and(|(name, _)| name.trim().eq_ignore_ascii_case("syntax"))
+        })?;
+    place_of_line(file, text, line + 1)
+}
+
 /// The place of a line, from 1.
 pub(super) fn place_of_line(file: &Path, text: &str, line: usize) -> Option<Place> {
     let source_line = text.lines().nth(line.checked_sub(1)?)?;

@@ -107,21 +107,24 @@ impl DockerError {
         }
     }
 
-    /// What a failed call of bollard's means.
-    pub(super) fn refused(what: &str, error: &bollard::errors::Error) -> Self {
-        let what = what.to_owned();
-        match error {
-            bollard::errors::Error::DockerResponseServerError {
-                status_code,
-                message,
-            } => Self::Refused {
-                what,
+    /// What a failed call of bollard's means. `what` completes the sentence "the engine could not ...".
+    pub(super) fn refused(endpoint: &Endpoint, what: &str, error: &bollard::errors::Error) -> Self {
+        if let bollard::errors::Error::DockerResponseServerError {
+            status_code,
+            message,
+        } = error
+        {
+            return Self::Refused {
+                what: what.to_owned(),
                 message: message.trim().to_owned(),
                 status: *status_code,
-            },
-            other => Self::Refused {
-                what,
-                message: with_sources(other),
+            };
+        }
+        match connection_kind(error) {
+            Some(kind) => Self::connecting(endpoint, io::Error::new(kind, with_sources(error))),
+            None => Self::Refused {
+                what: what.to_owned(),
+                message: with_sources(error),
                 status: 0,
             },
         }
@@ -184,6 +187,22 @@ pub(super) fn disk_full(what: &str, message: &str) -> Failure {
         .help(
             "remove what nothing uses: `docker system prune` (build cache: `docker builder prune`)",
         )
+}
+
+/// How the connection failed, if that is what lies at the bottom of `error`.
+fn connection_kind(error: &(dyn std::error::Error + 'static)) -> Option<io::ErrorKind> {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    chain
+        .filter_map(|error| error.downcast_ref::<io::Error>())
+        .map(io::Error::kind)
+        .find(|kind| {
+            matches!(
+                kind,
+                io::ErrorKind::NotFound
+                    | io::ErrorKind::ConnectionRefused
+                    | io::ErrorKind::PermissionDenied
+            )
+        })
 }
 
 /// An error's text with its causes.

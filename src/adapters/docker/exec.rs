@@ -48,7 +48,8 @@ impl Docker {
         command: &[&str],
         stdin: Option<Vec<u8>>,
     ) -> Result<ExecOutput, DockerError> {
-        let refused = |error: bollard::errors::Error| DockerError::refused(what, &error);
+        let refused =
+            |error: bollard::errors::Error| DockerError::refused(self.endpoint(), what, &error);
         let options = CreateExecOptions {
             attach_stdin: Some(stdin.is_some()),
             attach_stdout: Some(true),
