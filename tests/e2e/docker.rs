@@ -263,8 +263,9 @@ async fn an_image_is_built_with_its_labels_and_arguments_and_built_again_from_th
 
 #[tokio::test]
 async fn a_failing_instruction_is_explained_with_its_line_and_its_last_words() {
-    let dockerfile =
-        format!("FROM {BASE}\n\nRUN echo compiling && \\\n    echo 'undefined: x' >&2 && exit 3\n");
+    let dockerfile = format!(
+        "FROM {BASE}\n\nRUN echo compiling >&2 && \\\n    echo 'undefined: x' >&2 && exit 3\n"
+    );
     let bench = Bench::new("failing", &[("Dockerfile", &dockerfile)]).await;
     let failure = bench.failure(&bench.request()).await;
     assert_eq!(failure.code.0, "image.build-failed");

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use serde::Deserialize;
 use tokio::time::timeout;
 
 use super::{
@@ -28,7 +27,6 @@ pub struct Docker {
 struct Inner {
     endpoint: Endpoint,
     api: (usize, usize),
-    version: String,
     client: bollard::Docker,
 }
 
@@ -45,17 +43,8 @@ pub struct EngineInfo {
     pub root_directory: std::path::PathBuf,
 }
 
-/// The answer to `/version`, as far as it is used.
-#[derive(Deserialize)]
-struct VersionAnswer {
-    #[serde(rename = "Version")]
-    version: String,
-    #[serde(rename = "ApiVersion")]
-    api_version: String,
-}
-
 impl Docker {
-    /// Finds the engine and asks for its version; ends within 3 seconds.
+    /// Finds the engine and asks which API it knows; ends within 3 seconds.
     pub async fn connect(environment: &HostEnvironment) -> Result<Self, DockerError> {
         Self::connect_to(Endpoint::of(environment)?, CONNECT_WITHIN).await
     }
@@ -65,7 +54,7 @@ impl Docker {
         endpoint: Endpoint,
         within: Duration,
     ) -> Result<Self, DockerError> {
-        let answer = match timeout(within, ask_version(&endpoint)).await {
+        let answer = match timeout(within, ask_api(&endpoint)).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(TransportError::Connect(source))) => {
                 return Err(DockerError::connecting(&endpoint, source));
@@ -92,7 +81,6 @@ impl Docker {
             inner: Arc::new(Inner {
                 endpoint,
                 api,
-                version: answer.version,
                 client,
             }),
         })
@@ -104,7 +92,7 @@ impl Docker {
             .call("say what it is", QUICK, self.client().info())
             .await?;
         Ok(EngineInfo {
-            version: self.inner.version.clone(),
+            version: info.server_version.unwrap_or_default(),
             os: info.os_type.unwrap_or_default(),
             architecture: info.architecture.unwrap_or_default(),
             root_directory: info.docker_root_dir.unwrap_or_default().into(),
@@ -144,23 +132,27 @@ impl Docker {
     }
 }
 
-async fn ask_version(endpoint: &Endpoint) -> Result<VersionAnswer, TransportError> {
+/// The newest API that the engine knows, such as `1.41`.
+///
+/// A ping says so in a header, in a tenth of the time that the engine takes to tell its version.
+async fn ask_api(endpoint: &Endpoint) -> Result<String, TransportError> {
     let mut connection = Connection::open(endpoint).await?;
-    let request = http::Request::get("/version").body(transport::empty())?;
+    let request = http::Request::get("/_ping").body(transport::empty())?;
     let answer = connection.send(request).await?;
-    Ok(serde_json::from_slice(&transport::whole(answer).await?)?)
+    let api = answer.headers().get("Api-Version");
+    let api = api.and_then(|value| value.to_str().ok()).map(str::to_owned);
+    api.ok_or(TransportError::NoEngine)
 }
 
 /// The newest API that both sides know.
-fn usable_api(answer: &VersionAnswer) -> Result<(usize, usize), DockerError> {
-    let theirs = answer
-        .api_version
+fn usable_api(newest: &str) -> Result<(usize, usize), DockerError> {
+    let theirs = newest
         .split_once('.')
         .and_then(|(major, minor)| Some((major.parse().ok()?, minor.parse().ok()?)))
         .unwrap_or((0, 0));
     if theirs < OLDEST_API {
         return Err(DockerError::TooOld {
-            version: answer.version.clone(),
+            api: newest.to_owned(),
             needed: OLDEST_ENGINE,
         });
     }
@@ -219,17 +211,14 @@ mod tests {
             .0
     }
 
-    /// A listener that answers every request with `body`.
-    fn answering(path: &std::path::Path, body: &'static str) -> tokio::task::JoinHandle<()> {
+    /// A listener that answers every request with `headers`.
+    fn answering(path: &std::path::Path, headers: &'static str) -> tokio::task::JoinHandle<()> {
         let listener = UnixListener::bind(path).unwrap();
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut request = [0; 1024];
                 let _ = stream.read(&mut request).await;
-                let answer = format!(
-                    "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}",
-                    body.len()
-                );
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n{headers}\r\n");
                 let _ = stream.write_all(answer.as_bytes()).await;
             }
         })
@@ -259,7 +248,7 @@ mod tests {
     async fn something_else_behind_the_socket_is_no_engine() {
         let home = tempfile::tempdir().unwrap();
         let path = home.path().join("docker.sock");
-        let server = answering(&path, "hello");
+        let server = answering(&path, "server: nginx\r\n");
         assert_eq!(code(&path, PATIENCE).await, "docker.no-answer");
         server.abort();
     }
@@ -268,12 +257,12 @@ mod tests {
     async fn an_old_engine_is_refused_and_a_new_one_is_spoken_to_in_our_version_until_it_dies() {
         let home = tempfile::tempdir().unwrap();
         let old = home.path().join("old.sock");
-        let server = answering(&old, r#"{"Version": "19.03.1", "ApiVersion": "1.40"}"#);
+        let server = answering(&old, "Api-Version: 1.40\r\n");
         assert_eq!(code(&old, PATIENCE).await, "docker.too-old");
         server.abort();
 
         let new = home.path().join("new.sock");
-        let server = answering(&new, r#"{"Version": "99.0", "ApiVersion": "1.999"}"#);
+        let server = answering(&new, "Api-Version: 1.999\r\n");
         let docker = Docker::connect_to(Endpoint::Unix(new.clone()), PATIENCE)
             .await
             .unwrap();

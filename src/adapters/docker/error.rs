@@ -38,10 +38,12 @@ pub enum DockerError {
         reason: String,
     },
     /// It is older than what devenv can use.
-    #[error("the docker engine {version} is too old: devenv needs {needed} or newer")]
+    #[error(
+        "the docker engine speaks API {api}, which is too old: devenv needs engine {needed} or newer"
+    )]
     TooOld {
-        /// Its version.
-        version: String,
+        /// The newest API it knows.
+        api: String,
         /// The oldest that will do.
         needed: &'static str,
     },

@@ -1,7 +1,7 @@
 //! What BuildKit tells while it builds.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     fmt,
 };
 
@@ -57,8 +57,8 @@ struct Step {
     told: bool,
     /// The last complete lines.
     lines: VecDeque<String>,
-    /// The beginning of the next line.
-    unfinished: Vec<u8>,
+    /// The beginning of the next line of each stream.
+    unfinished: BTreeMap<i64, Vec<u8>>,
 }
 
 /// The step that made a build fail.
@@ -93,7 +93,7 @@ impl Trace {
             }
         }
         for log in message.logs {
-            for line in self.step(&log.vertex).write(&log.msg) {
+            for line in self.step(&log.vertex).write(log.stream, &log.msg) {
                 tell(BuildProgress::Log { line });
             }
         }
@@ -127,12 +127,13 @@ impl Trace {
 }
 
 impl Step {
-    /// Takes in a piece of the log; the lines that it completes.
-    fn write(&mut self, bytes: &[u8]) -> Vec<String> {
-        self.unfinished.extend_from_slice(bytes);
+    /// Takes in a piece of what was written to a stream; the lines that it completes.
+    fn write(&mut self, stream: i64, bytes: &[u8]) -> Vec<String> {
+        let unfinished = self.unfinished.entry(stream).or_default();
+        unfinished.extend_from_slice(bytes);
         let mut complete = Vec::new();
-        while let Some(end) = self.unfinished.iter().position(|byte| *byte == b'\n') {
-            let line: Vec<u8> = self.unfinished.drain(..=end).collect();
+        while let Some(end) = unfinished.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = unfinished.drain(..=end).collect();
             complete.push(String::from_utf8_lossy(&line).trim_end().to_owned());
         }
         for line in &complete {
@@ -145,8 +146,13 @@ impl Step {
     }
 
     fn log(&self) -> Vec<String> {
-        let rest = String::from_utf8_lossy(&self.unfinished);
-        let rest = Some(rest.trim_end().to_owned()).filter(|rest| !rest.is_empty());
+        let rest = self
+            .unfinished
+            .values()
+            .map(|rest| String::from_utf8_lossy(rest));
+        let rest = rest
+            .map(|rest| rest.trim_end().to_owned())
+            .filter(|rest| !rest.is_empty());
         self.lines.iter().cloned().chain(rest).collect()
     }
 }
@@ -178,10 +184,11 @@ mod tests {
         T::default()
     }
 
-    fn log(digest: &str, text: &str) -> StatusResponse {
+    fn log(digest: &str, stream: i64, text: &str) -> StatusResponse {
         StatusResponse {
             logs: vec![VertexLog {
                 vertex: digest.to_owned(),
+                stream,
                 msg: text.as_bytes().to_vec(),
                 ..VertexLog::default()
             }],
@@ -198,14 +205,22 @@ mod tests {
             vertex("a", "[1/2] FROM x", "", true),
             vertex("b", "[2/2] RUN make", "", false),
             vertex("b", "[2/2] RUN make", "", false),
-            log("b", "one\ntw"),
-            log("b", "o\n"),
+            log("b", 1, "one\ntw"),
+            log("b", 2, "thr"),
+            log("b", 1, "o\n"),
+            log("b", 2, "ee\n"),
         ] {
             trace.take(message, &tell);
         }
         assert_eq!(
             *told.lock().unwrap(),
-            ["[1/2] FROM x (cached)", "[2/2] RUN make", "one", "two"]
+            [
+                "[1/2] FROM x (cached)",
+                "[2/2] RUN make",
+                "one",
+                "two",
+                "three"
+            ]
         );
         assert_eq!(trace.failed(), None);
     }
@@ -220,9 +235,9 @@ mod tests {
         );
         trace.take(vertex("b", "[b 1/1] RUN false", "", false), &quiet);
         for number in 0..40 {
-            trace.take(log("b", &format!("line {number}\n")), &quiet);
+            trace.take(log("b", 1, &format!("line {number}\n")), &quiet);
         }
-        trace.take(log("b", "no line break"), &quiet);
+        trace.take(log("b", 1, "no line break"), &quiet);
         trace.take(
             vertex("b", "[b 1/1] RUN false", "exit code: 1", false),
             &quiet,

@@ -30,6 +30,9 @@ pub(super) enum TransportError {
     /// It broke.
     #[error(transparent)]
     Broken(#[from] hyper::Error),
+    /// Something else answers.
+    #[error("what answers is no docker engine")]
+    NoEngine,
     /// What came is not what the API says.
     #[error("the answer is not what the docker API says")]
     Unreadable(#[from] serde_json::Error),
