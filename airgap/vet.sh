@@ -13,6 +13,7 @@ trap stop_jobs EXIT
 
 go_toolchain
 # The findings follow from the sources and the toolchain: no need to look twice.
+# shellcheck disable=SC2154 # go_toolchain sets go_version
 vetted=$cache/go/vetted-$(key "$here/node" "$go_version")
 [ ! -e "$vetted" ] || exit 0
 say 'vetting the node'
