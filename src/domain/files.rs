@@ -1,0 +1,20 @@
+//! The one seam through which pure rooms read a project's files.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+/// Reads files of a project. Implemented by `adapters::files`, and by a map of texts in tests.
+///
+/// Paths are relative to the project directory or absolute.
+pub trait ProjectFiles {
+    /// The text of a file, which must be UTF-8.
+    fn read(&self, path: &Path) -> io::Result<String>;
+    /// Whether a directory is there.
+    fn is_directory(&self, path: &Path) -> bool;
+    /// Whether a regular file is there.
+    fn is_file(&self, path: &Path) -> bool;
+    /// The files that match a pattern such as `k8s/*.yaml`, sorted; empty if none does.
+    fn glob(&self, pattern: &str) -> io::Result<Vec<PathBuf>>;
+}

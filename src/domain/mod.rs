@@ -1,0 +1,35 @@
+//! The words of the project as types: names, the environment, what is observed, events, failures.
+//!
+//! Known by every room. Knows none: no input or output, no clock, no async. Anything that can be
+//! decided from these values alone is decided here or in `plan`.
+
+mod desired;
+mod environment;
+mod event;
+mod failure;
+mod files;
+mod names;
+mod observed;
+mod place;
+mod quantity;
+mod trouble;
+
+pub use desired::{BuildInput, Desired, DesiredImage, DesiredRelease, InputsHash, ReleaseChart};
+pub use environment::{
+    Autoscale, Build, Chart, ChartOrigin, ClusterSpec, Environment, Expose, Hook, Hooks, ImageName,
+    Limits, Port, PortNumber, Probe, Protocol, Provider, Ready, Requires, Resources, Service,
+    Source, Task, Volume, Workload,
+};
+pub use event::{Event, EventKind, NoticeLevel, Outcome, Stage, StageTime, StepId, StepSummary};
+pub use failure::{Code, Evidence, ExitClass, Failure, Failures};
+pub use files::ProjectFiles;
+pub use names::{
+    ClusterName, EnvironmentId, InvalidName, ProfileName, ProjectName, ServiceName, TaskName,
+};
+pub use observed::{
+    ClusterIdentity, ClusterState, ContainerState, Observed, ObservedContainer, ObservedPod,
+    ObservedRelease, ObservedWorkload, PodPhase, ReleaseStatus, WarningEvent,
+};
+pub use place::{Place, Provenance};
+pub use quantity::{Cpu, InvalidQuantity, Memory};
+pub use trouble::{Trouble, TroubleKind};

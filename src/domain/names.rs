@@ -1,0 +1,190 @@
+//! Names that cross rooms, each its own type.
+
+use std::{fmt, path::Path, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+/// Why a text is not a name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a valid {kind} name: {reason}")]
+pub struct InvalidName {
+    /// What kind of name was wanted, such as `service`.
+    pub kind: &'static str,
+    /// The text as written.
+    pub text: String,
+    /// What is wrong with it.
+    pub reason: &'static str,
+}
+
+/// The longest name Kubernetes takes as a label (RFC 1123).
+const LONGEST_LABEL: usize = 63;
+
+fn check_label(kind: &'static str, text: &str) -> Result<(), InvalidName> {
+    let reason = if text.is_empty() {
+        "it is empty"
+    } else if text.len() > LONGEST_LABEL {
+        "it is longer than 63 characters"
+    } else if !text
+        .bytes()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+    {
+        "only lower-case letters, digits and `-` are allowed"
+    } else if text.starts_with('-') || text.ends_with('-') {
+        "it must begin and end with a letter or a digit"
+    } else {
+        return Ok(());
+    };
+    Err(InvalidName {
+        kind,
+        text: text.to_owned(),
+        reason,
+    })
+}
+
+macro_rules! label {
+    ($(#[$doc:meta])* $name:ident, $kind:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// The name as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+        impl FromStr for $name {
+            type Err = InvalidName;
+            fn from_str(text: &str) -> Result<Self, InvalidName> {
+                check_label($kind, text)?;
+                Ok(Self(text.to_owned()))
+            }
+        }
+        impl TryFrom<String> for $name {
+            type Error = InvalidName;
+            fn try_from(text: String) -> Result<Self, InvalidName> {
+                text.parse()
+            }
+        }
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+    };
+}
+
+label!(
+    /// The name of a project: `name:` of devenv.yaml.
+    ProjectName,
+    "project"
+);
+label!(
+    /// The name of a service: also its Kubernetes Service, its Helm release and its host name in the cluster.
+    ServiceName,
+    "service"
+);
+label!(
+    /// The name of a task: a container that runs to an end.
+    TaskName,
+    "task"
+);
+label!(
+    /// The name of a profile: `profiles/<name>.yaml`.
+    ProfileName,
+    "profile"
+);
+label!(
+    /// The name of the k3d cluster of an environment.
+    ClusterName,
+    "cluster"
+);
+label!(
+    /// A project at a place on disk: `<project>-<hash of the directory>`. Names the state directory.
+    EnvironmentId,
+    "environment"
+);
+
+/// Hex digits of the directory's hash that make an environment's id unique on a machine.
+const HASH_DIGITS: usize = 8;
+/// k3d refuses longer cluster names.
+const LONGEST_CLUSTER: usize = 32;
+
+impl EnvironmentId {
+    /// The id of the project `name` whose directory (absolute, canonical) is `directory`.
+    pub fn new(name: &ProjectName, directory: &Path) -> Self {
+        let hash = blake3::hash(directory.as_os_str().as_encoded_bytes()).to_hex();
+        let room = LONGEST_LABEL - HASH_DIGITS - 1;
+        let stem = shorten(name.as_str(), room);
+        Self(format!("{stem}-{}", &hash[..HASH_DIGITS]))
+    }
+
+    /// The name of this environment's cluster, within k3d's limit.
+    pub fn cluster(&self) -> ClusterName {
+        let (stem, hash) = self.0.split_at(self.0.len() - HASH_DIGITS - 1);
+        let room = LONGEST_CLUSTER - hash.len();
+        ClusterName(format!("{}{hash}", shorten(stem, room)))
+    }
+}
+
+impl ClusterName {
+    /// The container of the cluster's first server, as k3d names it.
+    pub fn server_container(&self) -> String {
+        format!("k3d-{}-server-0", self.0)
+    }
+
+    /// The container of the cluster's registry: also its host name inside the cluster.
+    pub fn registry_container(&self) -> String {
+        format!("k3d-{}-registry", self.0)
+    }
+
+    /// The docker network of the cluster.
+    pub fn network(&self) -> String {
+        format!("k3d-{}", self.0)
+    }
+}
+
+fn shorten(text: &str, room: usize) -> &str {
+    text[..text.len().min(room)].trim_end_matches('-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_is_lower_case_and_bounded() {
+        assert!("order-2".parse::<ServiceName>().is_ok());
+        for bad in ["", "Order", "a_b", "-a", "a-", "..", "a/b", &"x".repeat(64)] {
+            assert!(bad.parse::<ServiceName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn two_directories_are_two_environments() {
+        let name: ProjectName = "shop".parse().unwrap();
+        let here = EnvironmentId::new(&name, Path::new("/a"));
+        let there = EnvironmentId::new(&name, Path::new("/b"));
+        assert_ne!(here, there);
+        assert!(here.as_str().starts_with("shop-"));
+    }
+
+    #[test]
+    fn a_cluster_name_fits_k3d() {
+        let name: ProjectName = "a-project-with-a-very-long-name-indeed".parse().unwrap();
+        let cluster = EnvironmentId::new(&name, Path::new("/a")).cluster();
+        assert!(cluster.as_str().len() <= LONGEST_CLUSTER);
+        assert!(cluster.as_str().parse::<ClusterName>().is_ok());
+    }
+}

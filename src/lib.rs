@@ -1,0 +1,25 @@
+//! devenv: from a clone to a running Kubernetes environment, with its data.
+//!
+//! The rooms, and who may call whom (a test in `tests/hermetic/arrows.rs` holds this):
+//!
+//! ```text
+//! main -> cli -> commands -> features -> engine -> plan -> domain
+//!          |         |          |          |
+//!          |         |          +----------+--> adapters -> domain   (the only room that touches the outside)
+//!          |         +--> manifest -> domain                         (devenv.yaml -> Environment)
+//!          |         +--> state -> adapters                          (paths, lock, journal, settings)
+//!          +--> output -> report, domain                             (the only room that prints)
+//! ```
+//! `domain` and `report` are known by all.
+
+pub mod adapters;
+pub mod cli;
+pub mod commands;
+pub mod domain;
+pub mod engine;
+pub mod features;
+pub mod manifest;
+pub mod output;
+pub mod plan;
+pub mod report;
+pub mod state;

@@ -1,0 +1,8 @@
+//! Decides what to do: `Environment` x `Desired` x `Observed` -> `Plan`, each step with its reason.
+//!
+//! Called by `engine` and by the features. Pure: no input or output, no clock, no async. The same
+//! inputs give the same plan; after a green `up` the plan is empty (a property test holds this).
+
+mod step;
+
+pub use step::{Action, Plan, Step};

@@ -1,0 +1,72 @@
+//! A plan and its steps.
+
+use crate::domain::{BuildInput, ServiceName, Stage, StepId, StepSummary};
+
+/// What a step does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Create the environment's image registry.
+    CreateRegistry,
+    /// Start the stopped registry.
+    StartRegistry,
+    /// Delete a cluster that cannot be used: an interrupted creation.
+    DeleteCluster,
+    /// Create the cluster and wait until its node is ready.
+    CreateCluster,
+    /// Start the stopped cluster and wait until its node is ready.
+    StartCluster,
+    /// Build an image.
+    BuildImage(BuildInput),
+    /// Push an image to the registry.
+    PushImage(BuildInput),
+    /// Clear the release that a killed Helm left pending.
+    RepairRelease(ServiceName),
+    /// Install or upgrade a release.
+    InstallRelease(ServiceName),
+    /// Uninstall the release of a service that is no longer in the manifest.
+    RemoveRelease(ServiceName),
+    /// Wait until every workload of a service is ready.
+    WaitReady(ServiceName),
+    /// Run a hook of `hooks.afterUp`, by its index.
+    RunHook(usize),
+}
+
+/// One thing to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// What a reader sees of it.
+    pub summary: StepSummary,
+    /// What it does.
+    pub action: Action,
+}
+
+impl Step {
+    /// Its id.
+    pub const fn id(&self) -> &StepId {
+        &self.summary.id
+    }
+}
+
+/// The steps of a run, in an order that respects their needs.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    /// The steps.
+    pub steps: Vec<Step>,
+}
+
+impl Plan {
+    /// Whether there is nothing to do.
+    pub const fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// What a reader sees of it.
+    pub fn summaries(&self) -> Vec<StepSummary> {
+        self.steps.iter().map(|step| step.summary.clone()).collect()
+    }
+
+    /// Whether any step belongs to `stage`.
+    pub fn has_stage(&self, stage: Stage) -> bool {
+        self.steps.iter().any(|step| step.summary.stage == stage)
+    }
+}

@@ -1,0 +1,1 @@
+//! Hermetic tests: the real program against a temporary home and fake tools.
