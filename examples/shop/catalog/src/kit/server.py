@@ -9,6 +9,7 @@ import threading
 import time
 import uuid
 from dataclasses import dataclass, field
+from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -146,7 +147,7 @@ class _Handler(BaseHTTPRequestHandler):
         return body
 
     def _send(self, status, answer, request_id):
-        payload = b"" if answer is None else json.dumps(answer, default=str).encode()
+        payload = b"" if answer is None else json.dumps(answer, default=datetime.isoformat).encode()
         self.send_response(status)
         if payload:
             self.send_header("Content-Type", "application/json")

@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import datetime
 
 import redis
 
@@ -18,7 +19,7 @@ class Cache:
         return None if value is None else json.loads(value)
 
     def put(self, key, value, seconds):
-        self._try("write", lambda: self._redis.set(key, json.dumps(value, default=str), ex=seconds))
+        self._try("write", lambda: self._redis.set(key, json.dumps(value, default=datetime.isoformat), ex=seconds))
 
     def forget(self, *keys):
         self._try("delete", lambda: self._redis.delete(*keys))
