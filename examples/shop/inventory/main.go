@@ -11,6 +11,9 @@ import (
 	"time"
 )
 
+// version is set by the build.
+var version = "dev"
+
 const timeToFinish = 700 * time.Millisecond
 
 func main() {
@@ -37,7 +40,7 @@ func run(ctx context.Context, began time.Time) error {
 	server := &http.Server{Addr: ":" + setting("PORT", "8080"), Handler: newAPI(store), ReadTimeout: 10 * time.Second}
 	failed := make(chan error, 1)
 	go func() { failed <- server.ListenAndServe() }()
-	logLine("info", "listening", fields{"address": server.Addr, "startMs": time.Since(began).Milliseconds()})
+	logLine("info", "listening", fields{"version": version, "address": server.Addr, "startMs": time.Since(began).Milliseconds()})
 
 	select {
 	case err := <-failed:
