@@ -98,6 +98,7 @@ function productCard({ sku, name, description, priceCents }, available) {
 
 function stockBadge(available) {
   if (available === undefined) return html`<span class="stock">stock unknown</span>`;
+  if (available === 0) return html`<span class="stock"></span>`;
   return html`<span class="stock ${available <= FEW_LEFT && 'few'}">${available} left</span>`;
 }
 
@@ -122,10 +123,10 @@ function starterPair(bySku) {
 function pairCard({ skus, orders }, bySku) {
   const [first, second] = skus.map((sku) => bySku.get(sku));
   return html`<li class="pair">
-    <img src="${drawing(first.sku)}" alt="" width="72" height="45"><img src="${drawing(second.sku)}" alt="" width="72" height="45">
+    <img src="${drawing(first.sku)}" alt="" width="56" height="35"><img src="${drawing(second.sku)}" alt="" width="56" height="35">
     <div><b>${first.name} + ${second.name}</b>
       <span>${price(first.priceCents + second.priceCents)}${orders > 0 && ` · ${orders} ${orders === 1 ? 'order' : 'orders'}`}</span></div>
-    <button form="checkout" name="skus" value="${skus.join(',')}">Order both</button>
+    <button form="checkout" name="skus" value="${skus.join(',')}">Order</button>
   </li>`;
 }
 
