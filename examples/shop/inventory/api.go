@@ -2,9 +2,12 @@ package main
 
 import (
 	"crypto/rand"
+	"database/sql/driver"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"io"
+	"net"
 	"net/http"
 	"strings"
 	"time"
@@ -126,8 +129,16 @@ func asFailure(err error) failure {
 		return failure{http.StatusConflict, "out_of_stock", err.Error()}
 	case errors.Is(err, errUnknown):
 		return failure{http.StatusNotFound, "no_such_sku", "There is no stock of this SKU."}
+	case isOutage(err):
+		return failure{http.StatusServiceUnavailable, "database_unavailable", "The database does not answer."}
 	}
 	return failure{http.StatusInternalServerError, "internal", "Something went wrong."}
+}
+
+// isOutage tells a database that cannot be reached from one that refuses a statement.
+func isOutage(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) || errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF)
 }
 
 func read(r *http.Request, into any) error {

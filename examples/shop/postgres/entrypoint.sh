@@ -29,6 +29,8 @@ make_database() {
     mv "$fresh" "$PGDATA"
 }
 
+# The volume itself keeps its owner; the server only has to get through it.
+[ -z "$as_postgres" ] || chmod a+rx "$(dirname "$PGDATA")"
 [ -d "$PGDATA" ] || make_database
 mkdir -p /run/postgresql
 own /run/postgresql

@@ -31,10 +31,18 @@ async function connect() {
   clearTimeout(giveUp);
 }
 
+async function fromStore(key) {
+  try {
+    return await store.get(key);
+  } catch (problem) {
+    throw new Failure(503, 'redis_unavailable', `Redis does not answer: ${problem.message}`);
+  }
+}
+
 async function learned(requestId) {
   // The order service raises this counter with every order; results of an older count are not used.
-  const key = `recommendations:${(await store.get('orders:version')) || 0}`;
-  const cached = await store.get(key);
+  const key = `recommendations:${(await fromStore('orders:version')) || 0}`;
+  const cached = await fromStore(key);
   if (cached) return JSON.parse(cached);
   const { status, body } = await call('GET', `${ORDER_URL}/orders?limit=${ORDERS_TO_LEARN_FROM}`, requestId);
   if (status !== 200) throw new Failure(502, 'upstream_failed', `The order service answered ${status}.`);
