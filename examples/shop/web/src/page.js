@@ -97,7 +97,7 @@ function productCard({ sku, name, description, priceCents }, available) {
 }
 
 function stockBadge(available) {
-  if (available === undefined) return html`<span class="stock">stock unknown</span>`;
+  if (available === undefined) return html`<span class="stock">? left</span>`;
   if (available === 0) return html`<span class="stock"></span>`;
   return html`<span class="stock ${available <= FEW_LEFT && 'few'}">${available} left</span>`;
 }
