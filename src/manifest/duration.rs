@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Longer waits are slips.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// The length of time `text` says; `None` if it says none, zero, or more than a day.
 pub(super) fn parse_duration(text: &str) -> Option<Duration> {

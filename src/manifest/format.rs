@@ -329,7 +329,7 @@ fn is_kubernetes_version(text: &str) -> bool {
         !part.is_empty() && part.len() < 6 && part.bytes().all(|b| b.is_ascii_digit())
     };
     let parts: Vec<&str> = text.split('.').collect();
-    matches!(parts.len(), 2 | 3) && parts[0] == "1" && parts.iter().all(|part| is_number(&part))
+    matches!(parts.len(), 2 | 3) && parts[0] == "1" && parts.iter().all(is_number)
 }
 
 #[cfg(test)]

@@ -62,7 +62,7 @@ impl Findings {
     /// to many keys.
     pub(super) fn into_failures(mut self, sources: &Sources) -> Vec<Failure> {
         self.list
-            .sort_by(|a, b| (a.origin, a.path.len()).cmp(&(b.origin, b.path.len())));
+            .sort_by_key(|finding| (finding.origin, finding.path.len()));
         let mut seen = HashSet::new();
         let mut failures = Vec::with_capacity(self.list.len());
         for finding in self.list {

@@ -126,7 +126,7 @@ impl Resolver<'_> {
                 })
                 .collect(),
             ready: ready(keys.ready, first),
-            resources: resources(keys.resources),
+            resources: resources(&keys.resources),
             replicas: keys.replicas.unwrap_or(builtin::REPLICAS),
             autoscale: keys.autoscale.map(|keys| Autoscale {
                 min: keys.min.unwrap_or(builtin::AUTOSCALE_MIN),
@@ -145,7 +145,7 @@ impl Resolver<'_> {
             env: variables(keys.env),
             secrets: self.all_absolute(&keys.secrets),
             depends_on: distinct(keys.depends_on),
-            resources: resources(keys.resources),
+            resources: resources(&keys.resources),
         }
     }
 
@@ -276,7 +276,7 @@ fn ready(keys: ReadyKeys, first: Option<PortNumber>) -> Option<Ready> {
     Some(Ready { probe })
 }
 
-fn resources(keys: ResourcesKeys) -> Resources {
+fn resources(keys: &ResourcesKeys) -> Resources {
     Resources {
         request_cpu: keys.requests.cpu,
         request_memory: keys.requests.memory,

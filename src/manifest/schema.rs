@@ -40,7 +40,7 @@ fn publish(schema: &mut Value) {
         Value::Array(items) => items.iter_mut().for_each(publish),
         Value::Object(map) => {
             map.values_mut().for_each(publish);
-            let is_silent = map.get("default").is_some_and(|value| is_empty(value));
+            let is_silent = map.get("default").is_some_and(is_empty);
             // `default` may also be the name of a property, whose value is a schema.
             if is_silent {
                 map.remove("default");

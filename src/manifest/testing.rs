@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
     io,
     path::{Component, Path, PathBuf},
 };
@@ -103,9 +104,9 @@ pub(crate) fn render(failures: &Failures) -> String {
     for failure in failures.iter() {
         let place = failure.place.as_ref().map(ToString::to_string);
         let place = place.unwrap_or_else(|| "-".to_owned());
-        lines += &format!("{place} {} {}\n", failure.code, failure.what);
+        writeln!(lines, "{place} {} {}", failure.code, failure.what).unwrap();
         for help in &failure.help {
-            lines += &format!("  {help}\n");
+            writeln!(lines, "  {help}").unwrap();
         }
     }
     lines

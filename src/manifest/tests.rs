@@ -23,3 +23,10 @@ fn a_manifest_with_every_key_resolves() {
     let loaded = everything().load().map_err(|f| render(&f)).unwrap();
     insta::assert_debug_snapshot!(loaded.environment.services);
 }
+#[test]
+fn dump() {
+    println!(
+        "{}",
+        serde_json::to_string_pretty(&super::schema()).unwrap()
+    );
+}

@@ -86,10 +86,7 @@ impl Problem for YamlProblem {
 /// Reads `text`; `None` where no tree can be made of it. Mistakes go to `findings`.
 pub(super) fn parse(text: &str, source: SourceId, findings: &mut Findings) -> Option<Node> {
     let mut composer = Composer::new(text, source, findings);
-    match composer.document() {
-        Ok(node) => node,
-        Err(Stop) => None,
-    }
+    composer.document().unwrap_or_default()
 }
 
 /// Reading cannot go on; the mistake is already among the findings.
@@ -389,7 +386,7 @@ fn syntax(error: &ScanError) -> YamlProblem {
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::{fmt::Write as _, path::Path};
 
     use super::*;
     use crate::manifest::source::Sources;
@@ -462,18 +459,19 @@ mod tests {
         let mut text = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..9 {
             let items = vec![format!("*a{}", level - 1); 10].join(", ");
-            text += &format!("a{level}: &a{level} [{items}]\n");
+            writeln!(text, "a{level}: &a{level} [{items}]").unwrap();
         }
         assert!(read(&text).1[0].contains("300000 values"), "many");
         assert!(
             read(&("[".repeat(200) + &"]".repeat(200))).1[0].contains("nested"),
             "flow"
         );
-        let chain: String = (1..40)
-            .map(|n| format!("b{n}: &b{n} [[*b{}]]\n", n - 1))
-            .collect();
+        let mut chain = "b0: &b0 x\n".to_owned();
+        for n in 1..40 {
+            writeln!(chain, "b{n}: &b{n} [[*b{}]]", n - 1).unwrap();
+        }
         assert!(
-            read(&format!("b0: &b0 x\n{chain}")).1[0].contains("nested"),
+            read(&chain).1[0].contains("nested"),
             "anchors inside anchors"
         );
     }
