@@ -3,6 +3,10 @@
 //! Called by `engine` and by the features. Pure: no input or output, no clock, no async. The same
 //! inputs give the same plan; after a green `up` the plan is empty (a property test holds this).
 
+mod decide;
 mod step;
+#[cfg(test)]
+mod tests;
 
+pub use decide::{Selection, plan};
 pub use step::{Action, Plan, Step};
