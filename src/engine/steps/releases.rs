@@ -53,6 +53,7 @@ pub(in crate::engine) async fn install(
     if let Some(workload) = world.environment.services.get(service).and_then(|s| s.workload()) {
         make_volumes(world, service, workload).await?;
     }
+    world.installing(service);
     progress.note("helm upgrade --install");
     let request = ReleaseRequest {
         service: service.clone(),
