@@ -3,6 +3,10 @@
 //! Called by `engine` and by the features. Pure: no input or output, no clock, no async. The same
 //! inputs give the same plan; after a green `up` the plan is empty (a property test holds this).
 
+mod diagnose;
 mod step;
+mod values;
 
+pub use diagnose::diagnose;
 pub use step::{Action, Plan, Step};
+pub use values::{VOLUMES_IN_NODE, service_values};

@@ -16,7 +16,6 @@ use super::Cluster;
 pub(super) struct Asked {
     pub(super) method: String,
     pub(super) path: String,
-    pub(super) query: String,
     pub(super) accept: String,
     pub(super) body: Vec<u8>,
 }
@@ -93,7 +92,6 @@ impl FakeApi {
         self.asked.lock().unwrap().push(Asked {
             method: parts.method.to_string(),
             path: path.clone(),
-            query: parts.uri.query().unwrap_or_default().to_owned(),
             accept: accept.unwrap_or_default().to_owned(),
             body,
         });
