@@ -13,4 +13,4 @@ mod world;
 pub use explain::explain;
 pub use run::{Execute, Finished, Progress, RunResult, run};
 pub use wait::{Target, log_lines, newest_ready_pod};
-pub use world::{NAMESPACE, NODE_VOLUMES, Places, Remember, Tools, World, check_identity};
+pub use world::{NAMESPACE, Places, Remember, Tools, World, check_identity};

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -197,7 +197,7 @@ pub async fn log_lines(cluster: &Cluster, trouble: &Trouble) -> Vec<String> {
     for previous in [false, true] {
         let options = LogOptions { follow: false, tail: Some(LOG_LINES), since: None, previous };
         let reading = cluster.logs(pod, container, &options).map_ok(text).try_collect::<Vec<String>>();
-        if let Ok(Ok(lines)) = tokio::time::timeout(LOGS_WITHIN, reading.boxed_local()).await
+        if let Ok(Ok(lines)) = tokio::time::timeout(LOGS_WITHIN, reading).await
             && !lines.is_empty()
         {
             return lines;

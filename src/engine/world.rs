@@ -26,9 +26,6 @@ use crate::{
 /// The namespace in which an environment's services live.
 pub const NAMESPACE: &str = "default";
 
-/// Where the volumes of an environment are inside its nodes.
-pub const NODE_VOLUMES: &str = "/var/lib/devenv/volumes";
-
 /// The tools, ready to be asked.
 #[derive(Debug, Clone)]
 pub struct Tools {
