@@ -17,6 +17,8 @@ use crate::domain::{ClusterName, PortNumber};
 const K3D_APP: &str = "app=k3d";
 const K3D_CLUSTER: &str = "k3d.cluster";
 const K3D_ROLE: &str = "k3d.role";
+/// The label that says for which environment a cluster was made.
+pub const ENVIRONMENT: &str = "devenv.environment";
 
 /// A container of a k3d cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,8 @@ pub struct ClusterContainer {
     pub name: String,
     /// What it is for.
     pub role: NodeRole,
+    /// The environment it was made for, by its label; `None` if devenv did not make it.
+    pub environment: Option<String>,
     /// What it does now.
     pub state: EngineState,
     /// Its ports on the host; none while it does not run.
@@ -239,6 +243,7 @@ fn of_summary(summary: ContainerSummary) -> Option<ClusterContainer> {
         Some("registry") => NodeRole::Registry,
         _ => NodeRole::Helper,
     };
+    let environment = label(&summary, ENVIRONMENT).map(str::to_owned);
     let ports = summary.ports.unwrap_or_default();
     let mut ports: Vec<_> = ports
         .into_iter()
@@ -254,6 +259,7 @@ fn of_summary(summary: ContainerSummary) -> Option<ClusterContainer> {
     Some(ClusterContainer {
         name: summary.names?.first()?.trim_start_matches('/').to_owned(),
         role,
+        environment,
         state: match summary.state? {
             State::CREATED | State::EMPTY => EngineState::Created,
             State::RUNNING => EngineState::Running,

@@ -21,7 +21,7 @@ mod transport;
 pub use build::{BuildRequest, BuiltImage};
 pub use build_error::{BuildError, FailedInstruction};
 pub use client::{Docker, EngineInfo};
-pub use containers::{ClusterContainer, EngineState, NodeRole, PublishedPort};
+pub use containers::{ClusterContainer, ENVIRONMENT, EngineState, NodeRole, PublishedPort};
 pub use endpoint::Endpoint;
 pub use error::DockerError;
 pub use exec::ExecOutput;
