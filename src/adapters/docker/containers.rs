@@ -284,7 +284,7 @@ mod tests {
             "Names": ["/k3d-shop-registry"],
             "Image": "registry:2",
             "State": "running",
-            "Labels": { "app": "k3d", "k3d.role": "registry" },
+            "Labels": { "app": "k3d", "k3d.role": "registry", "devenv.environment": "shop-1" },
             "Ports": [
                 { "PrivatePort": 5000, "Type": "tcp" },
                 { "IP": "127.0.0.1", "PrivatePort": 5000, "PublicPort": 5050, "Type": "tcp" }
@@ -296,6 +296,7 @@ mod tests {
             ClusterContainer {
                 name: "k3d-shop-registry".to_owned(),
                 role: NodeRole::Registry,
+                environment: Some("shop-1".to_owned()),
                 state: EngineState::Running,
                 ports: vec![PublishedPort {
                     address: "127.0.0.1".to_owned(),
