@@ -13,6 +13,8 @@ mod names;
 mod observed;
 mod place;
 mod quantity;
+#[cfg(test)]
+pub(crate) mod testing;
 mod trouble;
 
 pub use desired::{BuildInput, Desired, DesiredImage, DesiredRelease, InputsHash, ReleaseChart};

@@ -1,0 +1,154 @@
+//! Charts that devenv brings along, written to disk where Helm can read them.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::{super::private_file, HelmError};
+use crate::domain::InputsHash;
+
+macro_rules! embedded {
+    ($($path:literal),* $(,)?) => {
+        &[$(($path, include_str!(concat!("../../../charts/service/", $path)))),*]
+    };
+}
+
+/// The files of `charts/service`.
+const SERVICE: &[(&str, &str)] = embedded![
+    "Chart.yaml",
+    "templates/_helpers.tpl",
+    "templates/autoscaler.yaml",
+    "templates/deployment.yaml",
+    "templates/ingress.yaml",
+    "templates/secret.yaml",
+    "templates/service.yaml",
+    "templates/volumes.yaml",
+    "values.schema.json",
+    "values.yaml",
+];
+
+/// The chart around plain manifests: it passes their bytes on, so that braces in them stay braces.
+const MANIFESTS: &[(&str, &str)] = &[
+    (
+        "Chart.yaml",
+        "apiVersion: v2\nname: manifests\ndescription: Plain manifests of a devenv project\nversion: 1.0.0\n",
+    ),
+    (
+        "templates/all.yaml",
+        "{{- range $path, $bytes := .Files.Glob \"manifests/*\" }}\n---\n{{ $bytes | toString }}\n{{- end }}\n",
+    ),
+];
+
+/// The hash of the embedded chart: part of the inputs of every release made from it.
+pub fn service_chart_hash() -> InputsHash {
+    hash(SERVICE.iter().map(|(path, text)| (*path, text.as_bytes())))
+}
+
+/// Writes the embedded chart below `cache`, unless it is there, and returns its directory.
+pub fn service_chart(cache: &Path) -> Result<PathBuf, HelmError> {
+    let files: Vec<(&str, &[u8])> = SERVICE
+        .iter()
+        .map(|(path, text)| (*path, text.as_bytes()))
+        .collect();
+    materialise(cache, "service", &files)
+}
+
+/// Writes a chart below `cache` that installs `manifests` as they are, in their order, and returns its directory.
+pub fn wrap_manifests<B: AsRef<[u8]>>(cache: &Path, manifests: &[B]) -> Result<PathBuf, HelmError> {
+    let names: Vec<String> = (0..manifests.len())
+        .map(|index| format!("manifests/{index:04}.yaml"))
+        .collect();
+    let fixed = MANIFESTS
+        .iter()
+        .map(|(path, text)| (*path, text.as_bytes()));
+    let given = names
+        .iter()
+        .map(String::as_str)
+        .zip(manifests.iter().map(AsRef::as_ref));
+    materialise(cache, "manifests", &fixed.chain(given).collect::<Vec<_>>())
+}
+
+fn hash<'a>(files: impl Iterator<Item = (&'a str, &'a [u8])>) -> InputsHash {
+    let mut all = Vec::new();
+    for (path, bytes) in files {
+        for part in [path.as_bytes(), bytes] {
+            all.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            all.extend_from_slice(part);
+        }
+    }
+    InputsHash::of(&all)
+}
+
+/// The directory is named by its contents and appears complete, so what is there is right.
+fn materialise(cache: &Path, name: &str, files: &[(&str, &[u8])]) -> Result<PathBuf, HelmError> {
+    let directory = cache.join(format!("{name}-{}", hash(files.iter().copied()).as_str()));
+    if directory.is_dir() {
+        return Ok(directory);
+    }
+    write_chart(cache, &directory, files).map_err(|source| HelmError::Write {
+        path: directory.clone(),
+        source,
+    })?;
+    Ok(directory)
+}
+
+fn write_chart(cache: &Path, directory: &Path, files: &[(&str, &[u8])]) -> io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).create(cache)?;
+    let fresh = tempfile::tempdir_in(cache)?;
+    for (path, bytes) in files {
+        private_file::replace(&fresh.path().join(path), bytes)?;
+    }
+    match std::fs::rename(fresh.path(), directory) {
+        // Another devenv was faster: the contents are the same, and ours go with the temporary directory.
+        Err(_) if directory.is_dir() => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn files_below(directory: &Path) -> BTreeSet<String> {
+        ignore::WalkBuilder::new(directory)
+            .standard_filters(false)
+            .build()
+            .map(Result::unwrap)
+            .filter(|entry| entry.path().is_file())
+            .map(|entry| {
+                let path = entry.path().strip_prefix(directory).unwrap();
+                path.to_str().unwrap().to_owned()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_file_of_the_chart_is_embedded() {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/service");
+        let embedded: BTreeSet<String> =
+            SERVICE.iter().map(|(path, _)| (*path).to_owned()).collect();
+        assert_eq!(embedded, files_below(&source));
+    }
+
+    #[test]
+    fn a_chart_is_written_once_under_the_hash_of_its_contents() {
+        let cache = tempfile::tempdir().unwrap();
+        let first = service_chart(cache.path()).unwrap();
+        assert_eq!(service_chart(cache.path()).unwrap(), first);
+        assert!(first.ends_with(format!("service-{}", service_chart_hash().as_str())));
+        assert_eq!(files_below(cache.path()).len(), SERVICE.len());
+    }
+
+    #[test]
+    fn other_manifests_are_another_chart() {
+        let cache = tempfile::tempdir().unwrap();
+        let one = wrap_manifests(cache.path(), &["a: {{ 1 }}", "b: 2"]).unwrap();
+        let two = wrap_manifests(cache.path(), &["b: 2", "a: {{ 1 }}"]).unwrap();
+        assert_ne!(one, two);
+        let kept = std::fs::File::open(one.join("manifests/0000.yaml")).unwrap();
+        assert_eq!(io::read_to_string(kept).unwrap(), "a: {{ 1 }}");
+    }
+}
