@@ -6,13 +6,12 @@
 
 pub mod context;
 pub mod docker;
-pub mod environment;
 pub mod files;
 pub mod helm;
 pub mod host;
 pub mod k3d;
 pub mod kube;
-pub mod private;
+pub mod lock_file;
 mod private_file;
 pub mod process;
 pub mod registry;

@@ -42,8 +42,8 @@ const OUTSIDE: [&str; 8] = [
     "tokio::fs",
     "tokio::net",
     "tokio::process",
-    "bollard::",
-    "kube::",
+    "use bollard::",
+    "use kube::",
 ];
 
 /// The rooms that `code` names: `crate::room` and `crate::{room::.., room}`.
