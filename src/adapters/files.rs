@@ -15,7 +15,7 @@ use std::{
 
 use globset::{GlobBuilder, GlobMatcher};
 
-use crate::domain::{ExitClass, Failure, ProjectFiles};
+use crate::domain::{ExitClass, Failure, InputsHash, ProjectFiles};
 
 /// Only the user may read and write.
 const PRIVATE_FILE: u32 = 0o600;
@@ -237,6 +237,25 @@ pub fn list(path: &Path) -> Result<Vec<PathBuf>, FileError> {
         Ok(paths)
     };
     list().at(Operation::List, path)
+}
+
+/// The hash of a directory: names and contents of all files in it. Links are not followed. Blocks.
+pub fn hash_tree(directory: &Path) -> Result<InputsHash, FileError> {
+    fn walk(directory: &Path, names: &mut String) -> Result<(), FileError> {
+        for path in list(directory)? {
+            let kind = fs::symlink_metadata(&path).at(Operation::Inspect, &path)?.file_type();
+            if kind.is_dir() {
+                walk(&path, names)?;
+            } else if kind.is_file() {
+                let content = InputsHash::of(&read(&path)?);
+                names.push_str(&format!("{} {}\n", path.display(), content.as_str()));
+            }
+        }
+        Ok(())
+    }
+    let mut names = String::new();
+    walk(directory, &mut names)?;
+    Ok(InputsHash::of(names.as_bytes()))
 }
 
 fn is_absent(error: &io::Error) -> bool {

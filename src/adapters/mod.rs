@@ -6,6 +6,7 @@
 
 pub mod context;
 pub mod docker;
+pub mod environment;
 pub mod files;
 pub mod helm;
 pub mod host;

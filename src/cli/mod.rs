@@ -15,7 +15,7 @@ use clap::{CommandFactory, Parser};
 pub use help::command;
 
 use self::{flags::GlobalFlags, run::Surroundings};
-use crate::{adapters::host::HostEnvironment, commands::Command};
+use crate::{adapters::environment::HostVariables, commands::Command};
 
 /// One command from a clone to a running Kubernetes environment: cluster, services and data
 #[derive(Debug, Parser)]
@@ -38,7 +38,7 @@ struct Cli {
 pub fn main() -> ExitCode {
     // A shell that asks for completions must get nothing else, and at once.
     clap_complete::CompleteEnv::with_factory(Cli::command).complete();
-    let surroundings = Surroundings::look(HostEnvironment::of_process());
+    let surroundings = Surroundings::look(HostVariables::read());
     let arguments: Vec<_> = std::env::args_os().collect();
     if arguments.len() <= 1 {
         return usage::show_overview(&surroundings);

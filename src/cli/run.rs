@@ -14,7 +14,10 @@ use super::{
     signals::{self, Interruption, TerminalState},
 };
 use crate::{
-    adapters::host::{HostEnvironment, working_directory},
+    adapters::{
+        environment::HostVariables,
+        host::{HostEnvironment, working_directory},
+    },
     commands::{Command, Consent, Context, Exit, StreamKind, Streams},
     domain::{ExitClass, Failure, Failures},
     output::{Colour, Glyphs, Reader, Redraw, Settings as OutputSettings, Style, Talk},
@@ -34,12 +37,13 @@ const COLUMNS: usize = 100;
 /// What the program finds itself in.
 #[derive(Debug)]
 pub(super) struct Surroundings {
+    variables: HostVariables,
     pub(super) host: HostEnvironment,
     streams: Streams,
 }
 
 impl Surroundings {
-    pub(super) fn look(host: HostEnvironment) -> Self {
+    pub(super) fn look(variables: HostVariables) -> Self {
         let kind = |is_terminal| {
             if is_terminal {
                 StreamKind::Terminal
@@ -47,8 +51,10 @@ impl Surroundings {
                 StreamKind::Other
             }
         };
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         Self {
-            host,
+            host: HostEnvironment::from_variables(variables.iter().map(owned)),
+            variables,
             streams: Streams {
                 stdin: kind(io::stdin().is_terminal()),
                 stdout: kind(io::stdout().is_terminal()),
@@ -287,6 +293,7 @@ fn context(
             Consent::Ask
         },
         timeout: flags.timeout,
+        variables: surroundings.variables,
         host: surroundings.host,
         settings,
         format: flags.output,
@@ -326,6 +333,7 @@ mod tests {
 
     fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
         Surroundings {
+            variables: variables.iter().copied().collect(),
             host: HostEnvironment::from_variables(
                 variables
                     .iter()

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    adapters::host::HostEnvironment,
+    adapters::{environment::HostVariables, host::HostEnvironment},
     domain::{ExitClass, Failure, Failures, NoticeLevel, ProfileName},
     report::{Outbox, OutputFormat},
     state::{EnvironmentLock, EnvironmentPaths, Journal, LockError, Settings, UserPaths},
@@ -27,7 +27,9 @@ pub struct Context {
     pub consent: Consent,
     /// `--timeout`: how long the command may wait in all.
     pub timeout: Option<Duration>,
-    /// The environment variables, read once.
+    /// The environment variables: what children inherit.
+    pub variables: HostVariables,
+    /// What the environment variables mean.
     pub host: HostEnvironment,
     /// The settings of this machine.
     pub settings: Settings,
@@ -171,6 +173,7 @@ mod tests {
             sets: Vec::new(),
             consent,
             timeout: None,
+            variables: HostVariables::default(),
             host: HostEnvironment::from_variables([]),
             settings: Settings::default(),
             format: OutputFormat::Text,

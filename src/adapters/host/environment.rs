@@ -61,13 +61,6 @@ pub struct TerminalVariables {
 }
 
 impl HostEnvironment {
-    /// What this process was started with. Values that are not Unicode are left out.
-    pub fn of_process() -> Self {
-        Self::from_variables(std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        }))
-    }
-
     /// What the given variables say.
     pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         // An empty variable means the same as none.
