@@ -1,12 +1,8 @@
-//! What the process was started with: environment variables and the working directory, read once.
+//! The environment variables the process was started with, read once: what children inherit.
 //!
-//! Called by `cli`, which hands the values down; no other room asks the process for them.
+//! Called by `cli`, which hands them down; `host` knows what the single ones mean.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeMap;
 
 /// A snapshot of the environment variables.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,18 +45,6 @@ impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for HostVariables {
     }
 }
 
-/// The working directory, or `chosen` seen from it: absolute, without symbolic links.
-pub fn working_directory(chosen: Option<&Path>) -> io::Result<PathBuf> {
-    let current = std::env::current_dir()?;
-    let directory = current.join(chosen.unwrap_or_else(|| Path::new("")));
-    let canonical = directory.canonicalize()?;
-    if canonical.is_dir() {
-        Ok(canonical)
-    } else {
-        Err(io::ErrorKind::NotADirectory.into())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,12 +54,5 @@ mod tests {
         let variables: HostVariables = [("A", ""), ("B", "x")].into_iter().collect();
         assert_eq!(variables.get("A"), None);
         assert_eq!(variables.get("B"), Some("x"));
-    }
-
-    #[test]
-    fn a_file_is_no_working_directory() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let error = working_directory(Some(file.path())).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::NotADirectory);
     }
 }

@@ -39,6 +39,8 @@ pub enum Operation {
     Rename,
     /// Asking for a file's properties.
     Inspect,
+    /// Taking a file's lock.
+    Lock,
 }
 
 impl fmt::Display for Operation {
@@ -51,6 +53,7 @@ impl fmt::Display for Operation {
             Self::Remove => "remove",
             Self::Rename => "rename",
             Self::Inspect => "look at",
+            Self::Lock => "lock",
         })
     }
 }

@@ -12,7 +12,7 @@ pub mod helm;
 pub mod host;
 pub mod k3d;
 pub mod kube;
-pub mod private;
+pub mod lock_file;
 mod private_file;
 pub mod process;
 pub mod registry;

@@ -14,7 +14,10 @@ use super::{
     signals::{self, Interruption, TerminalState},
 };
 use crate::{
-    adapters::environment::{HostVariables, working_directory},
+    adapters::{
+        environment::HostVariables,
+        host::{HostEnvironment, working_directory},
+    },
     commands::{Command, Consent, Context, Exit, StreamKind, Streams},
     domain::{ExitClass, Failure, Failures},
     output::{Colour, Glyphs, Reader, Redraw, Settings as OutputSettings, Style, Talk},
@@ -34,7 +37,8 @@ const COLUMNS: usize = 100;
 /// What the program finds itself in.
 #[derive(Debug)]
 pub(super) struct Surroundings {
-    pub(super) variables: HostVariables,
+    variables: HostVariables,
+    pub(super) host: HostEnvironment,
     streams: Streams,
 }
 
@@ -47,7 +51,9 @@ impl Surroundings {
                 StreamKind::Other
             }
         };
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
         Self {
+            host: HostEnvironment::from_variables(variables.iter().map(owned)),
             variables,
             streams: Streams {
                 stdin: kind(io::stdin().is_terminal()),
@@ -81,20 +87,11 @@ impl Surroundings {
     }
 
     fn style(&self, stream: StreamKind, no_color: bool) -> Style {
-        let get = |name| self.variables.get(name);
-        let plain = no_color
-            || stream == StreamKind::Other
-            || get("NO_COLOR").is_some()
-            || get("TERM") == Some("dumb");
-        let locale = get("LC_ALL")
-            .or_else(|| get("LC_CTYPE"))
-            .or_else(|| get("LANG"))
-            .unwrap_or_default()
-            .to_lowercase();
-        let unicode = locale.contains("utf-8") || locale.contains("utf8");
+        let terminal = self.host.terminal;
+        let plain = no_color || stream == StreamKind::Other || terminal.no_color || terminal.dumb;
         Style {
             colour: if plain { Colour::Plain } else { Colour::Ansi },
-            glyphs: if unicode {
+            glyphs: if self.host.shows_unicode() {
                 Glyphs::Unicode
             } else {
                 Glyphs::Ascii
@@ -104,17 +101,17 @@ impl Surroundings {
     }
 
     fn width(&self, stream: StreamKind) -> usize {
-        let said = self
-            .variables
-            .get("COLUMNS")
-            .and_then(|columns| columns.parse().ok());
         let measured = || {
             (stream == StreamKind::Terminal)
                 .then(|| console::Term::stderr().size_checked())
                 .flatten()
                 .map(|(_, columns)| usize::from(columns))
         };
-        said.or_else(measured).unwrap_or(COLUMNS)
+        self.host
+            .terminal
+            .columns
+            .or_else(measured)
+            .unwrap_or(COLUMNS)
     }
 
     fn talk(&self, flags: &GlobalFlags) -> Talk {
@@ -122,8 +119,8 @@ impl Surroundings {
             && flags.output == OutputFormat::Text
             && flags.verbose < 2
             && !self.is_logging()
-            && self.variables.get("CI").is_none()
-            && self.variables.get("TERM") != Some("dumb");
+            && !self.host.terminal.ci
+            && !self.host.terminal.dumb;
         if flags.quiet {
             Talk::Silent
         } else if moving {
@@ -134,7 +131,7 @@ impl Surroundings {
     }
 
     fn is_logging(&self) -> bool {
-        self.variables.get("DEVENV_LOG").is_some()
+        self.host.devenv.contains_key("DEVENV_LOG")
     }
 }
 
@@ -259,7 +256,7 @@ fn no_runtime(error: &io::Error) -> Failure {
 }
 
 fn settings(surroundings: &Surroundings) -> Result<Settings, Failures> {
-    match UserPaths::from_variables(&surroundings.variables) {
+    match UserPaths::of(&surroundings.host) {
         Ok(paths) => Settings::load(paths.config_file()).map_err(|error| error.failure().into()),
         // A command that needs the paths says itself that there are none.
         Err(_) => Ok(Settings::default()),
@@ -297,6 +294,7 @@ fn context(
         },
         timeout: flags.timeout,
         variables: surroundings.variables,
+        host: surroundings.host,
         settings,
         format: flags.output,
         streams: surroundings.streams,
@@ -308,8 +306,10 @@ fn context(
 /// Writes what devenv does inside to standard error, if it was asked for.
 fn start_logging(flags: &GlobalFlags, surroundings: &Surroundings) {
     let asked = surroundings
-        .variables
+        .host
+        .devenv
         .get("DEVENV_LOG")
+        .map(String::as_str)
         .or(match flags.verbose {
             0 | 1 => None,
             2 => Some("devenv=debug"),
@@ -334,6 +334,11 @@ mod tests {
     fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
         Surroundings {
             variables: variables.iter().copied().collect(),
+            host: HostEnvironment::from_variables(
+                variables
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+            ),
             streams: Streams {
                 stdin: StreamKind::Terminal,
                 stdout: StreamKind::Terminal,
@@ -354,17 +359,6 @@ mod tests {
         let mut piped = surroundings(&[]);
         piped.streams.stdout = StreamKind::Other;
         assert_eq!(piped.stdout_style(false).colour, Colour::Plain);
-    }
-
-    #[test]
-    fn signs_follow_the_locale() {
-        let glyphs =
-            |variables: &[(&str, &str)]| surroundings(variables).stdout_style(false).glyphs;
-        assert_eq!(glyphs(&[("LANG", "en_US.UTF-8")]), Glyphs::Unicode);
-        assert_eq!(
-            glyphs(&[("LANG", "en_US.UTF-8"), ("LC_ALL", "C")]),
-            Glyphs::Ascii
-        );
     }
 
     #[test]

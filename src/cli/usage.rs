@@ -86,9 +86,10 @@ fn print(text: &clap::builder::StyledStr, surroundings: &Surroundings) {
 fn fail(stop: &Stop, surroundings: &Surroundings) -> ExitCode {
     let format = match stop.format {
         OutputFormat::Text => surroundings
-            .variables
+            .host
+            .devenv
             .get("DEVENV_OUTPUT")
-            .map_or(OutputFormat::Text, form),
+            .map_or(OutputFormat::Text, |name| form(name)),
         other => other,
     };
     let exit_code = ExitClass::Usage.code();

@@ -54,7 +54,7 @@ impl Shell {
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures> {
     let shell = args
         .shell
-        .or_else(|| Shell::from_path(context.variables.get("SHELL")?))
+        .or_else(|| Shell::from_path(context.host.shell.as_deref()?))
         .ok_or_else(|| {
             Failure::new(
                 "usage.unknown-shell",

@@ -6,12 +6,10 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    adapters::environment::HostVariables,
+    adapters::{environment::HostVariables, host::HostEnvironment},
     domain::{ExitClass, Failure, Failures, NoticeLevel, ProfileName},
     report::{Outbox, OutputFormat},
-    state::{
-        EnvironmentLock, EnvironmentPaths, Journal, LockError, RecordError, Settings, UserPaths,
-    },
+    state::{EnvironmentLock, EnvironmentPaths, Journal, LockError, Settings, UserPaths},
 };
 
 /// What every command gets.
@@ -29,8 +27,10 @@ pub struct Context {
     pub consent: Consent,
     /// `--timeout`: how long the command may wait in all.
     pub timeout: Option<Duration>,
-    /// The environment variables.
+    /// The environment variables: what children inherit.
     pub variables: HostVariables,
+    /// What the environment variables mean.
+    pub host: HostEnvironment,
     /// The settings of this machine.
     pub settings: Settings,
     /// `--output`. A command reports the same in all forms; only passed-through bytes need to know.
@@ -109,7 +109,7 @@ impl FromStr for Assignment {
 impl Context {
     /// The user's directories.
     pub fn user_paths(&self) -> Result<UserPaths, Failures> {
-        UserPaths::from_variables(&self.variables).map_err(|error| error.failure().into())
+        UserPaths::of(&self.host).map_err(|error| error.failure().into())
     }
 
     /// Begins a run that changes an environment: its directories are made, its lock is taken and its
@@ -119,9 +119,7 @@ impl Context {
         paths: &EnvironmentPaths,
         command: &str,
     ) -> Result<EnvironmentLock, Failures> {
-        paths
-            .create()
-            .map_err(|error| RecordError::from(error).failure())?;
+        paths.create().map_err(|error| error.failure())?;
         let now = Timestamp::now();
         let lock = EnvironmentLock::take(paths, &format!("devenv {command}"), now)
             .map_err(|error: LockError| error.failure(now))?;
@@ -176,6 +174,7 @@ mod tests {
             consent,
             timeout: None,
             variables: HostVariables::default(),
+            host: HostEnvironment::from_variables([]),
             settings: Settings::default(),
             format: OutputFormat::Text,
             streams: Streams {

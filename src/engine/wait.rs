@@ -9,9 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Finished, Progress, World, explain, world::Live};
 use crate::{
     adapters::kube::{Cluster, ClusterView, Connection, LogOptions},
-    domain::{
-        EventKind, ExitClass, Failure, ObservedContainer, ObservedPod, ServiceName, Trouble,
-    },
+    domain::{EventKind, ExitClass, Failure, ObservedContainer, ObservedPod, ServiceName, Trouble},
     plan::diagnose,
 };
 
@@ -31,23 +29,35 @@ pub struct Target {
 /// The newest ready pod of a service.
 pub async fn newest_ready_pod(cluster: &Cluster, service: &ServiceName) -> Result<Target, Failure> {
     let seen = cluster.observe().await.map_err(|error| error.failure())?;
-    let pods = seen.pods.iter().filter(|pod| &pod.service == service && pod.ready && !pod.deleting);
-    pods.max_by_key(|pod| pod.created).and_then(target).ok_or_else(|| {
-        Failure::new(
-            "service.no-pod",
-            ExitClass::NotReady,
-            format!("{service} has no pod that is ready"),
-        )
-        .of(service)
-        .help("devenv status")
-        .help(format!("devenv up {service}"))
-    })
+    let pods = seen
+        .pods
+        .iter()
+        .filter(|pod| &pod.service == service && pod.ready && !pod.deleting);
+    pods.max_by_key(|pod| pod.created)
+        .and_then(target)
+        .ok_or_else(|| {
+            Failure::new(
+                "service.no-pod",
+                ExitClass::NotReady,
+                format!("{service} has no pod that is ready"),
+            )
+            .of(service)
+            .help("devenv status")
+            .help(format!("devenv up {service}"))
+        })
 }
 
 fn target(pod: &ObservedPod) -> Option<Target> {
-    let container = pod.containers.iter().rev().find(|c| c.name == pod.service.as_str());
+    let container = pod
+        .containers
+        .iter()
+        .rev()
+        .find(|c| c.name == pod.service.as_str());
     let container = container.or_else(|| pod.containers.last())?;
-    Some(Target { name: pod.name.clone(), container: container.name.clone() })
+    Some(Target {
+        name: pod.name.clone(),
+        container: container.name.clone(),
+    })
 }
 
 /// Waits until every workload of a service is ready, and ends early where waiting cannot help.
@@ -58,7 +68,11 @@ pub(super) async fn wait_until_ready(
     cancel: &CancellationToken,
 ) -> Result<Finished, Failure> {
     let live = world.live().await?;
-    let within = world.environment.services.get(service).map_or(Duration::MAX, |s| s.ready_within);
+    let within = world
+        .environment
+        .services
+        .get(service)
+        .map_or(Duration::MAX, |s| s.ready_within);
     let mut waiter = Waiter {
         service,
         generations: generations(live, service).await?,
@@ -69,7 +83,11 @@ pub(super) async fn wait_until_ready(
     let limited = tokio::time::timeout(within, cancel.run_until_cancelled(waiting)).await;
     let trouble = match limited {
         Ok(None) => {
-            return Err(Failure::new("run.interrupted", ExitClass::Interrupted, "interrupted"));
+            return Err(Failure::new(
+                "run.interrupted",
+                ExitClass::Interrupted,
+                "interrupted",
+            ));
         }
         Ok(Some(None)) => return Ok(Finished::Done),
         Ok(Some(Some(trouble))) => trouble,
@@ -88,9 +106,18 @@ pub(super) async fn wait_until_ready(
 
 /// The generations that the workloads of a service have now: the view must not be older.
 async fn generations(live: &Live, service: &ServiceName) -> Result<BTreeMap<String, i64>, Failure> {
-    let seen = live.cluster.observe().await.map_err(|error| error.failure())?;
-    let ours = seen.workloads.into_iter().filter(|workload| &workload.service == service);
-    Ok(ours.map(|workload| (workload.name, workload.generation)).collect())
+    let seen = live
+        .cluster
+        .observe()
+        .await
+        .map_err(|error| error.failure())?;
+    let ours = seen
+        .workloads
+        .into_iter()
+        .filter(|workload| &workload.service == service);
+    Ok(ours
+        .map(|workload| (workload.name, workload.generation))
+        .collect())
 }
 
 struct Waiter<'a> {
@@ -133,7 +160,10 @@ impl Waiter<'_> {
 
     fn is_ready(&self, view: &ClusterView) -> bool {
         self.generations.iter().all(|(name, generation)| {
-            let seen = view.workloads.iter().find(|w| &w.service == self.service && &w.name == name);
+            let seen = view
+                .workloads
+                .iter()
+                .find(|w| &w.service == self.service && &w.name == name);
             seen.is_some_and(|w| w.generation >= *generation && w.is_ready())
         })
     }
@@ -149,10 +179,18 @@ impl Waiter<'_> {
     }
 
     async fn tell(&mut self, trouble: Trouble, progress: &Progress) {
-        let is_new = self.told.as_ref().is_none_or(|told| told.kind != trouble.kind);
+        let is_new = self
+            .told
+            .as_ref()
+            .is_none_or(|told| told.kind != trouble.kind);
         progress.note(trouble.message.clone());
         if is_new {
-            progress.outbox().event(EventKind::ServiceTrouble { trouble: trouble.clone() }).await;
+            progress
+                .outbox()
+                .event(EventKind::ServiceTrouble {
+                    trouble: trouble.clone(),
+                })
+                .await;
         }
         self.told = Some(trouble);
     }
@@ -160,8 +198,13 @@ impl Waiter<'_> {
     fn state(&self, view: &ClusterView) -> String {
         let ours = view.workloads.iter().filter(|w| &w.service == self.service);
         let (ready, desired) = ours.fold((0, 0), |(r, d), w| (r + w.ready, d + w.desired));
-        let pods = view.pods.iter().filter(|pod| &pod.service == self.service && !pod.deleting);
-        let starting = pods.flat_map(|pod| &pod.containers).find_map(waiting_reason);
+        let pods = view
+            .pods
+            .iter()
+            .filter(|pod| &pod.service == self.service && !pod.deleting);
+        let starting = pods
+            .flat_map(|pod| &pod.containers)
+            .find_map(waiting_reason);
         match starting {
             Some(reason) => format!("{ready} of {desired} ready, {reason}"),
             None => format!("{ready} of {desired} ready"),
@@ -177,7 +220,10 @@ fn waiting_reason(container: &ObservedContainer) -> Option<&str> {
 }
 
 fn not_ready(world: &World, service: &ServiceName, within: Duration) -> Failure {
-    let place = world.environment.provenance.place(&format!("services.{service}.ready"));
+    let place = world
+        .environment
+        .provenance
+        .place(&format!("services.{service}.ready"));
     Failure::new(
         "service.not-ready",
         ExitClass::NotReady,
@@ -195,8 +241,16 @@ pub async fn log_lines(cluster: &Cluster, trouble: &Trouble) -> Vec<String> {
         return Vec::new();
     };
     for previous in [false, true] {
-        let options = LogOptions { follow: false, tail: Some(LOG_LINES), since: None, previous };
-        let reading = cluster.logs(pod, container, &options).map_ok(text).try_collect::<Vec<String>>();
+        let options = LogOptions {
+            follow: false,
+            tail: Some(LOG_LINES),
+            since: None,
+            previous,
+        };
+        let reading = cluster
+            .logs(pod, container, &options)
+            .map_ok(text)
+            .try_collect::<Vec<String>>();
         if let Ok(Ok(lines)) = tokio::time::timeout(LOGS_WITHIN, reading).await
             && !lines.is_empty()
         {

@@ -97,18 +97,34 @@ impl World {
         node_image: Option<String>,
         memory: Box<dyn Remember>,
     ) -> Self {
-        Self { environment, desired, tools, places, node_image, memory, live: OnceCell::new(), installed: Mutex::default() }
+        Self {
+            environment,
+            desired,
+            tools,
+            places,
+            node_image,
+            memory,
+            live: OnceCell::new(),
+            installed: Mutex::default(),
+        }
     }
 
     /// Writes down that a service is installed from now on.
     pub(super) fn installing(&self, service: &ServiceName) {
-        let mut installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut installed = self
+            .installed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         installed.insert(service.clone(), Timestamp::now());
     }
 
     /// When a service was installed in this run.
     pub(super) fn installed_at(&self, service: &ServiceName) -> Option<Timestamp> {
-        self.installed.lock().unwrap_or_else(PoisonError::into_inner).get(service).copied()
+        self.installed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(service)
+            .copied()
     }
 
     /// The running cluster with its live view; connects at the first call.
@@ -129,7 +145,11 @@ impl World {
     /// Asked before every change, so that a cluster that took the name in between is not touched.
     pub async fn checked_cluster(&self) -> Result<&Cluster, Failure> {
         let live = self.live().await?;
-        let seen = live.cluster.identity().await.map_err(|error| error.failure())?;
+        let seen = live
+            .cluster
+            .identity()
+            .await
+            .map_err(|error| error.failure())?;
         check_identity(self.memory.identity().as_ref(), &seen)?;
         Ok(&live.cluster)
     }

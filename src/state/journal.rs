@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::{
-    adapters::private::{self, PrivateFileError},
+    adapters::files::{self, FileError},
     domain::{Event, EventKind},
     report::{Listener, Redactor},
 };
@@ -24,7 +24,7 @@ const KEPT_RUNS: usize = 50;
 /// A journal that could not be begun.
 #[derive(Debug, thiserror::Error)]
 #[error("the journal cannot be written")]
-pub struct JournalError(#[from] PrivateFileError);
+pub struct JournalError(#[from] FileError);
 
 /// The first line of a journal.
 #[derive(Debug, Serialize)]
@@ -55,15 +55,15 @@ impl Journal {
         redactor: Redactor,
     ) -> Result<Self, JournalError> {
         // The names sort by time, so that the oldest come first.
-        let journals = private::list(directory)?;
+        let journals = files::list(directory)?;
         let surplus = (journals.len() + 1).saturating_sub(KEPT_RUNS);
         for old in journals.iter().take(surplus) {
-            private::remove(old)?;
+            files::remove_file(old)?;
         }
         let name = format!("{}-{command}.jsonl", now.strftime("%Y%m%dT%H%M%S.%6fZ"));
         let path = directory.join(name);
         let mut journal = Self {
-            file: Some(private::create_log(&path)?),
+            file: Some(files::append_private(&path)?),
             path,
             redactor,
             started: Instant::now(),
@@ -124,8 +124,7 @@ mod tests {
     }
 
     fn lines(journal: &Journal) -> Vec<serde_json::Value> {
-        private::read(journal.path())
-            .unwrap()
+        files::read_text(journal.path())
             .unwrap()
             .lines()
             .map(|line| serde_json::from_str(line).unwrap())
@@ -172,7 +171,7 @@ mod tests {
         for second in 0..53 {
             begin(directory.path(), second, Redactor::default());
         }
-        let journals = private::list(directory.path()).unwrap();
+        let journals = files::list(directory.path()).unwrap();
         assert_eq!(journals.len(), KEPT_RUNS);
         let first = begin(directory.path(), 60, Redactor::default());
         assert!(journals.iter().all(|path| path < &first.path));

@@ -8,7 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::EnvironmentPaths;
 use crate::{
-    adapters::private::{self, LockAttempt, LockedFile, PrivateFileError},
+    adapters::{
+        files::FileError,
+        lock_file::{self, LockAttempt, LockedFile},
+    },
     domain::{ExitClass, Failure},
 };
 
@@ -40,7 +43,7 @@ pub enum LockError {
     },
     /// The lock file cannot be used.
     #[error(transparent)]
-    File(#[from] PrivateFileError),
+    File(#[from] FileError),
 }
 
 impl LockError {
@@ -48,13 +51,7 @@ impl LockError {
     pub fn failure(&self, now: Timestamp) -> Failure {
         match self {
             Self::Held { holder } => held(holder.as_ref(), now),
-            Self::File(error) => Failure::new(
-                "lock.unusable",
-                ExitClass::Prerequisite,
-                "The environment cannot be locked",
-            )
-            .caused_by(error)
-            .help(format!("ls -la {}", error.path.display())),
+            Self::File(error) => error.failure(),
         }
     }
 }
@@ -105,7 +102,7 @@ impl EnvironmentLock {
         command: &str,
         now: Timestamp,
     ) -> Result<Self, LockError> {
-        match private::try_lock(&paths.lock())? {
+        match lock_file::try_lock(&paths.lock())? {
             LockAttempt::Held(mut file) => {
                 let holder = Holder {
                     pid: std::process::id(),
@@ -127,17 +124,18 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::{domain::EnvironmentId, state::UserPaths};
+    use crate::{
+        adapters::{files, host::HostEnvironment},
+        domain::EnvironmentId,
+        state::UserPaths,
+    };
 
     fn environment() -> (tempfile::TempDir, EnvironmentPaths) {
         let home = tempfile::tempdir().unwrap();
-        let variables = [("HOME", home.path().to_str().unwrap())]
-            .into_iter()
-            .collect();
+        let variables = [("HOME".to_owned(), home.path().to_str().unwrap().to_owned())];
+        let host = HostEnvironment::from_variables(variables);
         let id = EnvironmentId::new(&"shop".parse().unwrap(), Path::new("/shop"));
-        let paths = UserPaths::from_variables(&variables)
-            .unwrap()
-            .environment(&id);
+        let paths = UserPaths::of(&host).unwrap().environment(&id);
         paths.create().unwrap();
         (home, paths)
     }
@@ -169,7 +167,7 @@ mod tests {
     #[test]
     fn a_file_left_by_a_dead_process_locks_nobody_out() {
         let (_home, paths) = environment();
-        private::replace(&paths.lock(), r#"{"pid":1,"command":"devenv up"}"#).unwrap();
+        files::write_private(&paths.lock(), br#"{"pid":1,"command":"devenv up"}"#).unwrap();
         EnvironmentLock::take(&paths, "devenv up", at(0)).unwrap();
     }
 }

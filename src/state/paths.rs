@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use crate::{
     adapters::{
-        environment::HostVariables,
-        private::{self, PrivateFileError},
+        files::{self, FileError},
+        host::HostEnvironment,
     },
     domain::{EnvironmentId, ExitClass, Failure},
 };
@@ -46,15 +46,15 @@ pub struct UserPaths {
 }
 
 impl UserPaths {
-    /// The directories that the variables name.
-    pub fn from_variables(variables: &HostVariables) -> Result<Self, PathsError> {
-        let config_file = match variables.get("DEVENV_CONFIG") {
+    /// The directories that the environment variables name.
+    pub fn of(host: &HostEnvironment) -> Result<Self, PathsError> {
+        let config_file = match host.devenv.get("DEVENV_CONFIG") {
             Some(file) => file.into(),
-            None => base(variables, "XDG_CONFIG_HOME", ".config")?.join("config.yaml"),
+            None => ours(host.config_home.as_deref(), "XDG_CONFIG_HOME")?.join("config.yaml"),
         };
         Ok(Self {
-            state: base(variables, "XDG_STATE_HOME", ".local/state")?,
-            data: base(variables, "XDG_DATA_HOME", ".local/share")?,
+            state: ours(host.state_home.as_deref(), "XDG_STATE_HOME")?,
+            data: ours(host.data_home.as_deref(), "XDG_DATA_HOME")?,
             config_file,
         })
     }
@@ -73,18 +73,8 @@ impl UserPaths {
     }
 }
 
-/// A base directory; relative paths in XDG variables are ignored, as the rules ask.
-fn base(
-    variables: &HostVariables,
-    variable: &'static str,
-    below_home: &str,
-) -> Result<PathBuf, PathsError> {
-    let absolute = |path: &str| Path::new(path).is_absolute().then(|| PathBuf::from(path));
-    variables
-        .get(variable)
-        .and_then(absolute)
-        .or_else(|| Some(absolute(variables.get("HOME")?)?.join(below_home)))
-        .map(|directory| directory.join(OURS))
+fn ours(base: Option<&Path>, variable: &'static str) -> Result<PathBuf, PathsError> {
+    base.map(|base| base.join(OURS))
         .ok_or(PathsError::NoHome { variable })
 }
 
@@ -97,7 +87,7 @@ pub struct EnvironmentPaths {
 
 impl EnvironmentPaths {
     /// Makes the directories, for the user alone.
-    pub fn create(&self) -> Result<(), PrivateFileError> {
+    pub fn create(&self) -> Result<(), FileError> {
         let directories = [
             self.state.clone(),
             self.journal(),
@@ -109,7 +99,7 @@ impl EnvironmentPaths {
         ];
         directories
             .iter()
-            .try_for_each(|directory| private::create_directory(directory))
+            .try_for_each(|directory| files::create_private_dir(directory))
     }
 
     /// The directory of the state: everything below it can be lost.
@@ -171,14 +161,18 @@ mod tests {
         EnvironmentId::new(&"shop".parse().unwrap(), Path::new("/shop"))
     }
 
-    #[test]
-    fn the_xdg_variables_come_before_home() {
-        let paths = UserPaths::from_variables(
-            &[("HOME", "/home/ann"), ("XDG_STATE_HOME", "/state")]
-                .into_iter()
-                .collect(),
+    fn host(variables: &[(&str, &str)]) -> HostEnvironment {
+        HostEnvironment::from_variables(
+            variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
         )
-        .unwrap();
+    }
+
+    #[test]
+    fn everything_lies_in_our_directory_of_its_base() {
+        let variables = [("HOME", "/home/ann"), ("XDG_STATE_HOME", "/state")];
+        let paths = UserPaths::of(&host(&variables)).unwrap();
         let environment = paths.environment(&id());
         assert!(environment.lock().starts_with("/state/devenv"));
         assert!(
@@ -193,25 +187,15 @@ mod tests {
     }
 
     #[test]
-    fn a_relative_xdg_variable_is_ignored() {
-        let paths = UserPaths::from_variables(
-            &[("HOME", "/home/ann"), ("XDG_STATE_HOME", "state")]
-                .into_iter()
-                .collect(),
-        )
-        .unwrap();
-        assert!(
-            paths
-                .environment(&id())
-                .state()
-                .starts_with("/home/ann/.local/state/devenv")
-        );
+    fn the_settings_can_be_anywhere() {
+        let variables = [("HOME", "/home/ann"), ("DEVENV_CONFIG", "/kit/config.yaml")];
+        let paths = UserPaths::of(&host(&variables)).unwrap();
+        assert_eq!(paths.config_file(), Path::new("/kit/config.yaml"));
     }
 
     #[test]
     fn without_a_home_the_failure_says_what_to_set() {
-        let error = UserPaths::from_variables(&HostVariables::default()).unwrap_err();
-        let failure = error.failure();
+        let failure = UserPaths::of(&host(&[])).unwrap_err().failure();
         assert_eq!(failure.class, ExitClass::Prerequisite);
         assert!(failure.why[0].contains("HOME"));
     }

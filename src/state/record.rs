@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    adapters::private::{self, PrivateFileError},
+    adapters::files::{self, FileError},
     domain::{ClusterIdentity, ClusterName, ExitClass, Failure, InputsHash, PortNumber},
 };
 
@@ -75,7 +75,7 @@ pub enum RecordError {
     },
     /// It cannot be read or written.
     #[error(transparent)]
-    File(#[from] PrivateFileError),
+    File(#[from] FileError),
 }
 
 impl RecordError {
@@ -89,13 +89,7 @@ impl RecordError {
             )
             .caused_by(self)
             .help("use that version of devenv, or a newer one"),
-            Self::File(error) => Failure::new(
-                "state.unusable",
-                ExitClass::Prerequisite,
-                "The environment's state cannot be read or written",
-            )
-            .caused_by(error)
-            .help(format!("ls -la {}", error.path.display())),
+            Self::File(error) => error.failure(),
         }
     }
 }
@@ -128,7 +122,7 @@ impl Record {
 
     /// Reads the record at `path`. One that is unreadable is moved to `<path>.bad`.
     pub fn load(path: &Path) -> Result<LoadedRecord, RecordError> {
-        let Some(text) = private::read(path)? else {
+        let Some(text) = files::read_text_if_there(path)? else {
             return Ok(LoadedRecord::Absent);
         };
         if let Ok(Form { schema: found }) = serde_json::from_str(&text)
@@ -141,21 +135,21 @@ impl Record {
             return Ok(LoadedRecord::Found(record));
         }
         let kept = path.with_extension("json.bad");
-        private::rename(path, &kept)?;
+        files::rename(path, &kept)?;
         Ok(LoadedRecord::Damaged { kept })
     }
 
     /// Writes the record, all or nothing.
     pub fn save(&self, path: &Path) -> Result<(), RecordError> {
-        Ok(private::replace(
+        Ok(files::write_private(
             path,
-            &format!("{:#}\n", serde_json::json!(self)),
+            format!("{:#}\n", serde_json::json!(self)).as_bytes(),
         )?)
     }
 
     /// Removes the record; one that is not there is no error.
     pub fn remove(path: &Path) -> Result<(), RecordError> {
-        Ok(private::remove(path)?)
+        Ok(files::remove_file(path)?)
     }
 }
 
@@ -173,6 +167,7 @@ mod tests {
                 https: port(8443),
                 registry: port(5050),
             },
+            InputsHash::of(b"cluster"),
             Timestamp::UNIX_EPOCH,
         )
     }
@@ -194,13 +189,13 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("record.json");
         record().save(&path).unwrap();
-        let text = private::read(&path).unwrap().unwrap();
+        let text = files::read_text(&path).unwrap();
         for end in 0..text.trim_end().len() {
-            private::replace(&path, &text[..end]).unwrap();
+            files::write_private(&path, text[..end].as_bytes()).unwrap();
             let LoadedRecord::Damaged { kept } = Record::load(&path).unwrap() else {
                 panic!("a record of {end} bytes was taken");
             };
-            assert_eq!(private::read(&kept).unwrap().unwrap(), text[..end]);
+            assert_eq!(files::read_text(&kept).unwrap(), text[..end]);
             assert_eq!(Record::load(&path).unwrap(), LoadedRecord::Absent);
         }
     }
@@ -209,9 +204,9 @@ mod tests {
     fn a_newer_record_is_refused_and_left_alone() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("record.json");
-        private::replace(&path, r#"{"schema": 2, "clusters": []}"#).unwrap();
+        files::write_private(&path, r#"{"schema": 2, "clusters": []}"#.as_bytes()).unwrap();
         let error = Record::load(&path).unwrap_err();
         assert_eq!(error.failure().code.0, "state.newer");
-        assert!(private::read(&path).unwrap().is_some());
+        assert!(files::exists(&path));
     }
 }

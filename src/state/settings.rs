@@ -11,7 +11,7 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    adapters::private::{self, PrivateFileError},
+    adapters::files::{self, FileError},
     domain::{ExitClass, Failure, Place},
 };
 
@@ -66,7 +66,7 @@ pub enum SettingsError {
     },
     /// The file cannot be read.
     #[error(transparent)]
-    File(#[from] PrivateFileError),
+    File(#[from] FileError),
 }
 
 impl SettingsError {
@@ -81,13 +81,7 @@ impl SettingsError {
             .caused_by(self)
             .at(place.as_deref().cloned())
             .help("known keys are nodeImages, images and binaries"),
-            Self::File(error) => Failure::new(
-                "settings.unreadable",
-                ExitClass::Manifest,
-                "The settings of this machine cannot be read",
-            )
-            .caused_by(error)
-            .help(format!("ls -la {}", error.path.display())),
+            Self::File(error) => error.failure(),
         }
     }
 }
@@ -95,7 +89,7 @@ impl SettingsError {
 impl Settings {
     /// Reads the settings; a file that is not there means the defaults.
     pub fn load(path: &Path) -> Result<Self, SettingsError> {
-        match private::read(path)? {
+        match files::read_text_if_there(path)? {
             Some(text) => Self::parse(path, &text),
             None => Ok(Self::default()),
         }

@@ -24,6 +24,10 @@ pub struct HostEnvironment {
     pub path: Vec<PathBuf>,
     /// `USER`.
     pub user: Option<String>,
+    /// `SHELL`.
+    pub shell: Option<String>,
+    /// The locale of characters: `LC_ALL`, else `LC_CTYPE`, else `LANG`.
+    pub locale: Option<String>,
     /// What says where the docker engine is.
     pub docker: DockerVariables,
     /// What says how to show things.
@@ -52,16 +56,11 @@ pub struct TerminalVariables {
     pub dumb: bool,
     /// Whether `CI` is set to something but `false`.
     pub ci: bool,
+    /// `COLUMNS`.
+    pub columns: Option<usize>,
 }
 
 impl HostEnvironment {
-    /// What this process was started with. Values that are not Unicode are left out.
-    pub fn of_process() -> Self {
-        Self::from_variables(std::env::vars_os().filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        }))
-    }
-
     /// What the given variables say.
     pub fn from_variables(variables: impl IntoIterator<Item = (String, String)>) -> Self {
         // An empty variable means the same as none.
@@ -90,6 +89,8 @@ impl HostEnvironment {
                 .map(|path| std::env::split_paths(&path).collect())
                 .unwrap_or_default(),
             user: text("USER"),
+            shell: text("SHELL"),
+            locale: ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find_map(text),
             docker: DockerVariables {
                 host: text("DOCKER_HOST"),
                 context: text("DOCKER_CONTEXT"),
@@ -99,6 +100,7 @@ impl HostEnvironment {
                 no_color: variables.contains_key("NO_COLOR"),
                 dumb: text("TERM").is_some_and(|term| term == "dumb"),
                 ci: text("CI").is_some_and(|ci| ci != "false"),
+                columns: text("COLUMNS").and_then(|columns| columns.parse().ok()),
             },
             devenv: variables
                 .iter()
@@ -107,6 +109,14 @@ impl HostEnvironment {
                 .collect(),
             home,
         }
+    }
+
+    /// Whether the locale's characters are UTF-8, so that signs beyond ASCII can be shown.
+    pub fn shows_unicode(&self) -> bool {
+        self.locale.as_ref().is_some_and(|locale| {
+            let locale = locale.to_lowercase();
+            locale.contains("utf-8") || locale.contains("utf8")
+        })
     }
 
     /// The first executable file called `program` in `PATH`.
@@ -155,6 +165,12 @@ mod tests {
         let host = of(&[("NO_COLOR", ""), ("DOCKER_HOST", ""), ("CI", "false")]);
         assert_eq!(host.terminal, TerminalVariables::default());
         assert_eq!(host.docker.host, None);
+    }
+
+    #[test]
+    fn the_locale_says_which_characters_can_be_shown() {
+        assert!(of(&[("LANG", "en_US.UTF-8")]).shows_unicode());
+        assert!(!of(&[("LANG", "en_US.UTF-8"), ("LC_ALL", "C")]).shows_unicode());
     }
 
     #[test]

@@ -4,9 +4,11 @@
 //! looks: it changes nothing on the machine.
 
 mod capacity;
+mod directory;
 mod environment;
 mod ports;
 
 pub use capacity::{HostError, MemoryState, free_space, memory};
+pub use directory::working_directory;
 pub use environment::{DockerVariables, HostEnvironment, TerminalVariables};
 pub use ports::{PortState, port_owner, port_state};

@@ -42,6 +42,8 @@ impl Cluster {
         let params = PatchParams::apply(&manager).force();
         let patch = Patch::Apply(&object);
         let applied = maps.patch(NAME, &params, &patch);
-        call("write down which hooks ran", REQUEST, applied).await.map(|_| ())
+        call("write down which hooks ran", REQUEST, applied)
+            .await
+            .map(|_| ())
     }
 }

@@ -30,8 +30,15 @@ pub(in crate::engine) async fn ensure_registry(
 ) -> Result<Finished, Failure> {
     let name = world.environment.id.cluster();
     let port = world.environment.cluster.registry_port;
-    let containers = world.tools.docker.containers_of(&name).await.map_err(|e| e.failure())?;
-    let registry = containers.iter().find(|container| container.role == NodeRole::Registry);
+    let containers = world
+        .tools
+        .docker
+        .containers_of(&name)
+        .await
+        .map_err(|e| e.failure())?;
+    let registry = containers
+        .iter()
+        .find(|container| container.role == NodeRole::Registry);
     match registry.map(|container| container.state) {
         Some(EngineState::Running) => {}
         Some(EngineState::Exited | EngineState::Created) => world
@@ -42,7 +49,12 @@ pub(in crate::engine) async fn ensure_registry(
             .map_err(|e| e.failure())?,
         // A registry in any other state is not worth mending: its images are kept apart from it.
         Some(_) => {
-            world.tools.k3d.delete_registry(&name, cancel).await.map_err(|e| e.failure())?;
+            world
+                .tools
+                .k3d
+                .delete_registry(&name, cancel)
+                .await
+                .map_err(|e| e.failure())?;
             create_registry(world, cancel).await?;
         }
         None => create_registry(world, cancel).await?,
@@ -52,15 +64,17 @@ pub(in crate::engine) async fn ensure_registry(
             tokio::time::sleep(ASK_AGAIN).await;
         }
     };
-    tokio::time::timeout(REGISTRY_WITHIN, up).await.map_err(|_| {
-        Failure::new(
-            "registry.no-answer",
-            ExitClass::Cluster,
-            format!("the image registry does not answer on 127.0.0.1:{port}"),
-        )
-        .help(format!("docker logs {}", name.registry_container()))
-        .help("devenv up")
-    })?;
+    tokio::time::timeout(REGISTRY_WITHIN, up)
+        .await
+        .map_err(|_| {
+            Failure::new(
+                "registry.no-answer",
+                ExitClass::Cluster,
+                format!("the image registry does not answer on 127.0.0.1:{port}"),
+            )
+            .help(format!("docker logs {}", name.registry_container()))
+            .help("devenv up")
+        })?;
     Ok(Finished::Done)
 }
 
@@ -79,7 +93,11 @@ pub(in crate::engine) async fn delete(
     cancel: &CancellationToken,
 ) -> Result<Finished, Failure> {
     let name = world.environment.id.cluster();
-    let deleted = world.tools.k3d.delete_cluster(&name, cancel, DELETE_WITHIN).await;
+    let deleted = world
+        .tools
+        .k3d
+        .delete_cluster(&name, cancel, DELETE_WITHIN)
+        .await;
     deleted.map_err(|e| e.failure())?;
     Ok(Finished::Done)
 }
@@ -110,12 +128,20 @@ pub(in crate::engine) async fn create(
         kubeconfig: world.places.kubeconfig.clone(),
     };
     let tell = |_, line: &str| progress.note(line);
-    let created = world.tools.k3d.create_cluster(&request, cancel, CREATE_WITHIN, Some(&tell)).await;
+    let created = world
+        .tools
+        .k3d
+        .create_cluster(&request, cancel, CREATE_WITHIN, Some(&tell))
+        .await;
     if let Err(error) = created {
         // k3d rolls back what it was asked to create, unless it was stopped in the middle.
         if cancel.is_cancelled() {
             let afterwards = CancellationToken::new();
-            let _ = world.tools.k3d.delete_cluster(&name, &afterwards, DELETE_WITHIN).await;
+            let _ = world
+                .tools
+                .k3d
+                .delete_cluster(&name, &afterwards, DELETE_WITHIN)
+                .await;
         }
         return Err(error.failure());
     }
@@ -134,17 +160,25 @@ pub(in crate::engine) async fn start(
 ) -> Result<Finished, Failure> {
     let name = world.environment.id.cluster();
     let k3d = &world.tools.k3d;
-    k3d.start_cluster(&name, cancel, START_WITHIN).await.map_err(|e| e.failure())?;
+    k3d.start_cluster(&name, cancel, START_WITHIN)
+        .await
+        .map_err(|e| e.failure())?;
     // Docker may have given the API another port.
     let kubeconfig = &world.places.kubeconfig;
-    k3d.write_kubeconfig(&name, kubeconfig, cancel).await.map_err(|e| e.failure())?;
+    k3d.write_kubeconfig(&name, kubeconfig, cancel)
+        .await
+        .map_err(|e| e.failure())?;
     ready(world, progress, cancel).await?;
     world.checked_cluster().await?;
     Ok(Finished::Done)
 }
 
 /// k3d returns when the API answers: the node may not take pods yet, and names may not be resolved.
-async fn ready(world: &World, progress: &Progress, cancel: &CancellationToken) -> Result<(), Failure> {
+async fn ready(
+    world: &World,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<(), Failure> {
     let live = world.live().await?;
     let nodes = world.environment.cluster.agents + 1;
     let waiting = async {
@@ -155,6 +189,10 @@ async fn ready(world: &World, progress: &Progress, cancel: &CancellationToken) -
     };
     match cancel.run_until_cancelled(waiting).await {
         Some(ready) => ready.map_err(|e| e.failure()),
-        None => Err(Failure::new("run.interrupted", ExitClass::Interrupted, "interrupted")),
+        None => Err(Failure::new(
+            "run.interrupted",
+            ExitClass::Interrupted,
+            "interrupted",
+        )),
     }
 }

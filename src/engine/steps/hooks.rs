@@ -37,7 +37,11 @@ pub(in crate::engine) async fn run(
 ) -> Result<Finished, Failure> {
     let hook = &world.environment.hooks.after_up[index];
     let cluster = world.checked_cluster().await?;
-    let place = world.environment.provenance.place(&format!("hooks.afterUp[{index}]")).cloned();
+    let place = world
+        .environment
+        .provenance
+        .place(&format!("hooks.afterUp[{index}]"))
+        .cloned();
     let command = hook.command.join(" ");
     let said = run_hook(world, cluster, hook, progress, cancel).await?;
     if said.code != 0 {
@@ -53,7 +57,10 @@ pub(in crate::engine) async fn run(
         return Err(failure);
     }
     if let Some(hash) = world.desired.hooks.get(index) {
-        cluster.mark_hook(index, hash).await.map_err(|error| error.failure())?;
+        cluster
+            .mark_hook(index, hash)
+            .await
+            .map_err(|error| error.failure())?;
     }
     Ok(Finished::Done)
 }
@@ -78,16 +85,27 @@ async fn on_host(
     progress: &Progress,
     cancel: &CancellationToken,
 ) -> Result<Said, Failure> {
-    let children = world.tools.children.clone().with("KUBECONFIG", &world.places.kubeconfig);
+    let children = world
+        .tools
+        .children
+        .clone()
+        .with("KUBECONFIG", &world.places.kubeconfig);
     let (program, args) = hook.command.split_first().ok_or_else(|| {
-        Failure::new("run.inconsistent", ExitClass::Internal, "a hook without a command")
+        Failure::new(
+            "run.inconsistent",
+            ExitClass::Internal,
+            "a hook without a command",
+        )
     })?;
     let mut invocation = Invocation::new(program, children, hook.within).args(args);
     invocation.directory = Some(world.environment.directory.clone());
     let finished = process::run(&invocation, cancel, Some(&|_, line| progress.note(line))).await;
     let finished = finished.map_err(|error| error.failure())?;
     let text = format!("{}{}", finished.stdout_text(), finished.stderr_text());
-    Ok(Said { code: finished.code, lines: last_lines(&text) })
+    Ok(Said {
+        code: finished.code,
+        lines: last_lines(&text),
+    })
 }
 
 async fn in_service(
@@ -113,7 +131,9 @@ async fn in_service(
     ));
     let running = async {
         let input = None::<tokio::io::Empty>;
-        let end = cluster.exec(&request, input, &mut stdout, &mut stderr, None).await;
+        let end = cluster
+            .exec(&request, input, &mut stdout, &mut stderr, None)
+            .await;
         let _ = futures::future::join(stdout.shutdown(), stderr.shutdown()).await;
         end
     };
@@ -121,21 +141,24 @@ async fn in_service(
     let end = match waited {
         Err(_) => return Err(too_long(hook, hook.within)),
         Ok(None) => {
-            return Err(Failure::new("run.interrupted", ExitClass::Interrupted, "interrupted"));
+            return Err(Failure::new(
+                "run.interrupted",
+                ExitClass::Interrupted,
+                "interrupted",
+            ));
         }
         Ok(Some(end)) => end.map_err(|error| error.failure())?,
     };
     let _ = copying.await;
     let text = collected.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(Said { code: end.code, lines: last_lines(&String::from_utf8_lossy(&text)) })
+    Ok(Said {
+        code: end.code,
+        lines: last_lines(&String::from_utf8_lossy(&text)),
+    })
 }
 
 /// Keeps what a command says, and passes its lines on as progress.
-async fn collect(
-    mut from: tokio::io::DuplexStream,
-    into: Arc<Mutex<Vec<u8>>>,
-    progress: Progress,
-) {
+async fn collect(mut from: tokio::io::DuplexStream, into: Arc<Mutex<Vec<u8>>>, progress: Progress) {
     use tokio::io::AsyncReadExt as _;
     let mut buffer = vec![0; 8 * 1024];
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
@@ -143,7 +166,9 @@ async fn collect(
         if let Some(line) = text.lines().last() {
             progress.note(line);
         }
-        into.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..count]);
+        into.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .extend_from_slice(&buffer[..count]);
     }
 }
 
@@ -151,7 +176,11 @@ fn too_long(hook: &Hook, within: Duration) -> Failure {
     Failure::new(
         "hook.timeout",
         ExitClass::Cluster,
-        format!("the hook `{}` did not end within {} s", hook.command.join(" "), within.as_secs()),
+        format!(
+            "the hook `{}` did not end within {} s",
+            hook.command.join(" "),
+            within.as_secs()
+        ),
     )
     .help("give it more time: `within: 5m` beside its `command`")
 }
@@ -159,5 +188,8 @@ fn too_long(hook: &Hook, within: Duration) -> Failure {
 fn last_lines(text: &str) -> Vec<String> {
     let lines: Vec<&str> = text.lines().collect();
     let from = lines.len().saturating_sub(LINES_SHOWN);
-    lines[from..].iter().map(|line| (*line).to_owned()).collect()
+    lines[from..]
+        .iter()
+        .map(|line| (*line).to_owned())
+        .collect()
 }

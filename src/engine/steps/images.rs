@@ -5,11 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    adapters::{
-        context,
-        docker::BuildRequest,
-        registry,
-    },
+    adapters::{context, docker::BuildRequest, registry},
     domain::{BuildInput, DesiredImage, ExitClass, Failure},
     engine::{Finished, Progress, World},
 };
@@ -33,7 +29,10 @@ pub(in crate::engine) async fn build(
         return Err(changed(input));
     }
     let labels = BTreeMap::from([
-        ("devenv.project".to_owned(), world.environment.project.to_string()),
+        (
+            "devenv.project".to_owned(),
+            world.environment.project.to_string(),
+        ),
         ("devenv.image".to_owned(), input.to_string()),
     ]);
     let request = BuildRequest {
@@ -43,7 +42,9 @@ pub(in crate::engine) async fn build(
         reference: image.host_reference(world.environment.cluster.registry_port),
     };
     let docker = &world.tools.docker;
-    let built = docker.build(&request, &|said| progress.note(said.to_string()), cancel).await;
+    let built = docker
+        .build(&request, &|said| progress.note(said.to_string()), cancel)
+        .await;
     built.map_err(|error| at_manifest(error.failure(), world, input))?;
     Ok(Finished::Done)
 }
@@ -59,7 +60,9 @@ pub(in crate::engine) async fn push(
     let port = world.environment.cluster.registry_port;
     let there = registry::has_manifest(port, &image.repository, image.tag.as_str()).await;
     if there.map_err(|error| error.failure())? {
-        return Ok(Finished::Skipped("the registry holds it already".to_owned()));
+        return Ok(Finished::Skipped(
+            "the registry holds it already".to_owned(),
+        ));
     }
     let reference = image.host_reference(port);
     let note = |said: crate::adapters::docker::PushProgress| {
@@ -72,7 +75,11 @@ pub(in crate::engine) async fn push(
 
 fn image_of<'a>(world: &'a World, input: &BuildInput) -> Result<&'a DesiredImage, Failure> {
     world.desired.images.get(input).ok_or_else(|| {
-        Failure::new("run.inconsistent", ExitClass::Internal, format!("no image of {input} is known"))
+        Failure::new(
+            "run.inconsistent",
+            ExitClass::Internal,
+            format!("no image of {input} is known"),
+        )
     })
 }
 
@@ -87,7 +94,12 @@ fn changed(input: &BuildInput) -> Failure {
 }
 
 fn internal(error: &tokio::task::JoinError) -> Failure {
-    Failure::new("run.inconsistent", ExitClass::Internal, "a part of devenv ended early").caused_by(error)
+    Failure::new(
+        "run.inconsistent",
+        ExitClass::Internal,
+        "a part of devenv ended early",
+    )
+    .caused_by(error)
 }
 
 /// A failed build goes back to the `build` of its service, unless it names a better place itself.

@@ -10,10 +10,7 @@ use crate::{
         helm::{self, ChartReference, ReleaseRequest},
     },
     domain::{DesiredRelease, ExitClass, Failure, ReleaseChart, ServiceName, Workload},
-    engine::{
-        Finished, Progress, World,
-        world::NAMESPACE,
-    },
+    engine::{Finished, Progress, World, world::NAMESPACE},
     plan::VOLUMES_IN_NODE,
 };
 
@@ -30,9 +27,15 @@ pub(in crate::engine) async fn repair(
 ) -> Result<Finished, Failure> {
     let cluster = world.checked_cluster().await?;
     let seen = cluster.observe().await.map_err(|e| e.failure())?;
-    match seen.releases.get(service).filter(|release| release.status.is_stuck()) {
+    match seen
+        .releases
+        .get(service)
+        .filter(|release| release.status.is_stuck())
+    {
         Some(release) => {
-            let deleted = cluster.delete_release_secret(service, release.revision).await;
+            let deleted = cluster
+                .delete_release_secret(service, release.revision)
+                .await;
             deleted.map_err(|e| e.failure())?;
             Ok(Finished::Done)
         }
@@ -49,9 +52,18 @@ pub(in crate::engine) async fn install(
 ) -> Result<Finished, Failure> {
     world.checked_cluster().await?;
     let release = world.desired.releases.get(service).ok_or_else(|| {
-        Failure::new("run.inconsistent", ExitClass::Internal, format!("no release of {service} is known"))
+        Failure::new(
+            "run.inconsistent",
+            ExitClass::Internal,
+            format!("no release of {service} is known"),
+        )
     })?;
-    if let Some(workload) = world.environment.services.get(service).and_then(|s| s.workload()) {
+    if let Some(workload) = world
+        .environment
+        .services
+        .get(service)
+        .and_then(|s| s.workload())
+    {
         make_volumes(world, service, workload).await?;
     }
     world.installing(service);
@@ -64,9 +76,16 @@ pub(in crate::engine) async fn install(
         values_files: release.values_files.clone(),
         inputs: release.inputs.clone(),
     };
-    let installed = world.tools.helm.upgrade_install(&request, cancel, INSTALL_WITHIN).await;
+    let installed = world
+        .tools
+        .helm
+        .upgrade_install(&request, cancel, INSTALL_WITHIN)
+        .await;
     installed.map_err(|error| {
-        let place = world.environment.provenance.place(&format!("services.{service}"));
+        let place = world
+            .environment
+            .provenance
+            .place(&format!("services.{service}"));
         error.failure().of(service).at(place.cloned())
     })?;
     Ok(Finished::Done)
@@ -79,7 +98,11 @@ pub(in crate::engine) async fn remove(
     cancel: &CancellationToken,
 ) -> Result<Finished, Failure> {
     world.checked_cluster().await?;
-    let removed = world.tools.helm.uninstall(service, NAMESPACE, cancel, REMOVE_WITHIN).await;
+    let removed = world
+        .tools
+        .helm
+        .uninstall(service, NAMESPACE, cancel, REMOVE_WITHIN)
+        .await;
     removed.map_err(|error| error.failure().of(service))?;
     Ok(Finished::Done)
 }
@@ -91,15 +114,22 @@ fn chart(world: &World, release: &DesiredRelease) -> Result<ChartReference, Fail
             ChartReference::Embedded(helm::service_chart(charts).map_err(|e| e.failure())?)
         }
         ReleaseChart::Path(path) => ChartReference::Directory(path.clone()),
-        ReleaseChart::Repository { repo, name, version } => ChartReference::Repository {
+        ReleaseChart::Repository {
+            repo,
+            name,
+            version,
+        } => ChartReference::Repository {
             repo: repo.clone(),
             name: name.clone(),
             version: version.clone(),
         },
         ReleaseChart::Manifests(paths) => {
-            let texts: Result<Vec<Vec<u8>>, _> = paths.iter().map(|path| files::read(path)).collect();
+            let texts: Result<Vec<Vec<u8>>, _> =
+                paths.iter().map(|path| files::read(path)).collect();
             let texts = texts.map_err(|e| e.failure())?;
-            ChartReference::Directory(helm::wrap_manifests(charts, &texts).map_err(|e| e.failure())?)
+            ChartReference::Directory(
+                helm::wrap_manifests(charts, &texts).map_err(|e| e.failure())?,
+            )
         }
     })
 }
@@ -115,17 +145,27 @@ async fn make_volumes(
     if workload.volumes.is_empty() {
         return Ok(());
     }
-    let paths = workload.volumes.iter().map(|volume| format!("{VOLUMES_IN_NODE}/{service}/{}", volume.name));
+    let paths = workload
+        .volumes
+        .iter()
+        .map(|volume| format!("{VOLUMES_IN_NODE}/{service}/{}", volume.name));
     let paths: Vec<String> = paths.collect();
     let mut command = vec!["mkdir", "-p", "-m", "0777"];
     command.extend(paths.iter().map(String::as_str));
     let server = world.environment.id.cluster().server_container();
-    let made = world.tools.docker.exec(&server, &command, None, MAKE_DIRECTORY_WITHIN).await;
+    let made = world
+        .tools
+        .docker
+        .exec(&server, &command, None, MAKE_DIRECTORY_WITHIN)
+        .await;
     let made = made.map_err(|e| e.failure())?;
     if made.code == 0 {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&made.stderr).lines().map(str::to_owned).collect();
+    let said = String::from_utf8_lossy(&made.stderr)
+        .lines()
+        .map(str::to_owned)
+        .collect();
     Err(Failure::new(
         "volume.not-made",
         ExitClass::Cluster,
