@@ -74,7 +74,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     Ok(Exit::Success)
 }
 
-fn script(shell: Shell) -> Result<String, Failure> {
+fn script(shell: Shell) -> Result<String, Failures> {
     let shells = Shells::builtins();
     let failure = || {
         Failure::new(
@@ -88,5 +88,5 @@ fn script(shell: Shell) -> Result<String, Failure> {
     completer
         .write_registration(COMPLETE, PROGRAM, PROGRAM, PROGRAM, &mut script)
         .map_err(|error| failure().caused_by(&error))?;
-    String::from_utf8(script).map_err(|error| failure().caused_by(&error))
+    String::from_utf8(script).map_err(|error| failure().caused_by(&error).into())
 }

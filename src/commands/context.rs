@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     adapters::environment::HostVariables,
-    domain::{ExitClass, Failure, NoticeLevel, ProfileName},
+    domain::{ExitClass, Failure, Failures, NoticeLevel, ProfileName},
     report::{Outbox, OutputFormat},
     state::{
         EnvironmentLock, EnvironmentPaths, Journal, LockError, RecordError, Settings, UserPaths,
@@ -108,8 +108,8 @@ impl FromStr for Assignment {
 
 impl Context {
     /// The user's directories.
-    pub fn user_paths(&self) -> Result<UserPaths, Failure> {
-        UserPaths::from_variables(&self.variables).map_err(|error| error.failure())
+    pub fn user_paths(&self) -> Result<UserPaths, Failures> {
+        UserPaths::from_variables(&self.variables).map_err(|error| error.failure().into())
     }
 
     /// Begins a run that changes an environment: its directories are made, its lock is taken and its
@@ -118,7 +118,7 @@ impl Context {
         &self,
         paths: &EnvironmentPaths,
         command: &str,
-    ) -> Result<EnvironmentLock, Failure> {
+    ) -> Result<EnvironmentLock, Failures> {
         paths
             .create()
             .map_err(|error| RecordError::from(error).failure())?;
@@ -138,7 +138,7 @@ impl Context {
     }
 
     /// Asks before something that cannot be undone; `true` means go on.
-    pub async fn confirm(&self, question: &str) -> Result<bool, Failure> {
+    pub async fn confirm(&self, question: &str) -> Result<bool, Failures> {
         match self.consent {
             Consent::Given => Ok(true),
             Consent::Ask if self.streams.can_ask() && self.format == OutputFormat::Text => {
@@ -153,7 +153,8 @@ impl Context {
                 "This needs a yes, and there is no terminal to ask on",
             )
             .because(format!("the question is: {question}"))
-            .help("add --yes to say yes beforehand")),
+            .help("add --yes to say yes beforehand")
+            .into()),
         }
     }
 }
@@ -189,10 +190,11 @@ mod tests {
 
     #[tokio::test]
     async fn without_a_terminal_nothing_is_asked_and_the_failure_says_how_to_agree() {
-        let failure = context(Consent::Ask, StreamKind::Other)
+        let failures = context(Consent::Ask, StreamKind::Other)
             .confirm("Remove the data?")
             .await
             .unwrap_err();
+        let failure = failures.iter().next().unwrap();
         assert_eq!(failure.class, ExitClass::Usage);
         assert!(failure.help[0].contains("--yes"));
         let context = context(Consent::Given, StreamKind::Other);

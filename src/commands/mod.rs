@@ -8,6 +8,9 @@
 
 mod completions;
 mod context;
+mod plan;
+mod project;
+mod up;
 mod version;
 
 pub use context::{Assignment, Consent, Context, InvalidAssignment, StreamKind, Streams};
@@ -113,6 +116,8 @@ macro_rules! verbs {
 
 // By purpose; within one, in the order in which a newcomer meets them.
 verbs! {
+    Up => up for Environment,
+    Plan => plan for Environment,
     Completions => completions for Program,
     Version => version for Program,
 }

@@ -6,6 +6,11 @@
 
 mod explain;
 mod run;
+mod steps;
+mod wait;
+mod world;
 
 pub use explain::explain;
 pub use run::{Execute, Finished, Progress, RunResult, run};
+pub use wait::{Target, log_lines, newest_ready_pod};
+pub use world::{NAMESPACE, Places, Remember, Tools, World, check_identity};

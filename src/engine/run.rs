@@ -70,6 +70,8 @@ pub struct RunResult {
     pub outcomes: BTreeMap<StepId, Outcome>,
     /// Wall-clock time by stage.
     pub stages: Vec<StageTime>,
+    /// When each step that did something ended, since the run's start.
+    pub ended: Vec<(StepId, Duration)>,
     /// Whether it was cancelled.
     pub cancelled: bool,
 }
@@ -82,6 +84,12 @@ impl RunResult {
             _ => None,
         });
         Failures::from_list(failed.collect())
+    }
+
+    /// How many steps did something, and how many had nothing to do.
+    pub fn counts(&self) -> (usize, usize) {
+        let count = |is: fn(&Outcome) -> bool| self.outcomes.values().filter(|o| is(o)).count();
+        (count(|o| *o == Outcome::Done), count(|o| matches!(o, Outcome::Skipped { .. })))
     }
 
     /// Whether every step is done or skipped.
@@ -194,6 +202,8 @@ pub async fn run(
         cores,
     };
     let stop = cancel.child_token();
+    let begin = Instant::now();
+    let mut ended = Vec::new();
     let mut clock = StageClock::default();
     let mut running = FuturesUnordered::new();
     let out_of_time = tokio::time::sleep(deadline);
@@ -222,6 +232,9 @@ pub async fn run(
             done = running.next() => {
                 let Some((step, outcome, took)) = done else { break };
                 clock.end(step.summary.stage);
+                if outcome == Outcome::Done {
+                    ended.push((step.id().clone(), begin.elapsed()));
+                }
                 schedule.finish(step, outcome.clone());
                 finished(outbox, step, outcome, took).await;
             }
@@ -237,6 +250,7 @@ pub async fn run(
     let mut result = RunResult {
         outcomes: schedule.outcomes,
         stages: clock.times(),
+        ended,
         cancelled: cancel.is_cancelled(),
     };
     if stop.is_cancelled() && !cancel.is_cancelled() {

@@ -1,7 +1,12 @@
 //! What the steps work with: the environment, the tools, and the cluster once it runs.
 
-use std::path::PathBuf;
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
 
+use jiff::Timestamp;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
@@ -14,15 +19,12 @@ use crate::{
         kube::{Cluster, LiveView},
         process::ChildEnvironment,
     },
-    domain::{ClusterIdentity, Desired, Environment, ExitClass, Failure},
+    domain::{ClusterIdentity, Desired, Environment, ExitClass, Failure, ServiceName},
     plan::{Action, Step},
 };
 
 /// The namespace in which an environment's services live.
 pub const NAMESPACE: &str = "default";
-
-/// Where the volumes of an environment are inside its nodes.
-pub const NODE_VOLUMES: &str = "/var/lib/devenv/volumes";
 
 /// The tools, ready to be asked.
 #[derive(Debug, Clone)]
@@ -82,6 +84,7 @@ pub struct World {
     /// Who the cluster is.
     pub memory: Box<dyn Remember>,
     live: OnceCell<Live>,
+    installed: Mutex<BTreeMap<ServiceName, Timestamp>>,
 }
 
 impl World {
@@ -94,7 +97,18 @@ impl World {
         node_image: Option<String>,
         memory: Box<dyn Remember>,
     ) -> Self {
-        Self { environment, desired, tools, places, node_image, memory, live: OnceCell::new() }
+        Self { environment, desired, tools, places, node_image, memory, live: OnceCell::new(), installed: Mutex::default() }
+    }
+
+    /// Writes down that a service is installed from now on.
+    pub(super) fn installing(&self, service: &ServiceName) {
+        let mut installed = self.installed.lock().unwrap_or_else(PoisonError::into_inner);
+        installed.insert(service.clone(), Timestamp::now());
+    }
+
+    /// When a service was installed in this run.
+    pub(super) fn installed_at(&self, service: &ServiceName) -> Option<Timestamp> {
+        self.installed.lock().unwrap_or_else(PoisonError::into_inner).get(service).copied()
     }
 
     /// The running cluster with its live view; connects at the first call.

@@ -4,9 +4,13 @@
 //! inputs give the same plan; after a green `up` the plan is empty (a property test holds this).
 
 mod decide;
+mod diagnose;
 mod step;
 #[cfg(test)]
 mod tests;
+mod values;
 
 pub use decide::{Selection, plan};
+pub use diagnose::diagnose;
 pub use step::{Action, Plan, Step};
+pub use values::{VOLUMES_IN_NODE, service_values};

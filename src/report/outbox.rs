@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{LogLine, Redactor, Report};
-use crate::domain::{EventKind, NoticeLevel};
+use crate::domain::{EventKind, Failures, NoticeLevel};
 
 /// How many messages may wait for a slow reader before the sender waits.
 const ROOM: usize = 1024;
@@ -19,6 +19,13 @@ pub enum Message {
     Report(Box<Report>),
     /// One of a stream of documents: a log line, a status that is watched.
     Item(Box<Report>),
+    /// The command did not do what it was asked; in place of its report.
+    Failures {
+        /// The exit code of the program.
+        exit_code: u8,
+        /// Why.
+        failures: Failures,
+    },
     /// Bytes of a child's output, passed on as they are.
     Bytes(OutputStream, Vec<u8>),
     /// A question to the user; only sent where a user can answer.

@@ -53,7 +53,9 @@ impl Redactor {
         match value {
             serde_json::Value::String(text) => *text = self.text(text),
             serde_json::Value::Array(items) => {
-                items.iter_mut().for_each(|item| self.value(item));
+                for item in items {
+                    self.value(item);
+                }
             }
             serde_json::Value::Object(fields) => {
                 *fields = std::mem::take(fields)

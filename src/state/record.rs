@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     adapters::private::{self, PrivateFileError},
-    domain::{ClusterIdentity, ClusterName, ExitClass, Failure, PortNumber},
+    domain::{ClusterIdentity, ClusterName, ExitClass, Failure, InputsHash, PortNumber},
 };
 
 /// The form of the record that this program writes. A higher number is a newer program's.
@@ -27,6 +27,9 @@ pub struct Record {
     pub identity: Option<ClusterIdentity>,
     /// The ports on the host.
     pub ports: PortsRecord,
+    /// The hash of what the cluster was created from; unknown in records of old.
+    #[serde(default)]
+    pub cluster_inputs: Option<InputsHash>,
     /// The version of devenv that created it.
     pub created_by: String,
     /// When it was created.
@@ -109,6 +112,7 @@ impl Record {
         cluster: ClusterName,
         identity: Option<ClusterIdentity>,
         ports: PortsRecord,
+        cluster_inputs: InputsHash,
         now: Timestamp,
     ) -> Self {
         Self {
@@ -116,6 +120,7 @@ impl Record {
             cluster,
             identity,
             ports,
+            cluster_inputs: Some(cluster_inputs),
             created_by: env!("CARGO_PKG_VERSION").to_owned(),
             created: now,
         }

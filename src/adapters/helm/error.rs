@@ -108,7 +108,7 @@ impl HelmError {
                 said,
                 ..
             } => {
-                let failure = cause.failure(what).with_evidence("helm", said.clone());
+                let failure = cause.failure(&what).with_evidence("helm", said.clone());
                 match service {
                     Some(service) => failure.of(service),
                     None => failure,
@@ -128,8 +128,8 @@ impl HelmError {
 }
 
 impl HelmCause {
-    fn failure(&self, what: String) -> Failure {
-        let new = |code, class| Failure::new(code, class, what.clone());
+    fn failure(&self, what: &str) -> Failure {
+        let new = |code, class| Failure::new(code, class, what);
         match self {
             Self::Pending => new("helm.pending", ExitClass::Cluster)
                 .because("an earlier installation was killed and left the release half done")

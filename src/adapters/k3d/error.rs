@@ -96,7 +96,7 @@ impl K3dError {
         match self {
             Self::Process(error) => error.failure(),
             Self::Refused { cause, said, .. } => {
-                cause.failure(what).with_evidence("k3d", said.clone())
+                cause.failure(&what).with_evidence("k3d", said.clone())
             }
             Self::Write { source, .. } => {
                 Failure::new("cluster.state-not-writable", ExitClass::Prerequisite, what)
@@ -117,8 +117,8 @@ impl K3dError {
 }
 
 impl K3dCause {
-    fn failure(&self, what: String) -> Failure {
-        let cluster = |code| Failure::new(code, ExitClass::Cluster, what.clone());
+    fn failure(&self, what: &str) -> Failure {
+        let cluster = |code| Failure::new(code, ExitClass::Cluster, what);
         match self {
             Self::PortInUse { port } => {
                 let port = port.map_or("a port".to_owned(), |port| format!("port {port}"));
@@ -137,7 +137,7 @@ impl K3dCause {
                     .help("or name an image that is there under cluster.image, or in the settings")
             }
             Self::DockerUnreachable => {
-                Failure::new("docker.unreachable", ExitClass::Prerequisite, what.clone())
+                Failure::new("docker.unreachable", ExitClass::Prerequisite, what)
                     .because("the docker engine does not answer")
                     .help("start docker, then check it with: docker info")
             }

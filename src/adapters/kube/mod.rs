@@ -1,1 +1,146 @@
-//! x
+//! The cluster's API: what is there, a live view of it, and the few things done to it directly.
+//!
+//! Called by the engine and the features. Bound to the private kubeconfig of one environment: the user's
+//! current context is never looked at. Every request has a deadline. What comes back is of the domain;
+//! Kubernetes' own types do not leave this folder, except a pod's specification on its way in.
+
+mod act;
+mod error;
+mod exec;
+#[cfg(test)]
+mod fake;
+mod logs;
+mod map;
+mod marks;
+mod metrics;
+mod observe;
+mod pods;
+mod view;
+mod wait;
+
+use std::{future::Future, path::Path, time::Duration};
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{
+    Api, Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
+
+pub use self::{
+    error::KubeError,
+    exec::{ExecEnd, ExecRequest, TerminalSize},
+    logs::{LogLine, LogOptions},
+    metrics::{NodeUse, PodUse, Usage},
+    observe::ClusterContents,
+    pods::PodEnd,
+    view::{ClusterView, Connection, LiveView},
+};
+use crate::domain::ClusterIdentity;
+
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(5);
+/// How long one request may take.
+const REQUEST: Duration = Duration::from_secs(15);
+/// How long the question who the cluster is may take: it is asked before every run.
+const IDENTITY: Duration = Duration::from_secs(2);
+
+/// A connection to one cluster. Cheap to clone.
+#[derive(Clone)]
+pub struct Cluster {
+    client: Client,
+    namespace: String,
+    url: String,
+    authority: String,
+}
+
+impl Cluster {
+    /// Makes ready to talk to the cluster that the kubeconfig names; nothing is sent yet.
+    ///
+    /// Services live in `namespace`.
+    pub async fn connect(
+        kubeconfig: &Path,
+        namespace: impl Into<String>,
+    ) -> Result<Self, KubeError> {
+        let unreadable = |source: &dyn std::error::Error| KubeError::Kubeconfig {
+            path: kubeconfig.to_owned(),
+            why: source.to_string(),
+        };
+        // Fails if it is installed already, which is as good.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let file = Kubeconfig::read_from(kubeconfig).map_err(|error| unreadable(&error))?;
+        let mut config = Config::from_custom_kubeconfig(file, &KubeConfigOptions::default())
+            .await
+            .map_err(|error| unreadable(&error))?;
+        config.connect_timeout = Some(CONNECT);
+        // The cluster is on this machine: a proxy could only be in the way.
+        config.proxy_url = None;
+        let authority = config.root_cert.iter().flatten().flatten().copied();
+        let authority: Vec<u8> = authority.collect();
+        let url = config.cluster_url.to_string();
+        let client = Client::try_from(config).map_err(|error| unreadable(&error))?;
+        Ok(Self {
+            client,
+            namespace: namespace.into(),
+            url,
+            authority: blake3::hash(&authority).to_hex().to_string(),
+        })
+    }
+
+    /// Who the cluster is. Answers or fails within 2 seconds.
+    pub async fn identity(&self) -> Result<ClusterIdentity, KubeError> {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        let namespace = call(
+            "ask the cluster who it is",
+            IDENTITY,
+            namespaces.get_metadata("kube-system"),
+        )
+        .await?;
+        Ok(ClusterIdentity {
+            uid: namespace.metadata.uid.unwrap_or_default(),
+            authority: self.authority.clone(),
+        })
+    }
+
+    /// Where its API is, such as `https://127.0.0.1:40973/`.
+    pub fn api_server_url(&self) -> &str {
+        &self.url
+    }
+
+    /// The namespace of its services.
+    pub fn namespace(&self) -> &str {
+        &self.namespace
+    }
+
+    fn api<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<Scope = kube::core::NamespaceResourceScope>,
+        K::DynamicType: Default,
+    {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+}
+
+impl std::fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cluster")
+            .field("url", &self.url)
+            .field("namespace", &self.namespace)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One request with its deadline and its name.
+async fn call<T>(
+    doing: &str,
+    deadline: Duration,
+    request: impl Future<Output = kube::Result<T>>,
+) -> Result<T, KubeError> {
+    match tokio::time::timeout(deadline, request).await {
+        Ok(answer) => answer.map_err(|error| KubeError::of(doing, error)),
+        Err(_) => Err(KubeError::Timeout {
+            doing: doing.to_owned(),
+            after: deadline,
+            last: None,
+        }),
+    }
+}

@@ -33,6 +33,8 @@ use self::{group::ProcessGroup, output::Collected};
 const GRACE: Duration = Duration::from_secs(2);
 /// How long to read on after the child ended: a grandchild may keep the pipes open for ever.
 const LINGER: Duration = Duration::from_millis(200);
+/// How much is read at a time, in bytes.
+const CHUNK: usize = 8192;
 /// How much of each output stream is kept, in bytes, unless asked for more.
 pub const OUTPUT_KEPT: usize = 64 * 1024;
 
@@ -242,7 +244,7 @@ async fn drive(
     let mut is_fed = false;
     let mut ended = None;
     let mut linger = std::pin::pin!(tokio::time::sleep(Duration::MAX));
-    let (mut out_buffer, mut err_buffer) = ([0; 8192], [0; 8192]);
+    let (mut out_buffer, mut err_buffer) = (vec![0; CHUNK], vec![0; CHUNK]);
     loop {
         if let (Some(status), None, None) = (ended, &stdout, &stderr) {
             return Ok(status);

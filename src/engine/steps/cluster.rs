@@ -6,12 +6,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     adapters::{
-        docker::{EngineState, NodeRole},
+        docker::{ENVIRONMENT, EngineState, NodeRole},
         k3d::{ClusterRequest, NodeVolume},
         registry,
     },
     domain::{ExitClass, Failure},
-    engine::{Finished, Progress, World, world::NODE_VOLUMES},
+    engine::{Finished, Progress, World},
+    plan::VOLUMES_IN_NODE,
 };
 
 const REGISTRY_WITHIN: Duration = Duration::from_mins(1);
@@ -101,16 +102,16 @@ pub(in crate::engine) async fn create(
         registry_port: cluster.registry_port,
         volumes: vec![NodeVolume {
             host: world.places.volumes.clone(),
-            node: NODE_VOLUMES.into(),
+            node: VOLUMES_IN_NODE.into(),
             read_only: false,
         }],
-        labels: BTreeMap::from([("devenv.environment".to_owned(), world.environment.id.to_string())]),
+        labels: BTreeMap::from([(ENVIRONMENT.to_owned(), world.environment.id.to_string())]),
         memory: cluster.limits.memory,
         kubeconfig: world.places.kubeconfig.clone(),
     };
-    let created =
-        world.tools.k3d.create_cluster(&request, cancel, CREATE_WITHIN, Some(&|_, line| progress.note(line)));
-    if let Err(error) = created.await {
+    let tell = |_, line: &str| progress.note(line);
+    let created = world.tools.k3d.create_cluster(&request, cancel, CREATE_WITHIN, Some(&tell)).await;
+    if let Err(error) = created {
         // k3d rolls back what it was asked to create, unless it was stopped in the middle.
         if cancel.is_cancelled() {
             let afterwards = CancellationToken::new();

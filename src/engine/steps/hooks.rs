@@ -19,6 +19,8 @@ use crate::{
 
 /// How many of a failed hook's last lines are shown.
 const LINES_SHOWN: usize = 20;
+/// Bytes that may wait between a command and its reader.
+const PIPE: usize = 64 * 1024;
 
 /// How a command ended, with what it said.
 struct Said {
@@ -102,13 +104,17 @@ async fn in_service(
         command: hook.command.clone(),
         tty: false,
     };
-    let (writer, reader) = tokio::io::duplex(64 * 1024);
-    let (mut stdout, stderr) = (writer, tokio::io::sink());
+    let (mut stdout, out) = tokio::io::duplex(PIPE);
+    let (mut stderr, err) = tokio::io::duplex(PIPE);
     let collected = Arc::new(Mutex::new(Vec::new()));
-    let copying = tokio::spawn(collect(reader, Arc::clone(&collected), progress.clone()));
+    let copying = tokio::spawn(futures::future::join(
+        collect(out, Arc::clone(&collected), progress.clone()),
+        collect(err, Arc::clone(&collected), progress.clone()),
+    ));
     let running = async {
-        let end = cluster.exec(&request, None::<tokio::io::Empty>, &mut stdout, stderr, None).await;
-        let _ = stdout.shutdown().await;
+        let input = None::<tokio::io::Empty>;
+        let end = cluster.exec(&request, input, &mut stdout, &mut stderr, None).await;
+        let _ = futures::future::join(stdout.shutdown(), stderr.shutdown()).await;
         end
     };
     let waited = tokio::time::timeout(hook.within, cancel.run_until_cancelled(running)).await;
@@ -119,7 +125,6 @@ async fn in_service(
         }
         Ok(Some(end)) => end.map_err(|error| error.failure())?,
     };
-    drop(stdout);
     let _ = copying.await;
     let text = collected.lock().unwrap_or_else(PoisonError::into_inner);
     Ok(Said { code: end.code, lines: last_lines(&String::from_utf8_lossy(&text)) })

@@ -23,10 +23,15 @@ pub(in crate::engine) async fn build(
 ) -> Result<Finished, Failure> {
     let image = image_of(world, input)?;
     let build = image.build.clone();
-    let context = tokio::task::spawn_blocking(move || context::scan(&build))
-        .await
-        .map_err(|error| internal(&error))?
-        .map_err(|error| error.failure())?;
+    let scanned = tokio::task::spawn_blocking(move || {
+        let context = context::scan(&build).map_err(|error| error.failure())?;
+        let tag = context.hash().map_err(|error| error.failure())?;
+        Ok::<_, Failure>((context, tag))
+    });
+    let (context, tag) = scanned.await.map_err(|error| internal(&error))??;
+    if tag != image.tag {
+        return Err(changed(input));
+    }
     let labels = BTreeMap::from([
         ("devenv.project".to_owned(), world.environment.project.to_string()),
         ("devenv.image".to_owned(), input.to_string()),
@@ -69,6 +74,16 @@ fn image_of<'a>(world: &'a World, input: &BuildInput) -> Result<&'a DesiredImage
     world.desired.images.get(input).ok_or_else(|| {
         Failure::new("run.inconsistent", ExitClass::Internal, format!("no image of {input} is known"))
     })
+}
+
+/// What is built must be what its tag says.
+fn changed(input: &BuildInput) -> Failure {
+    Failure::new(
+        "image.changed",
+        ExitClass::Cluster,
+        format!("files of {input} changed while devenv was at work"),
+    )
+    .help("devenv up")
 }
 
 fn internal(error: &tokio::task::JoinError) -> Failure {

@@ -12,8 +12,9 @@ use crate::{
     domain::{DesiredRelease, ExitClass, Failure, ReleaseChart, ServiceName, Workload},
     engine::{
         Finished, Progress, World,
-        world::{NAMESPACE, NODE_VOLUMES},
+        world::NAMESPACE,
     },
+    plan::VOLUMES_IN_NODE,
 };
 
 const INSTALL_WITHIN: Duration = Duration::from_mins(2);
@@ -53,6 +54,7 @@ pub(in crate::engine) async fn install(
     if let Some(workload) = world.environment.services.get(service).and_then(|s| s.workload()) {
         make_volumes(world, service, workload).await?;
     }
+    world.installing(service);
     progress.note("helm upgrade --install");
     let request = ReleaseRequest {
         service: service.clone(),
@@ -113,7 +115,7 @@ async fn make_volumes(
     if workload.volumes.is_empty() {
         return Ok(());
     }
-    let paths = workload.volumes.iter().map(|volume| format!("{NODE_VOLUMES}/{service}/{}", volume.name));
+    let paths = workload.volumes.iter().map(|volume| format!("{VOLUMES_IN_NODE}/{service}/{}", volume.name));
     let paths: Vec<String> = paths.collect();
     let mut command = vec!["mkdir", "-p", "-m", "0777"];
     command.extend(paths.iter().map(String::as_str));

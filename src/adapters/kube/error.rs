@@ -1,0 +1,202 @@
+//! What a request to the cluster failed with.
+
+use std::{path::PathBuf, time::Duration};
+
+use crate::domain::{ExitClass, Failure};
+
+/// Why a request to the cluster failed. `doing` is what was attempted, such as `list what is there`.
+#[derive(Debug, thiserror::Error)]
+pub enum KubeError {
+    /// The kubeconfig cannot be read or used.
+    #[error("cannot read the kubeconfig {}", path.display())]
+    Kubeconfig {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// Nothing answers at the API's address.
+    #[error("cannot {doing}: the cluster's API does not answer")]
+    Unreachable {
+        /// What was attempted.
+        doing: String,
+        /// Why.
+        why: String,
+    },
+    /// It took too long.
+    #[error("cannot {doing}: not done within {} s", after.as_secs_f32())]
+    Timeout {
+        /// What was attempted.
+        doing: String,
+        /// The deadline.
+        after: Duration,
+        /// What was in the way last, if it is known.
+        last: Option<String>,
+    },
+    /// The API server refuses the credentials or the action.
+    #[error("cannot {doing}: the cluster does not allow it")]
+    Forbidden {
+        /// What was attempted.
+        doing: String,
+        /// The API server's words.
+        message: String,
+    },
+    /// There is no such object.
+    #[error("cannot {doing}: it is not there")]
+    NotFound {
+        /// What was attempted.
+        doing: String,
+        /// The API server's words.
+        message: String,
+    },
+    /// The API server refuses the request as it is.
+    #[error("cannot {doing}: the cluster refuses it")]
+    Rejected {
+        /// What was attempted.
+        doing: String,
+        /// The API server's words.
+        message: String,
+    },
+    /// A command in a container could not be started.
+    #[error("cannot run `{command}` in {pod}")]
+    ExecNotStarted {
+        /// The program.
+        command: String,
+        /// The pod.
+        pod: String,
+        /// The container runtime's words.
+        message: String,
+    },
+    /// The connection to a command or a log broke off.
+    #[error("cannot {doing}: the connection broke off")]
+    BrokenOff {
+        /// What was attempted.
+        doing: String,
+        /// Why.
+        why: String,
+    },
+}
+
+impl KubeError {
+    /// Classifies an error of the client.
+    pub(super) fn of(doing: &str, error: kube::Error) -> Self {
+        let doing = doing.to_owned();
+        match error {
+            kube::Error::Api(status) => {
+                let message = status.message.clone();
+                match status.code {
+                    401 | 403 => Self::Forbidden { doing, message },
+                    404 => Self::NotFound { doing, message },
+                    _ => Self::Rejected { doing, message },
+                }
+            }
+            kube::Error::HyperError(source) => Self::Unreachable {
+                doing,
+                why: chain(&source),
+            },
+            kube::Error::Service(source) => Self::Unreachable {
+                doing,
+                why: chain(source.as_ref()),
+            },
+            kube::Error::ReadEvents(source) => Self::BrokenOff {
+                doing,
+                why: chain(&source),
+            },
+            other => Self::Rejected {
+                doing,
+                message: chain(&other),
+            },
+        }
+    }
+
+    /// Whether there is no such object.
+    pub const fn is_not_found(&self) -> bool {
+        matches!(self, Self::NotFound { .. })
+    }
+
+    /// Whether nothing answers, so that asking again later may help.
+    pub const fn is_unreachable(&self) -> bool {
+        matches!(
+            self,
+            Self::Unreachable { .. } | Self::Timeout { .. } | Self::BrokenOff { .. }
+        )
+    }
+
+    /// The failure to show.
+    pub fn failure(&self) -> Failure {
+        let new = |code| Failure::new(code, ExitClass::Cluster, self.to_string());
+        match self {
+            Self::Kubeconfig { why, .. } => new("kube.kubeconfig")
+                .because(why)
+                .help("make it anew: devenv up"),
+            Self::Unreachable { why, .. } => new("kube.unreachable")
+                .because(why)
+                .help("see whether the cluster runs: devenv status")
+                .help("start it: devenv up"),
+            Self::Timeout { last, .. } => {
+                let failure = new("kube.timeout");
+                match last {
+                    Some(last) => failure.because(last),
+                    None => failure.because("the cluster's API was too slow"),
+                }
+                .help("try again with a longer --timeout, or see what keeps the cluster busy: devenv status --resources")
+            }
+            Self::Forbidden { message, .. } => new("kube.forbidden")
+                .because(message)
+                .help("the kubeconfig may be of an earlier cluster; make it anew: devenv up"),
+            Self::NotFound { message, .. } => new("kube.not-found")
+                .because(message)
+                .help("see what is there: devenv status"),
+            Self::Rejected { message, .. } => new("kube.rejected").because(message),
+            Self::ExecNotStarted { message, .. } => new("kube.exec-not-started")
+                .because(message)
+                .help("name a program that is in the container's image"),
+            Self::BrokenOff { why, .. } => new("kube.broken-off")
+                .because(why)
+                .help("the pod may have been replaced: devenv status"),
+        }
+    }
+}
+
+/// An error and its sources, each said once.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(source) = next {
+        let said = source.to_string();
+        if !text.contains(&said) {
+            text = format!("{text}: {said}");
+        }
+        next = source.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn api(code: u16) -> kube::Error {
+        let status = kube::core::Status::failure("no", "Reason").with_code(code);
+        kube::Error::Api(status.boxed())
+    }
+
+    #[test]
+    fn the_code_of_an_answer_decides_what_went_wrong() {
+        let code = |status| KubeError::of("list pods", api(status)).failure().code.0;
+        assert_eq!(code(403), "kube.forbidden");
+        assert_eq!(code(401), "kube.forbidden");
+        assert_eq!(code(404), "kube.not-found");
+        assert_eq!(code(422), "kube.rejected");
+    }
+
+    #[test]
+    fn a_refused_connection_is_an_unreachable_cluster() {
+        let refused = std::io::Error::from(std::io::ErrorKind::ConnectionRefused);
+        let error = KubeError::of("list pods", kube::Error::Service(Box::new(refused)));
+        assert!(error.is_unreachable());
+        let failure = error.failure();
+        assert_eq!(failure.code.0, "kube.unreachable");
+        assert!(failure.why[0].contains("refused"));
+    }
+}

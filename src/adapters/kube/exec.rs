@@ -1,0 +1,222 @@
+//! Commands in running containers.
+
+use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Status};
+use kube::{
+    Api,
+    api::{AttachParams, AttachedProcess},
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    sync::mpsc,
+};
+
+use super::{Cluster, KubeError, REQUEST, call};
+
+/// The client's default of 1 KiB would make bulk data crawl.
+const BUFFER: usize = 1024 * 1024;
+/// How much is copied at a time, in bytes.
+const CHUNK: usize = 64 * 1024;
+
+/// A command to run in a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecRequest {
+    /// The pod.
+    pub pod: String,
+    /// The container.
+    pub container: String,
+    /// Program and arguments; empty attaches to the container's own process instead.
+    pub command: Vec<String>,
+    /// Whether the command gets a terminal; its error output comes with its output then.
+    pub tty: bool,
+}
+
+/// The size of a terminal in characters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TerminalSize {
+    /// Columns.
+    pub width: u16,
+    /// Rows.
+    pub height: u16,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExecEnd {
+    /// Its exit code.
+    pub code: i32,
+}
+
+impl Cluster {
+    /// Runs a command in a container until it ends, and returns its exit code.
+    ///
+    /// `stdin` is read to its end and then closed at the command's side; `None` gives it no input.
+    /// Sizes that come in on `resizes` go to the terminal. There is no deadline: a shell may stay open
+    /// for hours; dropping the future ends the connection.
+    pub async fn exec(
+        &self,
+        request: &ExecRequest,
+        stdin: Option<impl AsyncRead + Send + Unpin>,
+        mut stdout: impl AsyncWrite + Send + Unpin,
+        mut stderr: impl AsyncWrite + Send + Unpin,
+        resizes: Option<mpsc::Receiver<TerminalSize>>,
+    ) -> Result<ExecEnd, KubeError> {
+        let doing = format!("run a command in {}", request.pod);
+        let mut process = self.start(request, stdin.is_some(), &doing).await?;
+        let status = process.take_status();
+        let (said, complained) = (process.stdout(), process.stderr());
+        let (input, sizes) = (process.stdin(), process.terminal_size());
+        let output = async {
+            futures::try_join!(copy(said, &mut stdout), copy(complained, &mut stderr)).map(|_| ())
+        };
+        let side = async {
+            futures::join!(feed(stdin, input), resize(resizes, sizes));
+            std::future::pending::<()>().await;
+        };
+        let copied = tokio::select! {
+            copied = output => copied,
+            () = side => Ok(()),
+        };
+        // A reader of ours that is gone (`| head`) is the caller's affair: the command's end counts.
+        let broken = |why: String| KubeError::BrokenOff {
+            doing: doing.clone(),
+            why,
+        };
+        copied.map_err(|error| broken(error.to_string()))?;
+        let status = match status {
+            Some(status) => status.await,
+            None => None,
+        };
+        match status {
+            Some(status) => end_of(&status, request),
+            None => Err(broken("it ended without saying how".to_owned())),
+        }
+    }
+
+    async fn start(
+        &self,
+        request: &ExecRequest,
+        has_stdin: bool,
+        doing: &str,
+    ) -> Result<AttachedProcess, KubeError> {
+        let params = AttachParams {
+            container: Some(request.container.clone()),
+            stdin: has_stdin,
+            stdout: true,
+            stderr: !request.tty,
+            tty: request.tty,
+            max_stdin_buf_size: Some(BUFFER),
+            max_stdout_buf_size: Some(BUFFER),
+            max_stderr_buf_size: Some(BUFFER),
+        };
+        let pods: Api<Pod> = self.api();
+        if request.command.is_empty() {
+            call(doing, REQUEST, pods.attach(&request.pod, &params)).await
+        } else {
+            let command = request.command.iter().map(String::as_str);
+            call(doing, REQUEST, pods.exec(&request.pod, command, &params)).await
+        }
+    }
+}
+
+/// Copies and flushes piece by piece: a person may be reading.
+async fn copy(
+    from: Option<impl AsyncRead + Unpin>,
+    to: &mut (impl AsyncWrite + Unpin),
+) -> std::io::Result<()> {
+    let Some(mut from) = from else {
+        return Ok(());
+    };
+    let mut buffer = vec![0; CHUNK];
+    loop {
+        let count = from.read(&mut buffer).await?;
+        if count == 0 {
+            return Ok(());
+        }
+        to.write_all(&buffer[..count]).await?;
+        to.flush().await?;
+    }
+}
+
+/// Sends all input and then its end. A command that stopped reading is no error.
+async fn feed(from: Option<impl AsyncRead + Unpin>, to: Option<impl AsyncWrite + Unpin>) {
+    if let (Some(mut from), Some(mut to)) = (from, to) {
+        let _ = copy(Some(&mut from), &mut to).await;
+        let _ = to.shutdown().await;
+    }
+}
+
+async fn resize(
+    sizes: Option<mpsc::Receiver<TerminalSize>>,
+    terminal: Option<futures::channel::mpsc::Sender<kube::api::TerminalSize>>,
+) {
+    use futures::SinkExt;
+    if let (Some(mut sizes), Some(mut terminal)) = (sizes, terminal) {
+        while let Some(TerminalSize { width, height }) = sizes.recv().await {
+            let size = kube::api::TerminalSize { width, height };
+            if terminal.send(size).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// The exit code in the status that ends a session.
+fn end_of(status: &Status, request: &ExecRequest) -> Result<ExecEnd, KubeError> {
+    if status.status.as_deref() == Some("Success") {
+        return Ok(ExecEnd { code: 0 });
+    }
+    let details = status.details.as_ref();
+    let causes = details.and_then(|details| details.causes.as_ref());
+    let code = causes
+        .into_iter()
+        .flatten()
+        .filter(|cause| cause.reason.as_deref() == Some("ExitCode"))
+        .find_map(|cause| cause.message.as_ref()?.parse().ok());
+    match code {
+        Some(code) => Ok(ExecEnd { code }),
+        None => Err(KubeError::ExecNotStarted {
+            command: request.command.first().cloned().unwrap_or_default(),
+            pod: request.pod.clone(),
+            message: status.message.clone().unwrap_or_default(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn end(status: serde_json::Value) -> Result<ExecEnd, KubeError> {
+        let request = ExecRequest {
+            pod: "order-1".to_owned(),
+            container: "order".to_owned(),
+            command: vec!["bash".to_owned()],
+            tty: false,
+        };
+        end_of(&serde_json::from_value(status).unwrap(), &request)
+    }
+
+    #[test]
+    fn the_commands_own_exit_code_comes_back() {
+        assert_eq!(end(json!({ "status": "Success" })).unwrap().code, 0);
+        let failed = json!({
+            "status": "Failure", "reason": "NonZeroExitCode",
+            "message": "command terminated with non-zero exit code",
+            "details": { "causes": [{ "reason": "ExitCode", "message": "42" }] },
+        });
+        assert_eq!(end(failed).unwrap().code, 42);
+    }
+
+    #[test]
+    fn a_command_that_is_not_there_is_no_exit_code() {
+        let missing = json!({
+            "status": "Failure", "reason": "InternalError",
+            "message": "OCI runtime exec failed: exec: \"bash\": executable file not found in $PATH",
+        });
+        let failure = end(missing).unwrap_err().failure();
+        assert_eq!(failure.code.0, "kube.exec-not-started");
+        assert!(failure.what.contains("`bash` in order-1"));
+    }
+}

@@ -1,0 +1,344 @@
+//! A live view of the cluster: one watch a kind, shared by everyone who waits for something.
+
+use std::{collections::BTreeMap, fmt::Debug, sync::Arc, time::Duration};
+
+use futures::{
+    StreamExt,
+    stream::{BoxStream, SelectAll, select_all},
+};
+use jiff::Timestamp;
+use k8s_openapi::api::{
+    apps::v1::{DaemonSet, Deployment, StatefulSet},
+    core::v1::{Event as KubeEvent, Pod},
+};
+use kube::{
+    Resource, ResourceExt,
+    core::NamespaceResourceScope,
+    runtime::{WatchStreamExt, utils::Backoff, watcher, watcher::Event},
+};
+use serde::de::DeserializeOwned;
+use tokio::{sync::watch, task::JoinHandle};
+
+use super::{Cluster, map, observe};
+use crate::domain::{ObservedPod, ObservedWorkload, WarningEvent};
+
+/// Changes taken in together before the view is made anew.
+const BATCH: usize = 256;
+/// How often a lost API is asked whether it is back, and how long it may take to say so.
+const PROBE_EVERY: Duration = Duration::from_millis(500);
+const PROBE_WITHIN: Duration = Duration::from_secs(2);
+
+/// Whether the view is of now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Connection {
+    /// Not everything has been listed yet.
+    Starting,
+    /// It follows the cluster.
+    Live,
+    /// The API does not answer; the view is of the time before.
+    Reconnecting {
+        /// Since when.
+        since: Timestamp,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// What is there, as last seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClusterView {
+    /// Whether it is of now.
+    pub connection: Connection,
+    /// The workloads that releases made.
+    pub workloads: Vec<ObservedWorkload>,
+    /// Their pods.
+    pub pods: Vec<ObservedPod>,
+    /// The warnings, oldest first.
+    pub warnings: Vec<WarningEvent>,
+}
+
+/// A view that keeps itself up to date until it is dropped.
+#[derive(Debug)]
+pub struct LiveView {
+    view_rx: watch::Receiver<Arc<ClusterView>>,
+    task: JoinHandle<()>,
+}
+
+impl LiveView {
+    /// A reading end: `borrow` for what is there, `changed` to wait for news.
+    pub fn subscribe(&self) -> watch::Receiver<Arc<ClusterView>> {
+        self.view_rx.clone()
+    }
+}
+
+impl Drop for LiveView {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Cluster {
+    /// Starts a live view: five connections, so one for a run. Needs a tokio runtime.
+    ///
+    /// It outlives restarts of the API: what was missed is listed again.
+    pub fn watch(&self) -> LiveView {
+        let mut state = State::default();
+        let (view_tx, view_rx) = watch::channel(Arc::new(state.view()));
+        let mut changes = self.changes();
+        let cluster = self.clone();
+        let task = tokio::spawn(async move {
+            loop {
+                tokio::select! {
+                    batch = changes.next() => match batch {
+                        Some(batch) => batch.into_iter().for_each(|change| state.apply(change)),
+                        None => return,
+                    },
+                    () = cluster.until_back(), if state.lost.is_some() => state.lost = None,
+                }
+                let view = state.view();
+                view_tx.send_if_modified(|old| {
+                    let is_new = **old != view;
+                    if is_new {
+                        *old = Arc::new(view);
+                    }
+                    is_new
+                });
+            }
+        });
+        LiveView { view_rx, task }
+    }
+
+    fn changes(&self) -> futures::stream::ReadyChunks<SelectAll<BoxStream<'static, Change>>> {
+        let all = watcher::Config::default();
+        let warnings = watcher::Config::default().fields(observe::WARNINGS_ONLY);
+        select_all([
+            self.stream::<Deployment>(all.clone(), Change::Deployment),
+            self.stream::<StatefulSet>(all.clone(), Change::StatefulSet),
+            self.stream::<DaemonSet>(all.clone(), Change::DaemonSet),
+            self.stream::<Pod>(all, Change::Pod),
+            self.stream::<KubeEvent>(warnings, Change::Event),
+        ])
+        .ready_chunks(BATCH)
+    }
+
+    fn stream<K>(
+        &self,
+        config: watcher::Config,
+        change: fn(Event<K>) -> Change,
+    ) -> BoxStream<'static, Change>
+    where
+        K: Resource<Scope = NamespaceResourceScope>
+            + Clone
+            + DeserializeOwned
+            + Debug
+            + Send
+            + 'static,
+        K::DynamicType: Default,
+    {
+        watcher(self.api::<K>(), config)
+            .backoff(Pauses::new())
+            .map(move |event| match event {
+                Ok(event) => change(event.modify(|object| object.managed_fields_mut().clear())),
+                Err(error) => Change::Lost(error.to_string()),
+            })
+            .boxed()
+    }
+
+    /// Returns once the API answers. A watch that was resumed says nothing until something changes.
+    async fn until_back(&self) {
+        loop {
+            tokio::time::sleep(PROBE_EVERY).await;
+            let answer = tokio::time::timeout(PROBE_WITHIN, self.client.apiserver_version()).await;
+            if matches!(answer, Ok(Ok(_))) {
+                return;
+            }
+        }
+    }
+}
+
+/// Waits between attempts to watch again: short, since a cluster on this machine is back within seconds
+/// and a person waits for it.
+pub(super) struct Pauses {
+    next: Duration,
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+impl Pauses {
+    pub(super) const fn new() -> Self {
+        Self { next: FIRST_PAUSE }
+    }
+}
+
+impl Iterator for Pauses {
+    type Item = Duration;
+    fn next(&mut self) -> Option<Duration> {
+        let pause = self.next;
+        self.next = (pause * 2).min(LONGEST_PAUSE);
+        Some(pause)
+    }
+}
+
+impl Backoff for Pauses {
+    fn reset(&mut self) {
+        *self = Self::new();
+    }
+}
+
+enum Change {
+    Deployment(Event<Deployment>),
+    StatefulSet(Event<StatefulSet>),
+    DaemonSet(Event<DaemonSet>),
+    Pod(Event<Pod>),
+    Event(Event<KubeEvent>),
+    Lost(String),
+}
+
+/// The objects of one kind by name.
+pub(super) struct Kept<K> {
+    pub(super) objects: BTreeMap<String, K>,
+    /// What a new list brought so far; it replaces the objects once it is complete.
+    incoming: BTreeMap<String, K>,
+    pub(super) is_listed: bool,
+}
+
+impl<K> Default for Kept<K> {
+    fn default() -> Self {
+        Self {
+            objects: BTreeMap::new(),
+            incoming: BTreeMap::new(),
+            is_listed: false,
+        }
+    }
+}
+
+impl<K: ResourceExt> Kept<K> {
+    pub(super) fn apply(&mut self, event: Event<K>) {
+        match event {
+            Event::Init => self.incoming.clear(),
+            Event::InitApply(object) => {
+                self.incoming.insert(object.name_any(), object);
+            }
+            Event::InitDone => {
+                self.objects = std::mem::take(&mut self.incoming);
+                self.is_listed = true;
+            }
+            Event::Apply(object) => {
+                self.objects.insert(object.name_any(), object);
+            }
+            Event::Delete(object) => {
+                self.objects.remove(&object.name_any());
+            }
+        }
+    }
+}
+
+#[derive(Default)]
+struct State {
+    deployments: Kept<Deployment>,
+    stateful_sets: Kept<StatefulSet>,
+    daemon_sets: Kept<DaemonSet>,
+    pods: Kept<Pod>,
+    events: Kept<KubeEvent>,
+    lost: Option<(Timestamp, String)>,
+}
+
+impl State {
+    fn apply(&mut self, change: Change) {
+        match change {
+            Change::Deployment(event) => self.deployments.apply(event),
+            Change::StatefulSet(event) => self.stateful_sets.apply(event),
+            Change::DaemonSet(event) => self.daemon_sets.apply(event),
+            Change::Pod(event) => self.pods.apply(event),
+            Change::Event(event) => self.events.apply(event),
+            Change::Lost(reason) => {
+                self.lost.get_or_insert_with(|| (Timestamp::now(), reason));
+            }
+        }
+    }
+
+    fn is_listed(&self) -> bool {
+        self.deployments.is_listed
+            && self.stateful_sets.is_listed
+            && self.daemon_sets.is_listed
+            && self.pods.is_listed
+            && self.events.is_listed
+    }
+
+    fn view(&self) -> ClusterView {
+        let workloads = observe::workloads(
+            self.deployments.objects.values(),
+            self.stateful_sets.objects.values(),
+            self.daemon_sets.objects.values(),
+        );
+        let pods = self.pods.objects.values();
+        ClusterView {
+            connection: match &self.lost {
+                Some((since, reason)) => Connection::Reconnecting {
+                    since: *since,
+                    reason: reason.clone(),
+                },
+                None if self.is_listed() => Connection::Live,
+                None => Connection::Starting,
+            },
+            pods: pods.filter_map(|pod| map::pod(pod, &workloads)).collect(),
+            workloads,
+            warnings: observe::sorted_warnings(self.events.objects.values()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pod(name: &str) -> Pod {
+        serde_json::from_value(json!({ "metadata": {
+            "name": name, "annotations": { "meta.helm.sh/release-name": "order" },
+        } }))
+        .unwrap()
+    }
+
+    fn names(state: &State) -> Vec<String> {
+        state.view().pods.into_iter().map(|pod| pod.name).collect()
+    }
+
+    #[test]
+    fn a_new_list_replaces_what_was_there_only_once_it_is_complete() {
+        let mut state = State::default();
+        for event in [Event::Init, Event::InitApply(pod("a")), Event::InitDone] {
+            state.apply(Change::Pod(event));
+        }
+        state.apply(Change::Pod(Event::Apply(pod("b"))));
+        assert_eq!(names(&state), ["a", "b"]);
+        state.apply(Change::Pod(Event::Init));
+        state.apply(Change::Pod(Event::InitApply(pod("c"))));
+        assert_eq!(names(&state), ["a", "b"], "the list is not complete yet");
+        state.apply(Change::Pod(Event::InitDone));
+        assert_eq!(names(&state), ["c"]);
+        state.apply(Change::Pod(Event::Delete(pod("c"))));
+        assert!(names(&state).is_empty());
+    }
+
+    #[test]
+    fn the_view_is_live_once_every_kind_is_listed_and_says_when_it_is_not() {
+        let mut state = State::default();
+        assert_eq!(state.view().connection, Connection::Starting);
+        state.apply(Change::Deployment(Event::InitDone));
+        state.apply(Change::StatefulSet(Event::InitDone));
+        state.apply(Change::DaemonSet(Event::InitDone));
+        state.apply(Change::Pod(Event::InitDone));
+        assert_eq!(state.view().connection, Connection::Starting);
+        state.apply(Change::Event(Event::InitDone));
+        assert_eq!(state.view().connection, Connection::Live);
+        state.apply(Change::Lost("refused".to_owned()));
+        state.apply(Change::Lost("later".to_owned()));
+        let Connection::Reconnecting { reason, .. } = state.view().connection else {
+            panic!("not said");
+        };
+        assert_eq!(reason, "refused", "the first reason is the cause");
+    }
+}

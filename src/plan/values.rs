@@ -1,0 +1,282 @@
+//! A service's workload -> the values of the chart `charts/service`.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use crate::domain::{Environment, Probe, Resources, Service, ServiceName, Volume, Workload};
+
+/// Where an environment's volumes are in every node: `<service>/<volume>` below it.
+pub const VOLUMES_IN_NODE: &str = "/var/lib/devenv/volumes";
+
+/// The values of a service's release, complete. They hold `secrets`: never printed.
+///
+/// `image_reference` is what the cluster pulls; `secrets` are the pairs of the service's secret files.
+pub fn service_values(
+    environment: &Environment,
+    service: &Service,
+    workload: &Workload,
+    image_reference: &str,
+    secrets: &BTreeMap<String, String>,
+) -> Value {
+    let ports = workload
+        .ports
+        .iter()
+        .map(|port| json!({ "name": port.name, "number": port.number, "protocol": port.protocol }));
+    let ingress = workload
+        .expose
+        .iter()
+        .map(|rule| json!({ "host": rule.host, "path": rule.path, "port": rule.port }));
+    let volumes = workload.volumes.iter();
+    let autoscale = workload
+        .autoscale
+        .map(|scale| json!({ "min": scale.min, "max": scale.max, "cpu": scale.cpu }));
+    json!({
+        "project": environment.project,
+        "image": image_reference,
+        "replicas": if autoscale.is_some() { Value::Null } else { json!(workload.replicas) },
+        "command": workload.command,
+        "args": workload.args,
+        "ports": ports.collect::<Vec<_>>(),
+        "ingress": ingress.collect::<Vec<_>>(),
+        "env": workload.env,
+        "secrets": secrets,
+        "volumes": volumes.map(|v| volume(&service.name, v)).collect::<Vec<_>>(),
+        "probe": workload.ready.as_ref().map(|ready| probe(&ready.probe)),
+        "startupSeconds": service.ready_within.as_secs().max(1),
+        "resources": resources(&workload.resources),
+        "autoscale": autoscale,
+    })
+}
+
+fn volume(service: &ServiceName, volume: &Volume) -> Value {
+    json!({
+        "name": volume.name,
+        "path": volume.path,
+        "size": volume.size,
+        "hostPath": format!("{VOLUMES_IN_NODE}/{service}/{}", volume.name),
+    })
+}
+
+fn probe(probe: &Probe) -> Value {
+    match probe {
+        Probe::Http { path, port } => json!({ "httpGet": { "path": path, "port": port } }),
+        Probe::Tcp { port } => json!({ "tcpSocket": { "port": port } }),
+        Probe::Command(command) => json!({ "exec": { "command": command } }),
+    }
+}
+
+fn resources(resources: &Resources) -> Value {
+    let amounts = |cpu: Option<String>, memory: Option<String>| {
+        let amounts: Map<String, Value> = [("cpu", cpu), ("memory", memory)]
+            .into_iter()
+            .filter_map(|(name, amount)| Some((name.to_owned(), json!(amount?))))
+            .collect();
+        amounts
+    };
+    let text = |amount: Option<&dyn ToString>| amount.map(ToString::to_string);
+    let requests = amounts(
+        text(resources.request_cpu.as_ref().map(|cpu| cpu as _)),
+        text(resources.request_memory.as_ref().map(|memory| memory as _)),
+    );
+    let limits = amounts(
+        text(resources.limit_cpu.as_ref().map(|cpu| cpu as _)),
+        text(resources.limit_memory.as_ref().map(|memory| memory as _)),
+    );
+    [("requests", requests), ("limits", limits)]
+        .into_iter()
+        .filter(|(_, amounts)| !amounts.is_empty())
+        .map(|(name, amounts)| (name.to_owned(), Value::Object(amounts)))
+        .collect::<Map<_, _>>()
+        .into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, time::Duration};
+
+    use super::*;
+    use crate::domain::{
+        Autoscale, ClusterSpec, EnvironmentId, Expose, Hooks, ImageName, Limits, Port, PortNumber,
+        Protocol, Provenance, Provider, Ready, Requires, Source,
+    };
+
+    const SCHEMA: &str = include_str!("../../charts/service/values.schema.json");
+    const DEFAULTS: &str = include_str!("../../charts/service/values.yaml");
+    const TEMPLATES: &[&str] = &[
+        include_str!("../../charts/service/templates/_helpers.tpl"),
+        include_str!("../../charts/service/templates/autoscaler.yaml"),
+        include_str!("../../charts/service/templates/deployment.yaml"),
+        include_str!("../../charts/service/templates/ingress.yaml"),
+        include_str!("../../charts/service/templates/secret.yaml"),
+        include_str!("../../charts/service/templates/service.yaml"),
+        include_str!("../../charts/service/templates/volumes.yaml"),
+    ];
+
+    fn port(number: u16) -> PortNumber {
+        PortNumber::new(number).unwrap()
+    }
+
+    fn workload() -> Workload {
+        Workload {
+            image: ImageName::Reference("r/order:1".to_owned()),
+            command: vec!["serve".to_owned()],
+            args: Vec::new(),
+            ports: vec![Port {
+                name: "http".to_owned(),
+                number: port(8080),
+                protocol: Protocol::Tcp,
+            }],
+            expose: vec![Expose {
+                host: "shop.localhost".to_owned(),
+                path: "/api/orders".to_owned(),
+                port: port(8080),
+            }],
+            env: BTreeMap::from([("N".to_owned(), "1".to_owned())]),
+            secrets: Vec::new(),
+            volumes: vec![Volume {
+                name: "data".to_owned(),
+                path: "/data".to_owned(),
+                size: "1Gi".parse().unwrap(),
+            }],
+            ready: Some(Ready {
+                probe: Probe::Http {
+                    path: "/healthz".to_owned(),
+                    port: port(8080),
+                },
+            }),
+            resources: Resources {
+                request_cpu: Some("50m".parse().unwrap()),
+                limit_memory: Some("256Mi".parse().unwrap()),
+                ..Resources::default()
+            },
+            replicas: 2,
+            autoscale: None,
+        }
+    }
+
+    fn values(workload: Workload) -> Value {
+        let project = "shop".parse().unwrap();
+        let environment = Environment {
+            id: EnvironmentId::new(&project, "/shop".as_ref()),
+            project,
+            directory: "/shop".into(),
+            manifest: "/shop/devenv.yaml".into(),
+            profiles: Vec::new(),
+            requires: Requires::default(),
+            cluster: ClusterSpec {
+                provider: Provider::K3d,
+                kubernetes: "1.35".to_owned(),
+                image: None,
+                agents: 0,
+                http_port: port(8080),
+                https_port: port(8443),
+                registry_port: port(5050),
+                limits: Limits::default(),
+            },
+            services: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            hooks: Hooks::default(),
+            provenance: Provenance::default(),
+        };
+        let service = Service {
+            name: "order".parse().unwrap(),
+            source: Source::Workload(Box::new(workload.clone())),
+            depends_on: Vec::new(),
+            ready_within: Duration::from_secs(90),
+        };
+        let secrets = BTreeMap::from([("TOKEN".to_owned(), "x".to_owned())]);
+        service_values(&environment, &service, &workload, "r/order:1", &secrets)
+    }
+
+    fn assert_fits_schema(values: &Value) {
+        let schema: Value = serde_json::from_str(SCHEMA).unwrap();
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        let errors: Vec<String> = validator
+            .iter_errors(values)
+            .map(|error| error.to_string())
+            .collect();
+        assert!(errors.is_empty(), "{errors:?}");
+    }
+
+    /// The names after `.Values.` in the templates.
+    fn used_by_templates() -> BTreeSet<String> {
+        TEMPLATES
+            .iter()
+            .flat_map(|template| template.split(".Values.").skip(1))
+            .map(|rest| {
+                let end = rest.find(|c: char| !c.is_ascii_alphanumeric());
+                rest[..end.unwrap_or(rest.len())].to_owned()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn a_full_workload_and_an_empty_one_fit_the_charts_schema() {
+        assert_fits_schema(&values(workload()));
+        assert_fits_schema(&values(Workload {
+            command: Vec::new(),
+            ports: Vec::new(),
+            expose: Vec::new(),
+            env: BTreeMap::new(),
+            volumes: Vec::new(),
+            ready: None,
+            resources: Resources::default(),
+            ..workload()
+        }));
+    }
+
+    #[test]
+    fn templates_use_no_value_that_is_not_given_or_defaulted_and_no_value_is_given_in_vain() {
+        let used = used_by_templates();
+        let given: BTreeSet<String> = values(workload())
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect();
+        let is_defaulted = |name: &String| DEFAULTS.contains(&format!("\n{name}: "));
+        for name in &used {
+            assert!(is_defaulted(name), "values.yaml lacks {name}");
+        }
+        assert_eq!(given.difference(&used).count(), 0, "{given:?} {used:?}");
+    }
+
+    #[test]
+    fn the_autoscaler_alone_decides_the_number_of_pods_where_there_is_one() {
+        let autoscale = Some(Autoscale {
+            min: 1,
+            max: 4,
+            cpu: 70,
+        });
+        let values = values(Workload {
+            autoscale,
+            ..workload()
+        });
+        assert_fits_schema(&values);
+        assert_eq!(values["replicas"], Value::Null);
+        assert_eq!(values["autoscale"]["max"], 4);
+    }
+
+    #[test]
+    fn amounts_ports_and_paths_are_written_as_kubernetes_writes_them() {
+        let values = values(workload());
+        assert_eq!(
+            values["resources"],
+            json!({ "requests": { "cpu": "50m" }, "limits": { "memory": "256Mi" } })
+        );
+        assert_eq!(
+            values["ports"],
+            json!([{ "name": "http", "number": 8080, "protocol": "TCP" }])
+        );
+        assert_eq!(
+            values["volumes"][0]["hostPath"],
+            "/var/lib/devenv/volumes/order/data"
+        );
+        assert_eq!(
+            values["probe"],
+            json!({ "httpGet": { "path": "/healthz", "port": 8080 } })
+        );
+        assert_eq!(values["startupSeconds"], 90);
+    }
+}
