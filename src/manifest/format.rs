@@ -6,8 +6,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{duration::parse_duration, env_file};
-use crate::domain::{Cpu, Memory, ProfileName, ProjectName, ServiceName, TaskName};
+use super::env_file;
+use crate::domain::{Cpu, Memory, ProfileName, ProjectName, ServiceName, TaskName, parse_duration};
 
 /// Why a text is not of its format.
 #[derive(Debug, PartialEq, Eq)]
@@ -174,17 +174,17 @@ formatted!(
 pub(super) struct Within(pub(super) Duration);
 formatted!(
     Within,
-    "duration",
-    "a length of time such as `90s`, `5m` or `1m30s`",
+    "time-span",
+    "a length of time such as `90s`, `5m` or `1m30s`, of a day at most",
     false,
     r"^(\d+(h|m|s|ms))+$",
-    |text| when(parse_duration(text).is_some())
+    |text| when(time_span(text).is_some())
 );
 
 impl TryFrom<String> for Within {
     type Error = &'static str;
     fn try_from(text: String) -> Result<Self, &'static str> {
-        parse_duration(&text).map(Self).ok_or(Self::FORMAT.wanted)
+        time_span(&text).map(Self).ok_or(Self::FORMAT.wanted)
     }
 }
 
@@ -250,6 +250,15 @@ formatted!(
             .is_ok_and(|memory| memory.bytes() > 0)
     )
 );
+
+/// Longer waits are slips.
+const LONGEST: Duration = Duration::from_hours(24);
+
+/// How long something may take: not nothing, and not more than a day.
+pub(super) fn time_span(text: &str) -> Option<Duration> {
+    let span = parse_duration(text).ok()?;
+    (!span.is_zero() && span <= LONGEST).then_some(span)
+}
 
 fn when(is_good: bool) -> Result<(), Refusal> {
     if is_good {

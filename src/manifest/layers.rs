@@ -14,10 +14,9 @@ use super::{
     shape::{PROFILE, Shape},
     source::Sources,
     tree::{Map, Node, Origin, Value},
-    types::ProfileKeys,
     yaml::{self, YamlProblem},
 };
-use crate::domain::{Failure, Failures, ProfileName, ProjectFiles};
+use crate::domain::{Failure, Failures, ProfileName, ProjectFiles, ServiceName};
 
 /// The name of the manifest file.
 pub(super) const MANIFEST_FILE: &str = "devenv.yaml";
@@ -84,11 +83,8 @@ impl Problem for FileProblem {
     }
 }
 
-/// `only:` of the last profile that has it, and where it is written.
-pub(super) struct Only {
-    pub(super) names: Vec<crate::domain::ServiceName>,
-    pub(super) places: Vec<Origin>,
-}
+/// `only:` of the last profile that has it: names and where they are written.
+pub(super) type Only = Vec<(ServiceName, Origin)>;
 
 /// The layers of a project, merged.
 pub(super) struct Layers {
@@ -164,11 +160,10 @@ impl Reader<'_> {
         };
         let file = self.shown(file);
         let source = self.sources.add(&file, text);
-        let text = self.sources.text(source).to_owned();
-        let before = self.findings.paths().count();
-        let Some(node) = yaml::parse(&text, source, self.findings) else {
+        let before = self.findings.len();
+        let Some(node) = yaml::parse(self.sources.text(source), source, self.findings) else {
             self.is_broken = true;
-            if self.findings.paths().count() == before {
+            if self.findings.len() == before {
                 self.findings
                     .add(&YamlProblem::Empty, "", Origin::start_of(source));
             }
@@ -239,38 +234,25 @@ impl Reader<'_> {
             return;
         };
         let header = node.as_map_mut().map(take_header).unwrap_or_default();
-        let places = |key: &str| match header.get(key).map(|node| &node.value) {
-            Some(Value::List(items)) => items.iter().map(|item| item.origin).collect(),
-            _ => Vec::new(),
-        };
-        let (extends_at, only_at): (Vec<_>, Vec<_>) = (places("extends"), places("only"));
-        let has_only = header.has("only");
+        let extends = names(&header, "extends");
+        let only = header.has("only").then(|| names(&header, "only"));
         let header = Node::new(Value::Map(header), node.origin);
-        let keys: ProfileKeys = conform(&header, &PROFILE, self.findings)
-            .and_then(|json| serde_json::from_value(json).ok())
-            .unwrap_or_default();
+        conform(&header, &PROFILE, self.findings);
         self.open.push(name.clone());
-        for (index, other) in keys.extends.iter().enumerate() {
-            let at = extends_at.get(index).copied().unwrap_or(header.origin);
-            self.profile(other, Some(at));
+        for (other, at) in extends {
+            self.profile(&other, Some(at));
         }
         self.open.pop();
-        if has_only {
-            self.only = Some(Only {
-                names: keys.only,
-                places: only_at,
-            });
-        }
+        self.only = only.or(self.only.take());
         self.lay(node, &file);
     }
 
     fn parse_overlay(&mut self, file: &Path, text: String) -> Option<Node> {
         let source = self.sources.add(file, text);
-        let text = self.sources.text(source).to_owned();
-        let before = self.findings.paths().count();
-        let node = yaml::parse(&text, source, self.findings);
+        let before = self.findings.len();
+        let node = yaml::parse(self.sources.text(source), source, self.findings);
         // An empty overlay changes nothing.
-        self.is_broken |= node.is_none() && self.findings.paths().count() > before;
+        self.is_broken |= node.is_none() && self.findings.len() > before;
         node.filter(|node| node.value != Value::Null)
     }
 
@@ -337,6 +319,16 @@ fn unreadable(file: &Path, error: &io::Error) -> Failure {
     unreadable_problem(file, error).failure()
 }
 
+/// The items of a list that are names; the others are reported by the shape.
+fn names<T: std::str::FromStr>(header: &Map, key: &str) -> Vec<(T, Origin)> {
+    let Some(Value::List(items)) = header.get(key).map(|node| &node.value) else {
+        return Vec::new();
+    };
+    let named = |item: &Node| Some((item.as_scalar()?.text.parse().ok()?, item.origin));
+    items.iter().filter_map(named).collect()
+}
+
+/// Takes the keys that only profiles have.
 fn take_header(map: &mut Map) -> Map {
     let mut header = Map::default();
     if let Shape::Object(profile) = &*PROFILE {

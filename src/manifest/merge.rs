@@ -2,21 +2,37 @@
 
 use super::tree::{Map, Node, Value};
 
+/// Which key of two maps that merge is the place of the result.
+#[derive(Clone, Copy)]
+enum Kept {
+    /// The one of the layer below, where the thing was first written.
+    Lower,
+    /// The one above.
+    Upper,
+}
+
 /// `over` laid over `base`. Nulls stay as marks of removal until [`strip_nulls`].
 pub(super) fn merge(base: Node, over: Node) -> Node {
-    let origin = base.origin;
+    merge_keeping(base, over, Kept::Lower)
+}
+
+fn merge_keeping(base: Node, over: Node, kept: Kept) -> Node {
+    let origin = match kept {
+        Kept::Lower => base.origin,
+        Kept::Upper => over.origin,
+    };
     match (base.value, over.value) {
         (Value::Map(base), Value::Map(over)) => {
-            Node::new(Value::Map(merge_maps(base, over)), origin)
+            Node::new(Value::Map(merge_maps(base, over, kept)), origin)
         }
         (Value::List(base), Value::List(over)) if are_named(&base) && are_named(&over) => {
-            Node::new(Value::List(merge_named(base, over)), origin)
+            Node::new(Value::List(merge_named(base, over, kept)), origin)
         }
         (_, value) => Node::new(value, over.origin),
     }
 }
 
-fn merge_maps(mut base: Map, over: Map) -> Map {
+fn merge_maps(mut base: Map, over: Map, kept: Kept) -> Map {
     for entry in over.entries {
         let Some(at) = base.entries.iter().position(|old| old.key == entry.key) else {
             base.entries.push(entry);
@@ -27,11 +43,11 @@ fn merge_maps(mut base: Map, over: Map) -> Map {
             (&old.node.value, &entry.node.value),
             (Value::Map(_), Value::Map(_))
         );
-        if !is_merged {
+        if !is_merged || matches!(kept, Kept::Upper) {
             old.key_origin = entry.key_origin;
         }
         let below = std::mem::replace(&mut old.node, Node::new(Value::Null, entry.node.origin));
-        old.node = merge(below, entry.node);
+        old.node = merge_keeping(below, entry.node, kept);
     }
     base
 }
@@ -44,7 +60,7 @@ fn are_named(list: &[Node]) -> bool {
     !list.is_empty() && list.iter().all(|node| name_of(node).is_some())
 }
 
-fn merge_named(mut base: Vec<Node>, over: Vec<Node>) -> Vec<Node> {
+fn merge_named(mut base: Vec<Node>, over: Vec<Node>, kept: Kept) -> Vec<Node> {
     // Only items of `base` are merged into: a name that `over` has twice stays twice, and is reported.
     let below = base.len();
     for item in over {
@@ -54,7 +70,7 @@ fn merge_named(mut base: Vec<Node>, over: Vec<Node>) -> Vec<Node> {
         match at {
             Some(at) => {
                 let old = std::mem::replace(&mut base[at], Node::new(Value::Null, item.origin));
-                base[at] = merge(old, item);
+                base[at] = merge_keeping(old, item, kept);
             }
             None => base.push(item),
         }
@@ -85,15 +101,33 @@ fn strip(node: &mut Node, depth: usize) {
     }
 }
 
-/// Keys of `defaults` that services made of a chart or of manifests take.
-const DEFAULTS_OF_ANY: [&str; 1] = ["ready"];
+/// Keys of `defaults` that go under a service with an image; under others only [`READY`].
+const OF_WORKLOADS: [&str; 3] = ["env", "resources", "replicas"];
+const READY: &str = "ready";
+
+/// What of `defaults` goes under services. Unknown keys do not: they are reported where they stand.
+fn usable(defaults: &Map) -> Map {
+    let mut usable = Map::default();
+    for entry in &defaults.entries {
+        let mut entry = entry.clone();
+        if entry.key == READY
+            && let Some(ready) = entry.node.as_map_mut()
+        {
+            ready.entries.retain(|entry| entry.key == "within");
+        } else if !OF_WORKLOADS.contains(&&*entry.key) {
+            continue;
+        }
+        usable.entries.push(entry);
+    }
+    usable
+}
 
 /// Lays `defaults` under every service.
 pub(super) fn apply_defaults(root: &mut Node) {
     let Some(root) = root.as_map_mut() else {
         return;
     };
-    let Some(defaults) = root.get("defaults").and_then(Node::as_map).cloned() else {
+    let Some(defaults) = root.get("defaults").and_then(Node::as_map).map(usable) else {
         return;
     };
     let Some(services) = root.get_mut("services").and_then(Node::as_map_mut) else {
@@ -104,15 +138,11 @@ pub(super) fn apply_defaults(root: &mut Node) {
             continue;
         };
         let is_workload = service.has("build") || service.has("image");
-        let mut base = Map::default();
-        for default in &defaults.entries {
-            let is_known = ["env", "resources", "ready", "replicas"].contains(&&*default.key);
-            if is_known && (is_workload || DEFAULTS_OF_ANY.contains(&&*default.key)) {
-                base.entries.push(default.clone());
-            }
-        }
+        let mut base = defaults.clone();
+        base.entries
+            .retain(|default| is_workload || default.key == READY);
         let base = Node::new(Value::Map(base), entry.node.origin);
         let service = std::mem::replace(&mut entry.node, Node::new(Value::Null, base.origin));
-        entry.node = merge(base, service);
+        entry.node = merge_keeping(base, service, Kept::Upper);
     }
 }

@@ -14,7 +14,6 @@
 mod builtin;
 mod check;
 mod conform;
-mod duration;
 mod env_file;
 mod format;
 mod layers;
@@ -22,6 +21,7 @@ mod merge;
 mod normal;
 mod places;
 mod problem;
+mod reference;
 mod resolve;
 mod schema;
 mod set;
@@ -38,7 +38,8 @@ mod yaml;
 use std::path::{Path, PathBuf};
 
 pub use env_file::parse_env_file;
-pub use schema::{reference, schema};
+pub use reference::reference;
+pub use schema::schema;
 
 use self::{
     check::Checker,
@@ -90,7 +91,7 @@ pub fn load(request: &Request, files: &dyn ProjectFiles) -> Result<Loaded, Failu
     }
     loaded.ok_or_else(|| {
         let what = "the manifest could not be resolved though nothing was wrong with it";
-        Failure::new("internal.bug", ExitClass::Internal, what).into()
+        Failure::new("internal.unresolved-manifest", ExitClass::Internal, what).into()
     })
 }
 

@@ -28,10 +28,17 @@ struct Finding {
     failure: Failure,
 }
 
+/// More mistakes than this are counted, not kept: a large file of another kind has one on each line.
+const MOST_KEPT: usize = 200;
+/// Longer lists of what is allowed help nobody.
+const MOST_LISTED: usize = 24;
+
 /// Every mistake found so far.
 #[derive(Default)]
 pub(super) struct Findings {
     list: Vec<Finding>,
+    /// Mistakes that were not kept.
+    more: usize,
 }
 
 impl Findings {
@@ -42,11 +49,30 @@ impl Findings {
         path: impl Into<String>,
         origin: impl Into<Option<Origin>>,
     ) {
+        if self.is_full() {
+            self.more += 1;
+            return;
+        }
+        let path = path.into();
+        let mut failure = problem.failure();
+        failure.service = path
+            .strip_prefix("services.")
+            .and_then(|rest| rest.split(['.', '[']).next()?.parse().ok());
         self.list.push(Finding {
-            path: path.into(),
+            path,
             origin: origin.into(),
-            failure: problem.failure(),
+            failure,
         });
+    }
+
+    /// Whether further mistakes are only counted, so that it is not worth explaining them.
+    pub(super) fn is_full(&self) -> bool {
+        self.list.len() >= MOST_KEPT
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.list.len() + self.more
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -71,6 +97,10 @@ impl Findings {
                 let place = finding.origin.map(|origin| sources.place(origin));
                 failures.push(finding.failure.at(place));
             }
+        }
+        if let (true, Some(last)) = (self.more > 0, failures.last_mut()) {
+            last.help
+                .push(format!("{} more mistakes are not shown", self.more));
         }
         failures
     }
@@ -104,8 +134,12 @@ pub(super) fn suggestions<'a>(
     if let Some(candidate) = nearest(word, allowed.clone()) {
         help.push(format!("did you mean `{candidate}`?"));
     }
-    let list: Vec<String> = allowed.into_iter().map(|key| format!("`{key}`")).collect();
-    if !list.is_empty() {
+    let list: Vec<String> = allowed
+        .into_iter()
+        .take(MOST_LISTED + 1)
+        .map(|key| format!("`{key}`"))
+        .collect();
+    if (1..=MOST_LISTED).contains(&list.len()) {
         help.push(format!("{title}: {}", list.join(", ")));
     }
     help

@@ -9,8 +9,7 @@ use std::{
 use super::{
     Request, builtin,
     check::Learned,
-    duration::parse_duration,
-    format::{EnvName, InnerPath, Within, Written},
+    format::{EnvName, InnerPath, Within, Written, time_span},
     layers::{MANIFEST_FILE, Only},
     types::{
         BuildKeys, ChartKeys, ClusterKeys, HookKeys, ManifestKeys, PortKeys, ReadyKeys,
@@ -71,7 +70,8 @@ impl Resolver<'_> {
         };
         let mut notices = Vec::new();
         if let Some(only) = self.only {
-            restrict(&mut environment, &only.names, &mut notices);
+            let names: Vec<ServiceName> = only.iter().map(|(name, _)| name.clone()).collect();
+            restrict(&mut environment, &names, &mut notices);
         }
         notices.extend(unscalable(&environment));
         (environment, notices)
@@ -217,7 +217,7 @@ fn clean(path: &Path) -> PathBuf {
 fn within(written: Option<Within>, default: &str) -> Duration {
     written
         .map(|within| within.0)
-        .or_else(|| parse_duration(default))
+        .or_else(|| time_span(default))
         .unwrap_or_default()
 }
 

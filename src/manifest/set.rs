@@ -128,9 +128,9 @@ fn parse_key(key: &str) -> Option<Vec<Step>> {
 fn parse_value(flag: &str, value: &str, source: SourceId, findings: &mut Findings) -> Option<Node> {
     let indent = flag.chars().count() - value.chars().count();
     let padded = format!("{}{value}", " ".repeat(indent));
-    let before = findings.paths().count();
+    let before = findings.len();
     let node = yaml::parse(&padded, source, findings);
-    if findings.paths().count() > before {
+    if findings.len() > before {
         return None;
     }
     Some(node.unwrap_or_else(|| Node::new(Value::Null, Origin::start_of(source))))

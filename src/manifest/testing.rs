@@ -111,3 +111,23 @@ pub(crate) fn render(failures: &Failures) -> String {
     }
     lines
 }
+
+/// Checks that a generated file of the repository is what it would be now.
+///
+/// With `UPDATE_GENERATED=1` it is written anew instead.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test looks at the repository it is part of"
+)]
+pub(crate) fn keep_up_to_date(file: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == text,
+        "{file} is out of date: run `UPDATE_GENERATED=1 cargo test --lib manifest::`"
+    );
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use super::{
     builtin,
@@ -44,16 +44,19 @@ pub(super) struct ManifestKeys {
 }
 
 /// The keys that a profile file `profiles/<name>.yaml` has beside those of `devenv.yaml`.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[derive(JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "Profile")]
+#[expect(dead_code, reason = "layers read these keys before there are types")]
 pub(super) struct ProfileKeys {
     /// What the profile is for, in a sentence.
-    pub(super) description: Option<String>,
+    description: Option<String>,
     /// Profiles that go under this one, in order.
-    pub(super) extends: Vec<ProfileName>,
+    #[serde(default)]
+    extends: Vec<ProfileName>,
     /// The services to run: only these and what they depend on. Without it, all of them.
-    pub(super) only: Vec<ServiceName>,
+    #[serde(default)]
+    only: Vec<ServiceName>,
 }
 
 /// The version of the manifest's format.
@@ -424,14 +427,4 @@ pub(super) struct HookKeys {
     #[serde(default)]
     #[schemars(extend("default" = builtin::HOOK_WITHIN))]
     pub(super) within: Option<Within>,
-}
-
-/// The schema of `json` short forms, by the words of `x-short`.
-pub(super) fn short_form(word: &str, item: &Value) -> Value {
-    match word {
-        "string" => json!({"type": "string"}),
-        "strings" => json!({"type": "array", "items": {"type": "string"}}),
-        "integer" => json!({"type": "integer", "minimum": 1, "maximum": 65535}),
-        _ => item.clone(),
-    }
 }

@@ -19,7 +19,7 @@ const MOST_NODES: usize = 300_000;
 /// What can be wrong with a file as YAML.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum YamlProblem {
-    #[error("the file is not valid YAML: {reason}")]
+    #[error("the YAML is not valid: {reason}")]
     Syntax { reason: String, help: &'static str },
     #[error("the file holds more than one YAML document")]
     SecondDocument,

@@ -91,6 +91,18 @@ impl<'a> Checker<'a> {
         self.findings.add(problem, path, origin);
     }
 
+    /// The items of a list of texts with their places in it: those that were wrong are left out of `items`.
+    fn placed<'i, T>(&self, items: &'i [T], list: &str) -> Vec<(String, &'i T)> {
+        let mut paths = (0..).map(|index| format!("{list}[{index}]"));
+        items
+            .iter()
+            .filter_map(|item| {
+                let path = paths.find(|path| !self.damaged.contains(path))?;
+                Some((path, item))
+            })
+            .collect()
+    }
+
     /// Whether nothing was wrong at `path` or below it.
     fn intact(&self, path: &str) -> bool {
         !self

@@ -13,13 +13,13 @@ use crate::manifest::{
 /// What can be wrong with a path.
 #[derive(Debug, thiserror::Error)]
 enum PathProblem {
-    #[error("`{path}` is not there: the directory `{file}`")]
+    #[error("`{path}` names a directory that does not exist: `{file}`")]
     NoDirectory { path: String, file: String },
-    #[error("`{path}` is not there: the file `{file}`")]
+    #[error("`{path}` names a file that does not exist: `{file}`")]
     NoFile { path: String, file: String },
-    #[error("`{path}` is not a chart: `{file}` has no Chart.yaml")]
+    #[error("`{path}` names a directory without a Chart.yaml: `{file}`")]
     NoChart { path: String, file: String },
-    #[error("`{path}` matches no file: `{pattern}`")]
+    #[error("`{path}` names files that do not exist: nothing matches `{pattern}`")]
     NoMatch { path: String, pattern: String },
     #[error("`{path}` cannot be looked up: {reason}")]
     Unreadable { path: String, reason: String },
@@ -64,11 +64,8 @@ impl Checker<'_> {
     fn manifest_files(&mut self, service: &ServiceKeys, owner: &str) -> Vec<PathBuf> {
         let list = format!("{owner}.manifests");
         let mut found: Vec<PathBuf> = Vec::new();
-        if !self.intact(&list) {
-            return found;
-        }
-        for (index, pattern) in service.manifests.iter().flatten().enumerate() {
-            let path = format!("{list}[{index}]");
+        let patterns = service.manifests.as_deref().unwrap_or_default();
+        for (path, pattern) in self.placed(patterns, &list) {
             let pattern = pattern.0.clone();
             match self.files.glob(&pattern) {
                 Ok(files) if files.is_empty() => {
@@ -131,10 +128,8 @@ impl Checker<'_> {
     }
 
     fn each_file(&mut self, files: &[InnerPath], list: &str) {
-        if self.intact(list) {
-            for (index, file) in files.iter().enumerate() {
-                self.file(&file.0, &format!("{list}[{index}]"));
-            }
+        for (path, file) in self.placed(files, list) {
+            self.file(&file.0, &path);
         }
     }
 

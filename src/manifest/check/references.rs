@@ -79,11 +79,8 @@ impl Checker<'_> {
 
     fn depends_on(&mut self, names: &[ServiceName], owner: &str) {
         let list = format!("{owner}.dependsOn");
-        // Items that are wrong are left out, which shifts the rest.
-        if self.intact(&list) {
-            for (index, name) in names.iter().enumerate() {
-                self.known(name, &format!("{list}[{index}]"));
-            }
+        for (path, name) in self.placed(names, &list) {
+            self.known(name, &path);
         }
     }
 
@@ -96,6 +93,9 @@ impl Checker<'_> {
     }
 
     fn known(&mut self, name: &ServiceName, path: &str) {
+        if self.findings.is_full() {
+            return;
+        }
         if let Some(problem) = self.unknown(name, path) {
             self.report(&problem, path);
         }
@@ -103,11 +103,9 @@ impl Checker<'_> {
 
     fn only(&mut self) {
         let Some(only) = self.only else { return };
-        for (index, name) in only.names.iter().enumerate() {
-            let path = format!("only[{index}]");
-            if let Some(problem) = self.unknown(name, &path) {
-                let origin = only.places.get(index).copied();
-                self.findings.add(&problem, path, origin);
+        for (name, origin) in only {
+            if let Some(problem) = self.unknown(name, "only") {
+                self.findings.add(&problem, "only", *origin);
             }
         }
     }
@@ -125,9 +123,12 @@ impl Checker<'_> {
             .collect();
         let mut circles = Vec::new();
         for group in strongly_connected(&edges) {
-            let first = group.iter().min().copied().unwrap_or_default();
-            if let Some(circle) = shortest_circle(first, &edges) {
-                circles.push(circle);
+            let Some(first) = group.iter().min().copied() else {
+                continue;
+            };
+            // Most groups are one service alone: looking for a circle from each would take n x n steps.
+            if group.len() > 1 || edges[first].contains(&first) {
+                circles.extend(shortest_circle(first, &edges));
             }
         }
         for circle in circles {

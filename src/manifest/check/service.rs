@@ -27,10 +27,10 @@ enum ServiceProblem {
         allowed: &'static str,
         written: Vec<&'static str>,
     },
-    #[error("`{path}` has no effect: the service is made of a {source_key}")]
+    #[error("`{path}` has no effect: the service is made of {source_of}")]
     NotForSource {
         path: String,
-        source_key: &'static str,
+        source_of: &'static str,
     },
     #[error("`{path}` repeats {what} of `{other}`")]
     Repeated {
@@ -97,10 +97,8 @@ impl Problem for ServiceProblem {
             Self::SeveralSources { .. } => {
                 "keep one; in an overlay, remove the other with `null`: `build: null`"
             }
-            Self::NotForSource { source_key, .. } => {
-                return vec![format!(
-                    "set it in the {source_key} itself; beside it only `dependsOn` and `ready.within` count"
-                )];
+            Self::NotForSource { .. } => {
+                "set it in there; beside it only `dependsOn` and `ready.within` count"
             }
             Self::Repeated { .. } => "give it another one, or remove it",
             Self::NoPort { .. } => "write `ports: [8080]` with the port the process listens on",
@@ -151,18 +149,14 @@ impl Checker<'_> {
             ("chart", service.chart.is_some()),
             ("manifests", service.manifests.is_some()),
         ];
-        let others = self.keys.services.iter();
-        let others = others.filter(|(other, keys)| *other != name && is_workload(keys));
-        let similar = nearest(name.as_str(), others.map(|(other, _)| other.as_str()));
-        let similar = similar.map(str::to_owned);
-        self.one_source(&sources, SOURCES, similar, path);
+        self.one_source(&sources, SOURCES, Some(name), path);
         if let Some(chart) = &service.chart {
             self.chart(chart, &format!("{path}.chart"));
         }
-        let source_key = match (&service.chart, &service.manifests) {
+        let source_of = match (&service.chart, &service.manifests) {
             _ if is_workload(service) => return,
-            (Some(_), _) => "chart",
-            (_, Some(_)) => "manifests",
+            (Some(_), _) => "a chart",
+            (_, Some(_)) => "plain manifests",
             _ => return,
         };
         let without_effect = [
@@ -186,7 +180,7 @@ impl Checker<'_> {
             if self.places.has(&path) {
                 let problem = ServiceProblem::NotForSource {
                     path: path.clone(),
-                    source_key,
+                    source_of,
                 };
                 self.report(&problem, &path);
             }
@@ -197,7 +191,7 @@ impl Checker<'_> {
         &mut self,
         sources: &[(&'static str, bool)],
         allowed: &'static str,
-        similar: Option<String>,
+        name: Option<&ServiceName>,
         path: &str,
     ) {
         // A source whose value is wrong is left out of the keys, but it is written.
@@ -211,7 +205,7 @@ impl Checker<'_> {
             let problem = ServiceProblem::NoSource {
                 path: path_text,
                 allowed,
-                similar,
+                similar: name.and_then(|name| self.similar(name)),
             };
             self.report(&problem, path);
         } else if let [_, .., last] = &*written {
@@ -223,6 +217,13 @@ impl Checker<'_> {
             };
             self.report(&problem, &at);
         }
+    }
+
+    /// A service that a layer may have meant when it wrote `name`.
+    fn similar(&self, name: &ServiceName) -> Option<String> {
+        let others = self.keys.services.iter();
+        let others = others.filter(|(other, keys)| *other != name && is_workload(keys));
+        nearest(name.as_str(), others.map(|(other, _)| other.as_str())).map(str::to_owned)
     }
 
     fn chart(&mut self, chart: &ChartKeys, path: &str) {
