@@ -163,9 +163,8 @@ impl Scene<'_> {
                 self.waiting(pod, container, reason, message)
             }
             // An init container that did its work is terminated and ready.
-            ContainerState::Terminated { .. } if container.ready => None,
+            ContainerState::Terminated { .. } | ContainerState::Running if container.ready => None,
             ended @ ContainerState::Terminated { .. } => self.ended(pod, container, ended, false),
-            ContainerState::Running if container.ready => None,
             ContainerState::Running => {
                 let before = container.before.as_ref()?;
                 self.ended(pod, container, before, false)
@@ -277,13 +276,11 @@ impl Scene<'_> {
                     true,
                 )
             }
-            _ => match self.killed_by_probe(pod, *exit_code) {
-                Some(event) => (
-                    TroubleKind::ProbeFailing,
-                    event.message.clone(),
-                    is_repeated,
-                ),
-                None => {
+            _ => {
+                if let Some(event) = self.killed_by_probe(pod, *exit_code) {
+                    let kind = TroubleKind::ProbeFailing;
+                    (kind, event.message.clone(), is_repeated)
+                } else {
                     let kind = TroubleKind::CrashLoop {
                         exit_code: *exit_code,
                         signal: signal.or_else(|| signal_of(*exit_code)),
@@ -292,7 +289,7 @@ impl Scene<'_> {
                     let message = said(&["BackOff"]).unwrap_or_else(|| reason.clone());
                     (kind, message, is_repeated)
                 }
-            },
+            }
         };
         Some(self.trouble(pod, Some(container), kind, &message, is_final))
     }

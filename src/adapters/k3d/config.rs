@@ -137,7 +137,7 @@ mod tests {
 
     #[test]
     fn nothing_is_bound_beyond_the_loopback_and_the_users_kubeconfig_is_left_alone() {
-        let config = config(&request(), Duration::from_secs(120));
+        let config = config(&request(), Duration::from_mins(2));
         assert_eq!(config["kubeAPI"]["hostIP"], LOOPBACK);
         for port in config["ports"].as_array().unwrap() {
             assert!(port["port"].as_str().unwrap().starts_with("127.0.0.1:"));
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn volumes_registry_and_labels_reach_every_node() {
-        let config = config(&request(), Duration::from_secs(120));
+        let config = config(&request(), Duration::from_mins(2));
         assert_eq!(
             config["volumes"],
             json!([
@@ -169,7 +169,7 @@ mod tests {
 
     #[test]
     fn nodes_share_the_memory_limit() {
-        let config = config(&request(), Duration::from_secs(120));
+        let config = config(&request(), Duration::from_mins(2));
         assert_eq!(config["options"]["runtime"]["serversMemory"], "3221225472");
     }
 }
