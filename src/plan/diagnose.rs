@@ -164,10 +164,10 @@ impl Scene<'_> {
             }
             // An init container that did its work is terminated and ready.
             ContainerState::Terminated { .. } | ContainerState::Running if container.ready => None,
-            ended @ ContainerState::Terminated { .. } => self.ended(pod, container, ended, false),
+            ended @ ContainerState::Terminated { .. } => self.ended(pod, container, ended),
             ContainerState::Running => {
                 let before = container.before.as_ref()?;
-                self.ended(pod, container, before, false)
+                self.ended(pod, container, before)
             }
         }
     }
@@ -231,7 +231,7 @@ impl Scene<'_> {
             }
             "CrashLoopBackOff" => {
                 let before = container.before.as_ref()?;
-                return self.ended(pod, container, before, true);
+                return self.ended(pod, container, before);
             }
             _ => return None,
         };
@@ -244,7 +244,6 @@ impl Scene<'_> {
         pod: &ObservedPod,
         container: &ObservedContainer,
         state: &ContainerState,
-        backs_off: bool,
     ) -> Option<Trouble> {
         let ContainerState::Terminated {
             reason,
@@ -255,8 +254,11 @@ impl Scene<'_> {
             return None;
         };
         let restarts = container.restarts;
-        let is_repeated = restarts >= RESTARTS_GRANTED || (backs_off && restarts >= 1);
         let said = |reasons: &[&str]| self.newest(pod, reasons).map(|event| event.message.clone());
+        // The event comes up to ten seconds before the container's state says so.
+        let backs_off = matches!(&container.now, ContainerState::Waiting { reason, .. } if reason == "CrashLoopBackOff")
+            || said(&["BackOff"]).is_some();
+        let is_repeated = restarts >= RESTARTS_GRANTED || (backs_off && restarts >= 1);
         let (kind, message, is_final) = match reason.as_str() {
             "OOMKilled" => {
                 let message = "the container used more memory than its limit allows".to_owned();

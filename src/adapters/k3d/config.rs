@@ -80,8 +80,6 @@ pub(super) fn config(request: &ClusterRequest, deadline: Duration) -> Value {
             "k3d": {
                 "wait": true,
                 "timeout": format!("{}s", deadline.as_secs()),
-                // Images come from the registry; nothing is imported.
-                "disableImageVolume": true,
             },
             // The user's kubeconfig is never touched.
             "kubeconfig": { "updateDefaultKubeconfig": false, "switchCurrentContext": false },
