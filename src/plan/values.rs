@@ -53,7 +53,6 @@ fn volume(service: &ServiceName, volume: &Volume) -> Value {
     json!({
         "name": volume.name,
         "path": volume.path,
-        "size": volume.size,
         "hostPath": format!("{VOLUMES_IN_NODE}/{service}/{}", volume.name),
     })
 }
@@ -110,7 +109,6 @@ mod tests {
         include_str!("../../charts/service/templates/ingress.yaml"),
         include_str!("../../charts/service/templates/secret.yaml"),
         include_str!("../../charts/service/templates/service.yaml"),
-        include_str!("../../charts/service/templates/volumes.yaml"),
     ];
 
     fn port(number: u16) -> PortNumber {

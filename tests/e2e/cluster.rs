@@ -187,7 +187,8 @@ fn order_values(stage: &Stage, token: &str) -> Value {
         "env": { "BRACES": "{{ not a template }}" },
         "secrets": { "TOKEN": token },
         "volumes": [{
-            "name": "data", "path": "/data", "size": "1Gi",
+            "name": "data",
+            "path": "/data",
             "hostPath": format!("{}/order/data", devenv::plan::VOLUMES_IN_NODE),
         }],
         "probe": { "exec": { "command": ["true"] } },

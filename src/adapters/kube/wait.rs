@@ -63,7 +63,7 @@ impl Cluster {
 
 fn is_node_ready(node: &Node, since: Option<Timestamp>) -> bool {
     // The API server keeps whole seconds.
-    let since = since.map(|since| since.as_second());
+    let since = since.map(Timestamp::as_second);
     let conditions = node
         .status
         .as_ref()
