@@ -15,7 +15,7 @@ use super::{BuildInput, InputsHash, ServiceName};
 pub struct ClusterIdentity {
     /// UID of the namespace `kube-system`.
     pub uid: String,
-    /// BLAKE3 of the certificate authority, hex.
+    /// BLAKE3 of the certificate authority's public key, hex: it stays when the certificate is renewed.
     pub authority: String,
 }
 

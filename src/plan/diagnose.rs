@@ -163,12 +163,11 @@ impl Scene<'_> {
                 self.waiting(pod, container, reason, message)
             }
             // An init container that did its work is terminated and ready.
-            ContainerState::Terminated { .. } if container.ready => None,
-            ended @ ContainerState::Terminated { .. } => self.ended(pod, container, ended, false),
-            ContainerState::Running if container.ready => None,
+            ContainerState::Terminated { .. } | ContainerState::Running if container.ready => None,
+            ended @ ContainerState::Terminated { .. } => self.ended(pod, container, ended),
             ContainerState::Running => {
                 let before = container.before.as_ref()?;
-                self.ended(pod, container, before, false)
+                self.ended(pod, container, before)
             }
         }
     }
@@ -232,7 +231,7 @@ impl Scene<'_> {
             }
             "CrashLoopBackOff" => {
                 let before = container.before.as_ref()?;
-                return self.ended(pod, container, before, true);
+                return self.ended(pod, container, before);
             }
             _ => return None,
         };
@@ -245,7 +244,6 @@ impl Scene<'_> {
         pod: &ObservedPod,
         container: &ObservedContainer,
         state: &ContainerState,
-        backs_off: bool,
     ) -> Option<Trouble> {
         let ContainerState::Terminated {
             reason,
@@ -256,8 +254,11 @@ impl Scene<'_> {
             return None;
         };
         let restarts = container.restarts;
-        let is_repeated = restarts >= RESTARTS_GRANTED || (backs_off && restarts >= 1);
         let said = |reasons: &[&str]| self.newest(pod, reasons).map(|event| event.message.clone());
+        // The event comes up to ten seconds before the container's state says so.
+        let backs_off = matches!(&container.now, ContainerState::Waiting { reason, .. } if reason == "CrashLoopBackOff")
+            || said(&["BackOff"]).is_some();
+        let is_repeated = restarts >= RESTARTS_GRANTED || (backs_off && restarts >= 1);
         let (kind, message, is_final) = match reason.as_str() {
             "OOMKilled" => {
                 let message = "the container used more memory than its limit allows".to_owned();
@@ -277,13 +278,11 @@ impl Scene<'_> {
                     true,
                 )
             }
-            _ => match self.killed_by_probe(pod, *exit_code) {
-                Some(event) => (
-                    TroubleKind::ProbeFailing,
-                    event.message.clone(),
-                    is_repeated,
-                ),
-                None => {
+            _ => {
+                if let Some(event) = self.killed_by_probe(pod, *exit_code) {
+                    let kind = TroubleKind::ProbeFailing;
+                    (kind, event.message.clone(), is_repeated)
+                } else {
                     let kind = TroubleKind::CrashLoop {
                         exit_code: *exit_code,
                         signal: signal.or_else(|| signal_of(*exit_code)),
@@ -292,7 +291,7 @@ impl Scene<'_> {
                     let message = said(&["BackOff"]).unwrap_or_else(|| reason.clone());
                     (kind, message, is_repeated)
                 }
-            },
+            }
         };
         Some(self.trouble(pod, Some(container), kind, &message, is_final))
     }

@@ -53,7 +53,6 @@ fn volume(service: &ServiceName, volume: &Volume) -> Value {
     json!({
         "name": volume.name,
         "path": volume.path,
-        "size": volume.size,
         "hostPath": format!("{VOLUMES_IN_NODE}/{service}/{}", volume.name),
     })
 }
@@ -110,7 +109,6 @@ mod tests {
         include_str!("../../charts/service/templates/ingress.yaml"),
         include_str!("../../charts/service/templates/secret.yaml"),
         include_str!("../../charts/service/templates/service.yaml"),
-        include_str!("../../charts/service/templates/volumes.yaml"),
     ];
 
     fn port(number: u16) -> PortNumber {
@@ -155,7 +153,7 @@ mod tests {
         }
     }
 
-    fn values(workload: Workload) -> Value {
+    fn values(workload: &Workload) -> Value {
         let project = "shop".parse().unwrap();
         let environment = Environment {
             id: EnvironmentId::new(&project, "/shop".as_ref()),
@@ -186,7 +184,7 @@ mod tests {
             ready_within: Duration::from_secs(90),
         };
         let secrets = BTreeMap::from([("TOKEN".to_owned(), "x".to_owned())]);
-        service_values(&environment, &service, &workload, "r/order:1", &secrets)
+        service_values(&environment, &service, workload, "r/order:1", &secrets)
     }
 
     fn assert_fits_schema(values: &Value) {
@@ -213,8 +211,8 @@ mod tests {
 
     #[test]
     fn a_full_workload_and_an_empty_one_fit_the_charts_schema() {
-        assert_fits_schema(&values(workload()));
-        assert_fits_schema(&values(Workload {
+        assert_fits_schema(&values(&workload()));
+        assert_fits_schema(&values(&Workload {
             command: Vec::new(),
             ports: Vec::new(),
             expose: Vec::new(),
@@ -229,7 +227,7 @@ mod tests {
     #[test]
     fn templates_use_no_value_that_is_not_given_or_defaulted_and_no_value_is_given_in_vain() {
         let used = used_by_templates();
-        let given: BTreeSet<String> = values(workload())
+        let given: BTreeSet<String> = values(&workload())
             .as_object()
             .unwrap()
             .keys()
@@ -249,7 +247,7 @@ mod tests {
             max: 4,
             cpu: 70,
         });
-        let values = values(Workload {
+        let values = values(&Workload {
             autoscale,
             ..workload()
         });
@@ -260,7 +258,7 @@ mod tests {
 
     #[test]
     fn amounts_ports_and_paths_are_written_as_kubernetes_writes_them() {
-        let values = values(workload());
+        let values = values(&workload());
         assert_eq!(
             values["resources"],
             json!({ "requests": { "cpu": "50m" }, "limits": { "memory": "256Mi" } })

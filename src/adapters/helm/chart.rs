@@ -23,7 +23,6 @@ const SERVICE: &[(&str, &str)] = embedded![
     "templates/ingress.yaml",
     "templates/secret.yaml",
     "templates/service.yaml",
-    "templates/volumes.yaml",
     "values.schema.json",
     "values.yaml",
 ];

@@ -151,7 +151,7 @@ impl Helm {
             .invocation(deadline)
             .args(["uninstall", service.as_str(), "--ignore-not-found"])
             .args(["--namespace", namespace])
-            // A volume that is still on its way out would be taken for there by the next installation.
+            // What is still on its way out would be taken for there by the next installation.
             .args(["--wait", "--timeout", &format!("{}s", deadline.as_secs())]);
         let doing = format!("remove {service}");
         run_helm(&doing, Some(service), &invocation, cancel)

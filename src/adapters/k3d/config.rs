@@ -80,8 +80,6 @@ pub(super) fn config(request: &ClusterRequest, deadline: Duration) -> Value {
             "k3d": {
                 "wait": true,
                 "timeout": format!("{}s", deadline.as_secs()),
-                // Images come from the registry; nothing is imported.
-                "disableImageVolume": true,
             },
             // The user's kubeconfig is never touched.
             "kubeconfig": { "updateDefaultKubeconfig": false, "switchCurrentContext": false },
@@ -137,7 +135,7 @@ mod tests {
 
     #[test]
     fn nothing_is_bound_beyond_the_loopback_and_the_users_kubeconfig_is_left_alone() {
-        let config = config(&request(), Duration::from_secs(120));
+        let config = config(&request(), Duration::from_mins(2));
         assert_eq!(config["kubeAPI"]["hostIP"], LOOPBACK);
         for port in config["ports"].as_array().unwrap() {
             assert!(port["port"].as_str().unwrap().starts_with("127.0.0.1:"));
@@ -149,7 +147,7 @@ mod tests {
 
     #[test]
     fn volumes_registry_and_labels_reach_every_node() {
-        let config = config(&request(), Duration::from_secs(120));
+        let config = config(&request(), Duration::from_mins(2));
         assert_eq!(
             config["volumes"],
             json!([
@@ -169,7 +167,7 @@ mod tests {
 
     #[test]
     fn nodes_share_the_memory_limit() {
-        let config = config(&request(), Duration::from_secs(120));
+        let config = config(&request(), Duration::from_mins(2));
         assert_eq!(config["options"]["runtime"]["serversMemory"], "3221225472");
     }
 }

@@ -1,9 +1,9 @@
 //! What k3d failed with, told apart by what it said.
 
-use std::{io, path::PathBuf};
+use std::{io, path::PathBuf, time::Duration};
 
 use super::super::process::{Finished, ProcessError, last_lines};
-use crate::domain::{ExitClass, Failure};
+use crate::domain::{ExitClass, Failure, PortNumber};
 
 /// Why something with k3d failed.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,14 @@ pub enum K3dError {
         command: &'static str,
         /// What it said, shortened.
         answer: String,
+    },
+    /// The registry runs but does not answer.
+    #[error("the image registry on port {port} did not answer within {} s", after.as_secs_f32())]
+    RegistrySilent {
+        /// Its port on the loopback.
+        port: PortNumber,
+        /// How long it was waited for.
+        after: Duration,
     },
     /// A directory that docker cannot mount.
     #[error("the directory {} cannot be mounted into the cluster", path.display())]
@@ -107,6 +115,11 @@ impl K3dError {
                 Failure::new("cluster.k3d-not-understood", ExitClass::Cluster, what)
                     .help("check the version with `k3d version`: 5.8 or newer is known to work")
             }
+            Self::RegistrySilent { .. } => {
+                Failure::new("cluster.registry-silent", ExitClass::Cluster, what).help(
+                    "see what it says: docker logs CONTAINER, where CONTAINER ends in -registry",
+                )
+            }
             Self::ColonInPath { .. } => {
                 Failure::new("cluster.colon-in-path", ExitClass::Prerequisite, what)
                     .because("its path has a colon, which docker takes for a separator")
@@ -137,7 +150,7 @@ impl K3dCause {
                     .help("or name an image that is there under cluster.image, or in the settings")
             }
             Self::DockerUnreachable => {
-                Failure::new("docker.unreachable", ExitClass::Prerequisite, what)
+                Failure::new("cluster.docker-unreachable", ExitClass::Prerequisite, what)
                     .because("the docker engine does not answer")
                     .help("start docker, then check it with: docker info")
             }

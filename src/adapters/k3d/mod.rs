@@ -6,6 +6,7 @@
 
 mod config;
 mod error;
+mod registry;
 
 use std::{
     path::{Path, PathBuf},
@@ -18,6 +19,7 @@ use self::config::LOOPBACK;
 pub use self::{
     config::{ClusterRequest, NodeVolume},
     error::{K3dCause, K3dError},
+    registry::wait_registry_ready,
 };
 use super::{
     private_file,
@@ -96,7 +98,8 @@ impl K3d {
         })
     }
 
-    /// Creates the registry of a cluster, reachable on the loopback, its images kept in `storage`.
+    /// Creates the registry of a cluster, reachable on the loopback, its images kept in `storage`, and
+    /// waits until it answers.
     pub async fn create_registry(
         &self,
         cluster: &ClusterName,
@@ -125,7 +128,8 @@ impl K3d {
             // k3d leaves a registry behind that it could not start, and would call its name taken next time.
             let _ = self.delete_registry(cluster, cancel).await;
         }
-        created.map(|_| ())
+        created?;
+        wait_registry_ready(port, deadline).await
     }
 
     /// Creates a cluster and writes its kubeconfig. Its node may not be ready yet.

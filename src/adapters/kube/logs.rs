@@ -200,14 +200,13 @@ impl Reader {
     /// The next piece; empty at the end.
     async fn read(&mut self) -> Result<Vec<u8>, KubeError> {
         let doing = format!("read the log of {}", self.pod);
-        let source = match &mut self.source {
-            Some(source) => source,
-            None => {
-                let pods = self.cluster.api::<Pod>();
-                let log = pods.log_stream(&self.pod, &self.position.params);
-                self.source
-                    .insert(Box::pin(call(&doing, REQUEST, log).await?))
-            }
+        if self.source.is_none() {
+            let pods = self.cluster.api::<Pod>();
+            let log = pods.log_stream(&self.pod, &self.position.params);
+            self.source = Some(Box::pin(call(&doing, REQUEST, log).await?));
+        }
+        let Some(source) = &mut self.source else {
+            return Ok(Vec::new());
         };
         let broken = |error: std::io::Error| KubeError::BrokenOff {
             doing: doing.clone(),

@@ -25,6 +25,7 @@ use kube::{
     Api, Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
+use rustls::{pki_types::CertificateDer, server::ParsedCertificate};
 
 pub use self::{
     error::KubeError,
@@ -74,15 +75,14 @@ impl Cluster {
         config.connect_timeout = Some(CONNECT);
         // The cluster is on this machine: a proxy could only be in the way.
         config.proxy_url = None;
-        let authority = config.root_cert.iter().flatten().flatten().copied();
-        let authority: Vec<u8> = authority.collect();
+        let authority = authority(&config).map_err(|error| unreadable(&error))?;
         let url = config.cluster_url.to_string();
         let client = Client::try_from(config).map_err(|error| unreadable(&error))?;
         Ok(Self {
             client,
             namespace: namespace.into(),
             url,
-            authority: blake3::hash(&authority).to_hex().to_string(),
+            authority,
         })
     }
 
@@ -127,6 +127,17 @@ impl std::fmt::Debug for Cluster {
             .field("namespace", &self.namespace)
             .finish_non_exhaustive()
     }
+}
+
+/// The hash of the public keys of the cluster's certificate authorities.
+fn authority(config: &Config) -> Result<String, rustls::Error> {
+    let mut hasher = blake3::Hasher::new();
+    for certificate in config.root_cert.iter().flatten() {
+        let certificate = CertificateDer::from(certificate.as_slice());
+        let certificate = ParsedCertificate::try_from(&certificate)?;
+        hasher.update(&certificate.subject_public_key_info());
+    }
+    Ok(hasher.finalize().to_hex().to_string())
 }
 
 /// One request with its deadline and its name.

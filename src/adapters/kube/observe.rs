@@ -53,7 +53,7 @@ impl Cluster {
             )
         };
         let (secrets, deployments, stateful_sets, daemon_sets, pods, events) =
-            call("list what is in the cluster", REQUEST, lists).await?;
+            call("list what is in the cluster", REQUEST, Box::pin(lists)).await?;
         let workloads = workloads(&deployments.items, &stateful_sets.items, &daemon_sets.items);
         Ok(ClusterContents {
             releases: map::releases(secrets.items.iter().map(|secret| &secret.metadata)),

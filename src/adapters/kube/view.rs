@@ -93,7 +93,11 @@ impl Cluster {
                         Some(batch) => batch.into_iter().for_each(|change| state.apply(change)),
                         None => return,
                     },
-                    () = cluster.until_back(), if state.lost.is_some() => state.lost = None,
+                    () = cluster.until_back(), if state.is_lost() => {
+                        // What is known is of another time: everything is listed again.
+                        changes = cluster.changes();
+                        state.relist();
+                    }
                 }
                 let view = state.view();
                 view_tx.send_if_modified(|old| {
@@ -242,6 +246,8 @@ struct State {
     pods: Kept<Pod>,
     events: Kept<KubeEvent>,
     lost: Option<(Timestamp, String)>,
+    /// Whether the API answers again after it was lost, but not every kind was listed since.
+    is_relisting: bool,
 }
 
 impl State {
@@ -253,9 +259,29 @@ impl State {
             Change::Pod(event) => self.pods.apply(event),
             Change::Event(event) => self.events.apply(event),
             Change::Lost(reason) => {
+                self.is_relisting = false;
                 self.lost.get_or_insert_with(|| (Timestamp::now(), reason));
             }
         }
+        if self.is_relisting && self.is_listed() {
+            self.is_relisting = false;
+            self.lost = None;
+        }
+    }
+
+    /// Whether the API is gone and nobody has seen it come back.
+    const fn is_lost(&self) -> bool {
+        self.lost.is_some() && !self.is_relisting
+    }
+
+    /// The API is back. The view counts as lost until every kind was listed anew.
+    fn relist(&mut self) {
+        self.is_relisting = true;
+        self.deployments.is_listed = false;
+        self.stateful_sets.is_listed = false;
+        self.daemon_sets.is_listed = false;
+        self.pods.is_listed = false;
+        self.events.is_listed = false;
     }
 
     fn is_listed(&self) -> bool {
@@ -321,6 +347,46 @@ mod tests {
         assert_eq!(names(&state), ["c"]);
         state.apply(Change::Pod(Event::Delete(pod("c"))));
         assert!(names(&state).is_empty());
+    }
+
+    fn list_all(state: &mut State) {
+        state.apply(Change::Deployment(Event::InitDone));
+        state.apply(Change::StatefulSet(Event::InitDone));
+        state.apply(Change::DaemonSet(Event::InitDone));
+        state.apply(Change::Event(Event::InitDone));
+        state.apply(Change::Pod(Event::InitDone));
+    }
+
+    fn is_reconnecting(state: &State) -> bool {
+        matches!(state.view().connection, Connection::Reconnecting { .. })
+    }
+
+    #[test]
+    fn a_lost_view_is_live_again_only_after_everything_was_listed_anew() {
+        let mut state = State::default();
+        list_all(&mut state);
+        state.apply(Change::Lost("refused".to_owned()));
+        assert!(state.is_lost());
+        state.relist();
+        assert!(
+            is_reconnecting(&state),
+            "it still shows what was there before"
+        );
+        state.apply(Change::Pod(Event::InitDone));
+        assert!(is_reconnecting(&state));
+        list_all(&mut state);
+        assert_eq!(state.view().connection, Connection::Live);
+    }
+
+    #[test]
+    fn an_api_that_is_lost_again_while_it_is_listed_is_waited_for_again() {
+        let mut state = State::default();
+        state.apply(Change::Lost("refused".to_owned()));
+        state.relist();
+        state.apply(Change::Lost("refused".to_owned()));
+        assert!(state.is_lost());
+        list_all(&mut state);
+        assert!(is_reconnecting(&state));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt::Debug, future::Future, time::Duration};
 
 use futures::StreamExt;
+use jiff::Timestamp;
 use k8s_openapi::api::{
     apps::v1::Deployment,
     core::v1::{Node, ServiceAccount},
@@ -19,15 +20,23 @@ use super::{
 };
 
 impl Cluster {
-    /// Waits until `nodes` nodes are there and all that are there are ready.
-    pub async fn wait_nodes_ready(&self, nodes: u32, deadline: Duration) -> Result<(), KubeError> {
+    /// Waits until `nodes` nodes are there and all that are there say since `since` that they are ready.
+    ///
+    /// After a start, the API shows for a while what the nodes said before the stop: pass the time at which
+    /// the start began.
+    pub async fn wait_nodes_ready(
+        &self,
+        nodes: u32,
+        since: Option<Timestamp>,
+        deadline: Duration,
+    ) -> Result<(), KubeError> {
         let wanted = usize::try_from(nodes).unwrap_or(usize::MAX);
         until(
             "wait for the nodes to be ready",
             Api::<Node>::all(self.client.clone()),
             watcher::Config::default(),
             deadline,
-            |nodes| nodes.len() >= wanted && nodes.values().all(is_node_ready),
+            |nodes| nodes.len() >= wanted && nodes.values().all(|node| is_node_ready(node, since)),
         )
         .await
     }
@@ -52,7 +61,9 @@ impl Cluster {
     }
 }
 
-fn is_node_ready(node: &Node) -> bool {
+fn is_node_ready(node: &Node, since: Option<Timestamp>) -> bool {
+    // The API server keeps whole seconds.
+    let since = since.map(Timestamp::as_second);
     let conditions = node
         .status
         .as_ref()
@@ -60,7 +71,13 @@ fn is_node_ready(node: &Node) -> bool {
     conditions
         .into_iter()
         .flatten()
-        .any(|c| c.type_ == "Ready" && c.status == "True")
+        .filter(|c| c.type_ == "Ready" && c.status == "True")
+        .any(|c| {
+            c.last_heartbeat_time
+                .as_ref()
+                .map(|time| time.0.as_second())
+                >= since
+        })
 }
 
 fn is_available(deployment: &Deployment) -> bool {
@@ -118,19 +135,34 @@ mod tests {
 
     use super::*;
 
+    fn is_ready(node: &Node) -> bool {
+        is_node_ready(node, None)
+    }
+
     fn node(conditions: &Value) -> Node {
         serde_json::from_value(json!({ "status": { "conditions": conditions } })).unwrap()
     }
 
     #[test]
     fn a_node_is_ready_when_it_says_so_and_not_before_it_says_anything() {
-        assert!(is_node_ready(&node(
+        assert!(is_ready(&node(
             &json!([{ "type": "Ready", "status": "True" }])
         )));
-        assert!(!is_node_ready(&node(
+        assert!(!is_ready(&node(
             &json!([{ "type": "Ready", "status": "Unknown" }])
         )));
-        assert!(!is_node_ready(&node(&json!([]))));
-        assert!(!is_node_ready(&Node::default()));
+        assert!(!is_ready(&node(&json!([]))));
+        assert!(!is_ready(&Node::default()));
+    }
+
+    #[test]
+    fn what_a_node_said_before_a_start_does_not_count_after_it() {
+        let said = json!([{
+            "type": "Ready", "status": "True", "lastHeartbeatTime": "2026-01-02T03:04:05Z",
+        }]);
+        let at = |time: &str| Some(time.parse().unwrap());
+        let node = node(&said);
+        assert!(is_node_ready(&node, at("2026-01-02T03:04:05.9Z")));
+        assert!(!is_node_ready(&node, at("2026-01-02T03:04:06Z")));
     }
 }

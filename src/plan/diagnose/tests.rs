@@ -189,6 +189,18 @@ fn a_process_that_ends_gets_one_more_chance_and_no_third() {
 }
 
 #[test]
+fn a_back_off_is_known_from_its_event_before_the_container_says_so() {
+    let twice = crashed(ended("Error", 3), 1, ended("Error", 3));
+    let words = "Back-off restarting failed container order in pod order-1-a";
+    let trouble = look(
+        &[pod("a", 1, twice)],
+        &[event("Pod", "order-1-a", "BackOff", words)],
+    )
+    .unwrap();
+    assert_eq!((trouble.message.as_str(), trouble.is_final), (words, true));
+}
+
+#[test]
 fn a_server_that_ends_with_success_is_in_trouble_too() {
     let trouble = one(crashed(back_off(), 1, ended("Completed", 0)));
     assert_eq!(trouble[0]["kind"], "crashLoop");
