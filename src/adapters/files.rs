@@ -243,7 +243,9 @@ pub fn list(path: &Path) -> Result<Vec<PathBuf>, FileError> {
 pub fn hash_tree(directory: &Path) -> Result<InputsHash, FileError> {
     fn walk(directory: &Path, names: &mut String) -> Result<(), FileError> {
         for path in list(directory)? {
-            let kind = fs::symlink_metadata(&path).at(Operation::Inspect, &path)?.file_type();
+            let kind = fs::symlink_metadata(&path)
+                .at(Operation::Inspect, &path)?
+                .file_type();
             if kind.is_dir() {
                 walk(&path, names)?;
             } else if kind.is_file() {

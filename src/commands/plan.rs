@@ -43,5 +43,9 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         steps: plan.summaries().iter().map(PlanStep::from).collect(),
     };
     context.outbox.report(Report::Plan(report)).await;
-    Ok(if args.exit_code && !plan.is_empty() { Exit::ChangesPending } else { Exit::Success })
+    Ok(if args.exit_code && !plan.is_empty() {
+        Exit::ChangesPending
+    } else {
+        Exit::Success
+    })
 }

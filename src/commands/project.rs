@@ -24,7 +24,11 @@ pub(super) async fn open(context: &Context) -> Result<Project, Failures> {
         directory: directory.clone(),
         file: context.file.clone(),
         profiles: context.profiles.clone(),
-        sets: context.sets.iter().map(|set| format!("{}={}", set.path, set.value)).collect(),
+        sets: context
+            .sets
+            .iter()
+            .map(|set| format!("{}={}", set.path, set.value))
+            .collect(),
     };
     let loaded = manifest::load(&request, &files::Project::new(directory))?;
     for notice in loaded.notices {
@@ -54,15 +58,20 @@ pub(super) fn services(project: &Project, names: &[String]) -> Result<Vec<Servic
 }
 
 fn unknown(project: &Project, name: &str) -> Failure {
-    let known: Vec<&str> = project.environment.services.keys().map(ServiceName::as_str).collect();
+    let known: Vec<&str> = project
+        .environment
+        .services
+        .keys()
+        .map(ServiceName::as_str)
+        .collect();
     let failure = Failure::new(
         "usage.unknown-service",
         ExitClass::Usage,
         format!("there is no service `{name}`"),
     );
-    let nearest = known.iter().max_by(|a, b| {
-        strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name))
-    });
+    let nearest = known
+        .iter()
+        .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
     match nearest.filter(|nearest| strsim::jaro_winkler(nearest, name) > 0.75) {
         Some(nearest) => failure.help(format!("did you mean `{nearest}`?")),
         None => failure,

@@ -47,7 +47,12 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         deadline: context.timeout.unwrap_or(DEADLINE),
     };
     let _lock = context.begin_run(&project.paths, "up").await?;
-    context.outbox.event(EventKind::RunStarted { command: "up".to_owned() }).await;
+    context
+        .outbox
+        .event(EventKind::RunStarted {
+            command: "up".to_owned(),
+        })
+        .await;
     let report = up(&project, &wanted, &context.outbox, &context.cancel).await?;
     context.outbox.report(Report::Up(report)).await;
     Ok(Exit::Success)

@@ -48,18 +48,25 @@ impl std::fmt::Display for BuildInput {
 /// An image to have in the registry.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DesiredImage {
-    /// `<project>/<service>`: the same on the host's and on the cluster's side of the registry.
+    /// The project: one repository for all its images, so that the registry takes a shared layer once.
     pub repository: String,
-    /// The hash of the context and of the build's settings.
-    pub tag: InputsHash,
+    /// Whose image it is: the first part of the tag.
+    pub name: String,
+    /// The hash of the context and of the build's settings: the second part of the tag.
+    pub hash: InputsHash,
     /// How to build it.
     pub build: Build,
 }
 
 impl DesiredImage {
+    /// Its tag in the repository.
+    pub fn tag(&self) -> String {
+        format!("{}-{}", self.name, self.hash.as_str())
+    }
+
     /// The reference under which the host pushes it.
     pub fn host_reference(&self, port: super::PortNumber) -> String {
-        format!("127.0.0.1:{port}/{}:{}", self.repository, self.tag.as_str())
+        format!("127.0.0.1:{port}/{}:{}", self.repository, self.tag())
     }
 
     /// The reference under which the cluster pulls it.
@@ -72,7 +79,7 @@ impl DesiredImage {
             "{}:{port}/{}:{}",
             cluster.registry_container(),
             self.repository,
-            self.tag.as_str()
+            self.tag()
         )
     }
 }

@@ -90,8 +90,9 @@ pub(crate) fn desired(environment: &Environment, version: &str) -> Desired {
         }) = spec.workload()
         {
             let image = DesiredImage {
-                repository: format!("shop/{service}"),
-                tag: inputs.clone(),
+                repository: "shop".to_owned(),
+                name: service.to_string(),
+                hash: inputs.clone(),
                 build: build.clone(),
             };
             desired

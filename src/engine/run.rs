@@ -89,7 +89,10 @@ impl RunResult {
     /// How many steps did something, and how many had nothing to do.
     pub fn counts(&self) -> (usize, usize) {
         let count = |is: fn(&Outcome) -> bool| self.outcomes.values().filter(|o| is(o)).count();
-        (count(|o| *o == Outcome::Done), count(|o| matches!(o, Outcome::Skipped { .. })))
+        (
+            count(|o| *o == Outcome::Done),
+            count(|o| matches!(o, Outcome::Skipped { .. })),
+        )
     }
 
     /// Whether every step is done or skipped.

@@ -32,13 +32,23 @@ async fn versions(project: &Project, tools: &Tools, cancel: &CancellationToken) 
         tools.helm.version(cancel),
         tools.docker.version(),
     );
-    let docker = docker.map_err(|e| e.failure()).map(|info| lenient_version(&info.version));
+    let docker = docker
+        .map_err(|e| e.failure())
+        .map(|info| lenient_version(&info.version));
     let own = semver::Version::parse(env!("CARGO_PKG_VERSION")).ok();
     let found = [
         ("devenv", requires.devenv.as_ref(), Ok(own)),
         ("docker", requires.docker.as_ref(), docker),
-        ("k3d", requires.k3d.as_ref(), k3d.map_err(|e| e.failure()).map(Some)),
-        ("helm", requires.helm.as_ref(), helm.map_err(|e| e.failure()).map(Some)),
+        (
+            "k3d",
+            requires.k3d.as_ref(),
+            k3d.map_err(|e| e.failure()).map(Some),
+        ),
+        (
+            "helm",
+            requires.helm.as_ref(),
+            helm.map_err(|e| e.failure()).map(Some),
+        ),
     ];
     let mut failures = Vec::new();
     for (tool, wanted, version) in found {
@@ -72,7 +82,11 @@ fn too_old(
         ExitClass::Prerequisite,
         format!("this project needs {tool} {wanted}, and {version} is installed"),
     )
-    .at(project.environment.provenance.place(&format!("requires.{tool}")).cloned())
+    .at(project
+        .environment
+        .provenance
+        .place(&format!("requires.{tool}"))
+        .cloned())
     .help(format!("install {tool} {wanted}"))
 }
 
@@ -107,16 +121,22 @@ async fn taken(project: &Project, docker: &Docker, port: PortNumber, key: &str) 
             format!("the docker container {container} holds it"),
             format!("docker stop {container}"),
         ),
-        PortState::TakenBy { pid, command } => {
-            (format!("process {pid} holds it: {command}"), format!("kill {pid}"))
-        }
+        PortState::TakenBy { pid, command } => (
+            format!("process {pid} holds it: {command}"),
+            format!("kill {pid}"),
+        ),
         PortState::Taken => (
             "a process of another user holds it".to_owned(),
             format!("sudo ss -ltnp 'sport = :{port}'"),
         ),
     };
     let free = port.get().checked_add(100).unwrap_or(18080);
-    let name = project.environment.manifest.file_name().unwrap_or_default().to_string_lossy();
+    let name = project
+        .environment
+        .manifest
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy();
     Some(
         Failure::new(
             "cluster.port-in-use",
@@ -126,7 +146,9 @@ async fn taken(project: &Project, docker: &Docker, port: PortNumber, key: &str) 
         .because(owner)
         .at(project.environment.provenance.place(key).cloned())
         .help(help)
-        .help(format!("or take another port: `{key}` in {name}, or --set {key}={free}")),
+        .help(format!(
+            "or take another port: `{key}` in {name}, or --set {key}={free}"
+        )),
     )
 }
 
@@ -136,8 +158,14 @@ mod tests {
 
     #[test]
     fn versions_of_docker_are_read_whatever_their_suffix() {
-        assert_eq!(lenient_version("20.10.24+dfsg1"), Some(semver::Version::new(20, 10, 24)));
-        assert_eq!(lenient_version("28.2"), Some(semver::Version::new(28, 2, 0)));
+        assert_eq!(
+            lenient_version("20.10.24+dfsg1"),
+            Some(semver::Version::new(20, 10, 24))
+        );
+        assert_eq!(
+            lenient_version("28.2"),
+            Some(semver::Version::new(28, 2, 0))
+        );
         assert_eq!(lenient_version("dev"), None);
     }
 }

@@ -24,7 +24,10 @@ pub async fn desire(
     services: &[ServiceName],
     outbox: &Outbox,
 ) -> Result<Desired, Failures> {
-    let mut desired = Desired { images: images(environment, services).await?, ..Desired::default() };
+    let mut desired = Desired {
+        images: images(environment, services).await?,
+        ..Desired::default()
+    };
     let mut failures = Vec::new();
     for name in services {
         match release(environment, &environment.services[name], &desired, outbox) {
@@ -37,7 +40,12 @@ pub async fn desire(
     if let Some(failures) = Failures::from_list(failures) {
         return Err(failures);
     }
-    desired.hooks = environment.hooks.after_up.iter().map(|hook| hook_hash(hook, &desired)).collect();
+    desired.hooks = environment
+        .hooks
+        .after_up
+        .iter()
+        .map(|hook| hook_hash(hook, &desired))
+        .collect();
     Ok(desired)
 }
 
@@ -58,10 +66,13 @@ async fn images(
     environment: &Environment,
     services: &[ServiceName],
 ) -> Result<BTreeMap<BuildInput, DesiredImage>, Failures> {
-    let builds = services.iter().filter_map(|name| match &environment.services[name].workload()?.image {
-        ImageName::Build(build) => Some((BuildInput::Service(name.clone()), build.clone())),
-        ImageName::Reference(_) => None,
-    });
+    let builds =
+        services
+            .iter()
+            .filter_map(|name| match &environment.services[name].workload()?.image {
+                ImageName::Build(build) => Some((BuildInput::Service(name.clone()), build.clone())),
+                ImageName::Reference(_) => None,
+            });
     hash_all(environment, builds.collect()).await
 }
 
@@ -72,20 +83,36 @@ async fn hash_all(
     let hashing = builds.into_iter().map(|(input, build)| async move {
         let scanned = build.clone();
         let hash = tokio::task::spawn_blocking(move || {
-            context::scan(&scanned).map_err(|e| e.failure())?.hash().map_err(|e| e.failure())
+            context::scan(&scanned)
+                .map_err(|e| e.failure())?
+                .hash()
+                .map_err(|e| e.failure())
         });
         let hash = hash.await.unwrap_or_else(|error| {
-            Err(Failure::new("run.inconsistent", ExitClass::Internal, "a part of devenv ended early")
-                .caused_by(&error))
+            Err(Failure::new(
+                "run.inconsistent",
+                ExitClass::Internal,
+                "a part of devenv ended early",
+            )
+            .caused_by(&error))
         });
         (input, build, hash)
     });
     let (mut images, mut failures) = (BTreeMap::new(), Vec::new());
     for (input, build, hash) in futures::future::join_all(hashing).await {
         match hash {
-            Ok(tag) => {
-                let repository = format!("{}/{input}", environment.project);
-                images.insert(input, DesiredImage { repository, tag, build });
+            Ok(hash) => {
+                let repository = environment.project.to_string();
+                let name = input.to_string();
+                images.insert(
+                    input,
+                    DesiredImage {
+                        repository,
+                        name,
+                        hash,
+                        build,
+                    },
+                );
             }
             Err(failure) => {
                 let place = match &input {
@@ -93,7 +120,11 @@ async fn hash_all(
                     BuildInput::Task(name) => format!("tasks.{name}.build"),
                 };
                 let place = environment.provenance.place(&place).cloned();
-                failures.push(if failure.place.is_some() { failure } else { failure.at(place) });
+                failures.push(if failure.place.is_some() {
+                    failure
+                } else {
+                    failure.at(place)
+                });
             }
         }
     }
@@ -107,14 +138,20 @@ fn release(
     outbox: &Outbox,
 ) -> Result<DesiredRelease, Failure> {
     match &service.source {
-        Source::Workload(workload) => workload_release(environment, service, workload, desired, outbox),
+        Source::Workload(workload) => {
+            workload_release(environment, service, workload, desired, outbox)
+        }
         Source::Chart(chart) => {
             let (reference, chart_hash) = match &chart.origin {
                 ChartOrigin::Path(path) => {
                     let hash = files::hash_tree(path).map_err(|e| e.failure())?;
                     (ReleaseChart::Path(path.clone()), hash.as_str().to_owned())
                 }
-                ChartOrigin::Repository { repo, name, version } => {
+                ChartOrigin::Repository {
+                    repo,
+                    name,
+                    version,
+                } => {
                     let reference = ReleaseChart::Repository {
                         repo: repo.clone(),
                         name: name.clone(),
@@ -123,11 +160,21 @@ fn release(
                     (reference, format!("{repo} {name} {version}"))
                 }
             };
-            finish(reference, &chart_hash, chart.values.clone(), chart.values_files.clone())
+            finish(
+                reference,
+                &chart_hash,
+                chart.values.clone(),
+                chart.values_files.clone(),
+            )
         }
         Source::Manifests(paths) => {
             let hash = hash_files(paths)?;
-            finish(ReleaseChart::Manifests(paths.clone()), &hash, Value::Null, Vec::new())
+            finish(
+                ReleaseChart::Manifests(paths.clone()),
+                &hash,
+                Value::Null,
+                Vec::new(),
+            )
         }
     }
 }
@@ -139,7 +186,9 @@ fn workload_release(
     desired: &Desired,
     outbox: &Outbox,
 ) -> Result<DesiredRelease, Failure> {
-    let built = desired.images.get(&BuildInput::Service(service.name.clone()));
+    let built = desired
+        .images
+        .get(&BuildInput::Service(service.name.clone()));
     let image = match (&workload.image, built) {
         (ImageName::Reference(reference), _) => reference.clone(),
         (ImageName::Build(_), Some(image)) => {
@@ -154,7 +203,12 @@ fn workload_release(
     let secrets = read_secrets(&workload.secrets, outbox)?;
     let values = service_values(environment, service, workload, &image, &secrets);
     let chart_hash = helm::service_chart_hash();
-    finish(ReleaseChart::Service, chart_hash.as_str(), values, Vec::new())
+    finish(
+        ReleaseChart::Service,
+        chart_hash.as_str(),
+        values,
+        Vec::new(),
+    )
 }
 
 /// The variables of `key=value` files, later files over earlier ones; their values are never printed from now on.
@@ -181,7 +235,12 @@ fn finish(
 ) -> Result<DesiredRelease, Failure> {
     let all = format!("{chart_hash}\n{values}\n{}", hash_files(&values_files)?);
     let inputs = InputsHash::of(all.as_bytes());
-    Ok(DesiredRelease { chart, values, values_files, inputs })
+    Ok(DesiredRelease {
+        chart,
+        values,
+        values_files,
+        inputs,
+    })
 }
 
 fn hash_files(paths: &[PathBuf]) -> Result<String, Failure> {
@@ -195,9 +254,12 @@ fn hash_files(paths: &[PathBuf]) -> Result<String, Failure> {
 
 /// A hook runs for the release of its service, or for all of them if it runs on the host.
 fn hook_hash(hook: &Hook, desired: &Desired) -> InputsHash {
-    let releases = desired.releases.iter().filter(|(name, _)| {
-        hook.service.as_ref().is_none_or(|service| service == *name)
-    });
-    let inputs: Vec<&str> = releases.map(|(_, release)| release.inputs.as_str()).collect();
+    let releases = desired
+        .releases
+        .iter()
+        .filter(|(name, _)| hook.service.as_ref().is_none_or(|service| service == *name));
+    let inputs: Vec<&str> = releases
+        .map(|(_, release)| release.inputs.as_str())
+        .collect();
     InputsHash::of(format!("{:?} {:?} {inputs:?}", hook.service, hook.command).as_bytes())
 }

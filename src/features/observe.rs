@@ -35,7 +35,11 @@ pub async fn observe(
     outbox: &Outbox,
 ) -> Result<Sight, Failure> {
     let name = project.environment.id.cluster();
-    let containers = tools.docker.containers_of(&name).await.map_err(|error| error.failure())?;
+    let containers = tools
+        .docker
+        .containers_of(&name)
+        .await
+        .map_err(|error| error.failure())?;
     let registry_runs = containers
         .iter()
         .any(|c| c.role == NodeRole::Registry && c.state == EngineState::Running);
@@ -89,7 +93,7 @@ async fn pushed_images(
     }
     let port = project.environment.cluster.registry_port;
     let asking = desired.images.iter().map(|(input, image)| async move {
-        let found = registry::has_manifest(port, &image.repository, image.tag.as_str()).await;
+        let found = registry::has_manifest(port, &image.repository, &image.tag()).await;
         // A registry that does not answer has nothing: pushing to it will say why.
         found.unwrap_or(false).then(|| input.clone())
     });
@@ -102,10 +106,17 @@ async fn local_images(
     desired: &Desired,
 ) -> Result<std::collections::BTreeSet<BuildInput>, Failure> {
     let port = project.environment.cluster.registry_port;
-    let prefix = format!("127.0.0.1:{port}/{}/", project.environment.project);
-    let found = tools.docker.images_with_prefix(&prefix).await.map_err(|error| error.failure())?;
+    let prefix = format!("127.0.0.1:{port}/{}:", project.environment.project);
+    let found = tools
+        .docker
+        .images_with_prefix(&prefix)
+        .await
+        .map_err(|error| error.failure())?;
     let is_there = |reference: &str| found.iter().any(|image| image.reference == reference);
-    let images = desired.images.iter().filter(|(_, image)| is_there(&image.host_reference(port)));
+    let images = desired
+        .images
+        .iter()
+        .filter(|(_, image)| is_there(&image.host_reference(port)));
     Ok(images.map(|(input, _)| input.clone()).collect())
 }
 
@@ -115,7 +126,10 @@ async fn look_at_cluster(
     record: Option<&Record>,
     containers: &[ClusterContainer],
 ) -> Result<(ClusterState, Option<Cluster>), Failure> {
-    let Some(server) = containers.iter().find(|container| container.role == NodeRole::Server) else {
+    let Some(server) = containers
+        .iter()
+        .find(|container| container.role == NodeRole::Server)
+    else {
         return Ok((ClusterState::Absent, None));
     };
     let id = project.environment.id.as_str();
@@ -131,7 +145,10 @@ async fn look_at_cluster(
         return Ok((ClusterState::Stopped, None));
     }
     if let Some(record) = record
-        && record.cluster_inputs.as_ref().is_some_and(|inputs| *inputs != project.cluster_inputs())
+        && record
+            .cluster_inputs
+            .as_ref()
+            .is_some_and(|inputs| *inputs != project.cluster_inputs())
     {
         return Err(changed(project));
     }
@@ -144,7 +161,10 @@ async fn look_at_cluster(
     };
     match cluster.identity().await {
         Ok(identity) => {
-            check_identity(record.and_then(|record| record.identity.as_ref()), &identity)?;
+            check_identity(
+                record.and_then(|record| record.identity.as_ref()),
+                &identity,
+            )?;
             Ok((ClusterState::Running { identity }, Some(cluster)))
         }
         Err(error) => {
@@ -159,10 +179,15 @@ async fn connect(project: &Project, tools: &Tools) -> Result<Cluster, Failure> {
     if !files::exists(&kubeconfig) {
         let name = project.environment.id.cluster();
         let cancel = tokio_util::sync::CancellationToken::new();
-        let written = tools.k3d.write_kubeconfig(&name, &kubeconfig, &cancel).await;
+        let written = tools
+            .k3d
+            .write_kubeconfig(&name, &kubeconfig, &cancel)
+            .await;
         written.map_err(|error| error.failure())?;
     }
-    Cluster::connect(&kubeconfig, NAMESPACE).await.map_err(|error| error.failure())
+    Cluster::connect(&kubeconfig, NAMESPACE)
+        .await
+        .map_err(|error| error.failure())
 }
 
 fn foreign(server: &ClusterContainer) -> Failure {
@@ -171,7 +196,10 @@ fn foreign(server: &ClusterContainer) -> Failure {
         ExitClass::Cluster,
         "a cluster of this environment's name exists, and devenv did not create it",
     )
-    .because(format!("its container {} lacks the label `devenv.environment`", server.name))
+    .because(format!(
+        "its container {} lacks the label `devenv.environment`",
+        server.name
+    ))
     .help("rename the project in devenv.yaml, or remove that cluster yourself: k3d cluster list")
 }
 

@@ -36,7 +36,9 @@ impl Project {
     /// The tools; fails at once if docker does not answer.
     pub async fn tools(&self) -> Result<Tools, Failure> {
         let host = HostEnvironment::from_variables(self.owned_variables());
-        let docker = Docker::connect(&host).await.map_err(|error| error.failure())?;
+        let docker = Docker::connect(&host)
+            .await
+            .map_err(|error| error.failure())?;
         let inherited = self.owned_variables();
         let children = ChildEnvironment::inherit(inherited.map(|(k, v)| (k.into(), v.into())));
         let binaries = &self.settings.binaries;
@@ -52,13 +54,21 @@ impl Project {
         Ok(Tools {
             docker,
             k3d: K3d::new(k3d, children.clone(), images, paths.state()),
-            helm: Helm::new(helm, children.clone(), &paths.kubeconfig(), context, &paths.helm()),
+            helm: Helm::new(
+                helm,
+                children.clone(),
+                &paths.kubeconfig(),
+                context,
+                &paths.helm(),
+            ),
             children,
         })
     }
 
     fn owned_variables(&self) -> impl Iterator<Item = (String, String)> + '_ {
-        self.variables.iter().map(|(name, value)| (name.to_owned(), value.to_owned()))
+        self.variables
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
     }
 
     /// The directories and files that the engine works with.
@@ -75,11 +85,15 @@ impl Project {
     pub fn node_image(&self) -> Option<String> {
         let cluster = &self.environment.cluster;
         let configured = self.settings.node_image(&cluster.kubernetes);
-        cluster.image.clone().or_else(|| configured.map(str::to_owned)).or_else(|| {
-            // k3s publishes an image for every exact version.
-            let is_exact = cluster.kubernetes.split('.').count() == 3;
-            is_exact.then(|| format!("rancher/k3s:v{}-k3s1", cluster.kubernetes))
-        })
+        cluster
+            .image
+            .clone()
+            .or_else(|| configured.map(str::to_owned))
+            .or_else(|| {
+                // k3s publishes an image for every exact version.
+                let is_exact = cluster.kubernetes.split('.').count() == 3;
+                is_exact.then(|| format!("rancher/k3s:v{}-k3s1", cluster.kubernetes))
+            })
     }
 
     /// What a cluster is created from: a cluster made from something else must be created again.
@@ -122,14 +136,26 @@ impl Project {
             registry: cluster.registry_port,
         };
         let name = self.environment.id.cluster();
-        let record = Record::new(name, identity, ports, self.cluster_inputs(), Timestamp::now());
-        record.save(&self.paths.record()).map_err(|error| error.failure())
+        let record = Record::new(
+            name,
+            identity,
+            ports,
+            self.cluster_inputs(),
+            Timestamp::now(),
+        );
+        record
+            .save(&self.paths.record())
+            .map_err(|error| error.failure())
     }
 
     /// Where each service can be reached from this machine.
     pub fn urls(&self) -> BTreeMap<ServiceName, Vec<String>> {
         let port = self.environment.cluster.http_port.get();
-        let suffix = if port == 80 { String::new() } else { format!(":{port}") };
+        let suffix = if port == 80 {
+            String::new()
+        } else {
+            format!(":{port}")
+        };
         let services = self.environment.services.iter();
         let urls = services.filter_map(|(name, service)| {
             let expose = service.workload()?.expose.iter();
@@ -149,7 +175,10 @@ pub struct RecordMemory {
 impl RecordMemory {
     fn set(&self, identity: Option<ClusterIdentity>) -> Result<(), Failure> {
         self.project.write_record(identity.clone())?;
-        *self.identity.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = identity;
+        *self
+            .identity
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner) = identity;
         Ok(())
     }
 }
@@ -164,6 +193,9 @@ impl Remember for RecordMemory {
     }
 
     fn identity(&self) -> Option<ClusterIdentity> {
-        self.identity.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.identity
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 }

@@ -52,7 +52,12 @@ pub async fn preview(
     let record = project.record(outbox).await?;
     let desired = desire(&project.environment, &services, outbox).await?;
     let sight = observe(project, &tools, record.as_ref(), &desired, outbox).await?;
-    Ok(plan(&project.environment, &selection, &desired, &sight.observed))
+    Ok(plan(
+        &project.environment,
+        &selection,
+        &desired,
+        &sight.observed,
+    ))
 }
 
 /// Brings the environment up. The caller holds its lock.
@@ -80,7 +85,9 @@ pub async fn up(
     }
     if needs_start {
         // Only a cluster that runs can say what is deployed in it.
-        let start = Plan { steps: next.steps.into_iter().filter(starts_something).collect() };
+        let start = Plan {
+            steps: next.steps.into_iter().filter(starts_something).collect(),
+        };
         let result = run(&start, &world, outbox, cancel, wanted.deadline).await;
         summary.add(result)?;
         let record = project.record(outbox).await?;
@@ -108,7 +115,11 @@ pub(super) async fn run(
     cancel: &CancellationToken,
     deadline: Duration,
 ) -> RunResult {
-    outbox.event(EventKind::PlanReady { steps: plan.summaries() }).await;
+    outbox
+        .event(EventKind::PlanReady {
+            steps: plan.summaries(),
+        })
+        .await;
     let result = engine::run(plan, world, outbox, cancel, deadline).await;
     let finished = EventKind::RunFinished {
         stages: result.stages.clone(),
@@ -151,16 +162,19 @@ impl Summary {
         total: Duration,
     ) -> Up {
         let urls = project.urls();
-        let described = services.iter().filter(|name| desired.releases.contains_key(*name)).map(|name| {
-            let id = StepId::new("ready", name);
-            let waited = self.waited.iter().find(|(step, _)| *step == id);
-            UpService {
-                name: name.to_string(),
-                state: ServiceState::Ready,
-                urls: urls.get(name).cloned().unwrap_or_default(),
-                ready_seconds: waited.map(|(_, at)| at.as_secs_f64()),
-            }
-        });
+        let described = services
+            .iter()
+            .filter(|name| desired.releases.contains_key(*name))
+            .map(|name| {
+                let id = StepId::new("ready", name);
+                let waited = self.waited.iter().find(|(step, _)| *step == id);
+                UpService {
+                    name: name.to_string(),
+                    state: ServiceState::Ready,
+                    urls: urls.get(name).cloned().unwrap_or_default(),
+                    ready_seconds: waited.map(|(_, at)| at.as_secs_f64()),
+                }
+            });
         Up {
             environment: project.environment.id.to_string(),
             services: described.collect(),
@@ -194,16 +208,19 @@ impl Project {
     ) -> World {
         let memory = Box::new(self.memory(record));
         let environment = self.environment.clone();
-        World::new(environment, desired, tools, self.places(), self.node_image(), memory)
+        World::new(
+            environment,
+            desired,
+            tools,
+            self.places(),
+            self.node_image(),
+            memory,
+        )
     }
 }
 
 /// The running cluster of a project, checked to be its own; fails with what to do where it does not run.
-pub async fn running(
-    project: &Project,
-    tools: &Tools,
-    outbox: &Outbox,
-) -> Result<Sight, Failure> {
+pub async fn running(project: &Project, tools: &Tools, outbox: &Outbox) -> Result<Sight, Failure> {
     let record = project.record(outbox).await?;
     let sight = observe(project, tools, record.as_ref(), &Desired::default(), outbox).await?;
     let (why, help) = match &sight.observed.cluster {
@@ -212,7 +229,11 @@ pub async fn running(
         ClusterState::Stopped => ("it is stopped".to_owned(), "devenv start"),
         ClusterState::Broken { reason, .. } => (reason.clone(), "devenv up"),
     };
-    Err(Failure::new("cluster.not-running", ExitClass::Cluster, "the environment does not run")
-        .because(why)
-        .help(help))
+    Err(Failure::new(
+        "cluster.not-running",
+        ExitClass::Cluster,
+        "the environment does not run",
+    )
+    .because(why)
+    .help(help))
 }

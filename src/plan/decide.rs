@@ -204,7 +204,7 @@ impl Planner<'_> {
         if self.observed.pushed_images.contains(input) {
             return;
         }
-        let tag = &image.tag.as_str()[..12];
+        let tag = &image.hash.as_str()[..12];
         if !self.observed.local_images.contains(input) {
             self.add(
                 build_id(input),

@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -145,7 +146,7 @@ pub(in crate::engine) async fn create(
         }
         return Err(error.failure());
     }
-    ready(world, progress, cancel).await?;
+    ready(world, None, progress, cancel).await?;
     let live = world.live().await?;
     let identity = live.cluster.identity().await.map_err(|e| e.failure())?;
     world.memory.created(&identity)?;
@@ -160,6 +161,7 @@ pub(in crate::engine) async fn start(
 ) -> Result<Finished, Failure> {
     let name = world.environment.id.cluster();
     let k3d = &world.tools.k3d;
+    let begin = Timestamp::now();
     k3d.start_cluster(&name, cancel, START_WITHIN)
         .await
         .map_err(|e| e.failure())?;
@@ -168,14 +170,17 @@ pub(in crate::engine) async fn start(
     k3d.write_kubeconfig(&name, kubeconfig, cancel)
         .await
         .map_err(|e| e.failure())?;
-    ready(world, progress, cancel).await?;
+    ready(world, Some(begin), progress, cancel).await?;
     world.checked_cluster().await?;
     Ok(Finished::Done)
 }
 
 /// k3d returns when the API answers: the node may not take pods yet, and names may not be resolved.
+///
+/// After a start the API still shows what was true before the stop: only what is said after `since` counts.
 async fn ready(
     world: &World,
+    since: Option<Timestamp>,
     progress: &Progress,
     cancel: &CancellationToken,
 ) -> Result<(), Failure> {
@@ -183,7 +188,9 @@ async fn ready(
     let nodes = world.environment.cluster.agents + 1;
     let waiting = async {
         progress.note("waiting for the nodes");
-        live.cluster.wait_nodes_ready(nodes, READY_WITHIN).await?;
+        live.cluster
+            .wait_nodes_ready(nodes, since, READY_WITHIN)
+            .await?;
         progress.note("waiting for the name service");
         live.cluster.wait_system_ready(READY_WITHIN).await
     };

@@ -21,11 +21,11 @@ pub(in crate::engine) async fn build(
     let build = image.build.clone();
     let scanned = tokio::task::spawn_blocking(move || {
         let context = context::scan(&build).map_err(|error| error.failure())?;
-        let tag = context.hash().map_err(|error| error.failure())?;
-        Ok::<_, Failure>((context, tag))
+        let hash = context.hash().map_err(|error| error.failure())?;
+        Ok::<_, Failure>((context, hash))
     });
-    let (context, tag) = scanned.await.map_err(|error| internal(&error))??;
-    if tag != image.tag {
+    let (context, hash) = scanned.await.map_err(|error| internal(&error))??;
+    if hash != image.hash {
         return Err(changed(input));
     }
     let labels = BTreeMap::from([
@@ -58,7 +58,7 @@ pub(in crate::engine) async fn push(
 ) -> Result<Finished, Failure> {
     let image = image_of(world, input)?;
     let port = world.environment.cluster.registry_port;
-    let there = registry::has_manifest(port, &image.repository, image.tag.as_str()).await;
+    let there = registry::has_manifest(port, &image.repository, &image.tag()).await;
     if there.map_err(|error| error.failure())? {
         return Ok(Finished::Skipped(
             "the registry holds it already".to_owned(),
@@ -86,7 +86,7 @@ fn image_of<'a>(world: &'a World, input: &BuildInput) -> Result<&'a DesiredImage
 /// What is built must be what its tag says.
 fn changed(input: &BuildInput) -> Failure {
     Failure::new(
-        "image.changed",
+        "image.context-changed",
         ExitClass::Cluster,
         format!("files of {input} changed while devenv was at work"),
     )

@@ -81,6 +81,7 @@ fn workload(name: &str, desired: u32) -> ObservedWorkload {
         desired,
         updated: desired,
         ready: 0,
+        generation: 1,
         current: true,
         selector: std::collections::BTreeMap::new(),
         images: Vec::new(),
