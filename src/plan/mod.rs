@@ -4,9 +4,11 @@
 //! inputs give the same plan; after a green `up` the plan is empty (a property test holds this).
 
 mod diagnose;
+mod explain;
 mod step;
 mod values;
 
 pub use diagnose::diagnose;
+pub use explain::explain;
 pub use step::{Action, Plan, Step};
 pub use values::{VOLUMES_IN_NODE, service_values};
