@@ -1,11 +1,18 @@
-//! The only room that touches the outside: processes, files, network, environment, clock.
+//! The only room that touches the outside: the docker engine, processes, files, the network, the environment.
 //!
 //! Called by `engine`, the features and `state`. Knows `domain` alone. What an adapter returns is a
 //! value of the domain or of its own; what it fails with is a small enum that explains itself as a
-//! `Failure`. Nothing here decides what should happen, and nothing prints.
+//! `Failure`. Nothing here decides what should happen, prints, or reads a setting it was not given.
 
+pub mod context;
+pub mod docker;
+pub mod environment;
+pub mod files;
 pub mod helm;
+pub mod host;
 pub mod k3d;
 pub mod kube;
+pub mod lock_file;
 mod private_file;
 pub mod process;
+pub mod registry;

@@ -126,4 +126,6 @@ pub struct Desired {
     pub images: BTreeMap<BuildInput, DesiredImage>,
     /// One release a service.
     pub releases: BTreeMap<ServiceName, DesiredRelease>,
+    /// For each hook of `afterUp`: the hash of the hook and of the releases it runs for.
+    pub hooks: Vec<InputsHash>,
 }

@@ -4,6 +4,7 @@
 //! decided from these values alone is decided here or in `plan`.
 
 mod desired;
+mod duration;
 mod environment;
 mod event;
 mod failure;
@@ -12,9 +13,12 @@ mod names;
 mod observed;
 mod place;
 mod quantity;
+#[cfg(test)]
+pub(crate) mod testing;
 mod trouble;
 
 pub use desired::{BuildInput, Desired, DesiredImage, DesiredRelease, InputsHash, ReleaseChart};
+pub use duration::{InvalidDuration, parse_duration};
 pub use environment::{
     Autoscale, Build, Chart, ChartOrigin, ClusterSpec, Environment, Expose, Hook, Hooks, ImageName,
     Limits, Port, PortNumber, Probe, Protocol, Provider, Ready, Requires, Resources, Service,

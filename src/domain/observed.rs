@@ -100,6 +100,8 @@ pub struct ObservedWorkload {
     pub updated: u32,
     /// Pods that are ready.
     pub ready: u32,
+    /// The generation of its specification: grows with every change.
+    pub generation: i64,
     /// Whether the controller has seen the newest specification.
     pub current: bool,
     /// The labels that its pods carry.
@@ -234,6 +236,8 @@ pub struct Observed {
     pub pods: Vec<ObservedPod>,
     /// The warnings, oldest first.
     pub warnings: Vec<WarningEvent>,
+    /// The hooks of `afterUp` that ran, by index, with what they ran for.
+    pub hooks_done: BTreeMap<usize, InputsHash>,
 }
 
 impl Observed {
@@ -248,6 +252,7 @@ impl Observed {
             workloads: Vec::new(),
             pods: Vec::new(),
             warnings: Vec::new(),
+            hooks_done: BTreeMap::new(),
         }
     }
 

@@ -1,1 +1,16 @@
-//! (being built)
+//! Runs a plan: order, parallelism, deadlines, cancellation, events.
+//!
+//! Called by the features that change something. `run` knows how steps depend on each other and
+//! nothing of what they do; `World` knows what each step does, through the adapters. The engine never
+//! decides what should be done: that is `plan`'s.
+
+mod explain;
+mod run;
+mod steps;
+mod wait;
+mod world;
+
+pub use explain::explain;
+pub use run::{Execute, Finished, Progress, RunResult, run};
+pub use wait::{Target, log_lines, newest_ready_pod};
+pub use world::{NAMESPACE, Places, Remember, Tools, World, check_identity};

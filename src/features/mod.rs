@@ -1,1 +1,12 @@
-//! (being built)
+//! Capabilities of more than one step: bring up, take down, status, logs, exec.
+//!
+//! Called by `commands`. A feature puts together state, adapters, plan and engine; it returns reports
+//! and failures, speaks through the outbox, and knows neither flags nor the terminal.
+
+mod check;
+pub mod desire;
+pub mod observe;
+pub mod project;
+pub mod up;
+
+pub use project::Project;

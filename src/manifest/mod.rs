@@ -1,1 +1,183 @@
-//! (being built)
+//! devenv.yaml -> Environment: read with places, lay layers over each other, check, resolve.
+//!
+//! Called by `commands`. Knows only `domain`; reads files through `domain::ProjectFiles` and must not
+//! touch anything else outside. The way of a manifest:
+//!
+//! ```text
+//! yaml (text -> tree with places) -> normal (short forms written out) -> layers, merge, set (one tree)
+//!   -> conform (tree x shape -> JSON + mistakes) -> types (JSON -> keys) -> check (mistakes) -> resolve
+//! ```
+//! Mistakes are collected on the whole way and reported at once. To add a key: its field with a doc
+//! comment in `types`, its meaning in `resolve`, what must hold in `check`, a fixture of a bad manifest;
+//! the shape, the schema and the reference page follow from the field.
+
+mod builtin;
+mod check;
+mod conform;
+mod env_file;
+mod format;
+mod layers;
+mod merge;
+mod normal;
+mod places;
+mod problem;
+mod reference;
+mod resolve;
+mod schema;
+mod set;
+mod shape;
+mod source;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
+mod tree;
+mod types;
+mod yaml;
+
+use std::path::{Path, PathBuf};
+
+pub use env_file::parse_env_file;
+pub use reference::reference;
+pub use schema::schema;
+
+use self::{
+    check::Checker,
+    layers::{Layers, MANIFEST_FILE},
+    places::Places,
+    problem::Findings,
+    resolve::Resolver,
+    source::Sources,
+    tree::Node,
+    types::ManifestKeys,
+};
+use crate::domain::{Environment, ExitClass, Failure, Failures, ProfileName, ProjectFiles};
+
+/// Which environment is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Request {
+    /// The project directory, canonical.
+    pub directory: PathBuf,
+    /// The manifest file, relative to the directory or absolute; `devenv.yaml` if `None`.
+    pub file: Option<PathBuf>,
+    /// The profiles to lay over it, in order.
+    pub profiles: Vec<ProfileName>,
+    /// `key=value` settings to lay over everything, in order.
+    pub sets: Vec<String>,
+}
+
+/// A loaded environment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Loaded {
+    /// The environment, everything defaulted and checked.
+    pub environment: Environment,
+    /// What a user may want to know, one sentence each.
+    pub notices: Vec<String>,
+}
+
+/// Reads, merges, checks and resolves a project's manifest.
+///
+/// All mistakes are reported at once, in the order of the files, with codes `manifest.*`.
+pub fn load(request: &Request, files: &dyn ProjectFiles) -> Result<Loaded, Failures> {
+    let mut sources = Sources::default();
+    let mut findings = Findings::default();
+    let layers = layers::gather(request, files, &mut sources, &mut findings)?;
+    let loaded = match layers {
+        Some(layers) => finish(request, files, layers, &mut sources, &mut findings),
+        None => None,
+    };
+    if let Some(failures) = Failures::from_list(findings.into_failures(&sources)) {
+        return Err(failures);
+    }
+    loaded.ok_or_else(|| {
+        let what = "the manifest could not be resolved though nothing was wrong with it";
+        Failure::new("internal.unresolved-manifest", ExitClass::Internal, what).into()
+    })
+}
+
+/// Everything after the files are one tree; `None` if there were mistakes.
+fn finish(
+    request: &Request,
+    files: &dyn ProjectFiles,
+    layers: Layers,
+    sources: &mut Sources,
+    findings: &mut Findings,
+) -> Option<Loaded> {
+    let Layers { mut root, only } = layers;
+    for flag in &request.sets {
+        set::apply(&mut root, flag, sources, findings);
+    }
+    normal::normalise(&mut root);
+    merge::apply_defaults(&mut root);
+    merge::strip_nulls(&mut root);
+    let places = Places::of(&root);
+    let json = conform::conform(&root, &shape::MANIFEST, findings)?;
+    let keys: ManifestKeys = match serde_path_to_error::deserialize(&json) {
+        Ok(keys) => keys,
+        Err(error) => {
+            let path = error.path().to_string();
+            let problem = Unreadable {
+                path: path.clone(),
+                reason: error.inner().to_string(),
+            };
+            let origin = places.nearest(&path);
+            findings.add(&problem, path, origin);
+            return None;
+        }
+    };
+    let mut checker = Checker::new(&keys, &places, only.as_ref(), files, findings);
+    checker.services = keys_below(&root, "services");
+    checker.tasks = keys_below(&root, "tasks");
+    let learned = check::check(checker);
+    if !findings.is_empty() {
+        return None;
+    }
+    let resolver = Resolver {
+        request,
+        learned,
+        only: only.as_ref(),
+    };
+    let project = keys.name.clone()?;
+    let (environment, notices) = resolver.environment(project, keys, places.provenance(sources));
+    Some(Loaded {
+        environment,
+        notices,
+    })
+}
+
+/// A value that the shape lets through and its type does not.
+#[derive(Debug, thiserror::Error)]
+#[error("`{path}` cannot be read: {reason}")]
+struct Unreadable {
+    path: String,
+    reason: String,
+}
+
+impl problem::Problem for Unreadable {
+    fn code(&self) -> &'static str {
+        "manifest.invalid-value"
+    }
+    fn help(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+fn keys_below(root: &Node, group: &str) -> std::collections::BTreeSet<String> {
+    let group = root.as_map().and_then(|map| map.get(group));
+    let entries = group.and_then(Node::as_map).map(|map| map.entries.iter());
+    entries
+        .into_iter()
+        .flatten()
+        .map(|entry| entry.key.clone())
+        .collect()
+}
+
+/// The first directory from `start` upwards that holds a `devenv.yaml`.
+///
+/// `files` must take absolute paths, as its contract says; `start` is absolute.
+pub fn find_project(start: &Path, files: &dyn ProjectFiles) -> Option<PathBuf> {
+    start
+        .ancestors()
+        .find(|directory| files.is_file(&directory.join(MANIFEST_FILE)))
+        .map(Path::to_path_buf)
+}

@@ -3,11 +3,15 @@
 //! Called by `engine` and by the features. Pure: no input or output, no clock, no async. The same
 //! inputs give the same plan; after a green `up` the plan is empty (a property test holds this).
 
+mod decide;
 mod diagnose;
 mod explain;
 mod step;
+#[cfg(test)]
+mod tests;
 mod values;
 
+pub use decide::{Selection, plan};
 pub use diagnose::diagnose;
 pub use explain::explain;
 pub use step::{Action, Plan, Step};

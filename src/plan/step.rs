@@ -5,10 +5,8 @@ use crate::domain::{BuildInput, ServiceName, Stage, StepId, StepSummary};
 /// What a step does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Create the environment's image registry.
-    CreateRegistry,
-    /// Start the stopped registry.
-    StartRegistry,
+    /// Have the environment's image registry running: created, or started if it was stopped.
+    EnsureRegistry,
     /// Delete a cluster that cannot be used: an interrupted creation.
     DeleteCluster,
     /// Create the cluster and wait until its node is ready.
@@ -17,7 +15,7 @@ pub enum Action {
     StartCluster,
     /// Build an image.
     BuildImage(BuildInput),
-    /// Push an image to the registry.
+    /// Push an image to the registry, unless the registry holds it already.
     PushImage(BuildInput),
     /// Clear the release that a killed Helm left pending.
     RepairRelease(ServiceName),

@@ -2,7 +2,176 @@
 //!
 //! Known by every room. A document's first field is its schema, such as `devenv.status/1`; its JSON
 //! Schema lies in docs/json. Nothing here prints: `output` reads the outbox and renders.
+//!
+//! Adding a document: a file with its type, a line in [`Report`], a line in [`json_schemas`], then
+//! `UPDATE_DOCS=1 cargo test --test hermetic documents`. A field may be added to a document; one that
+//! changes its meaning or goes away makes a new number.
 
+mod completions;
+mod down;
+mod exec;
+mod failure;
+mod format;
+mod init;
+mod kubeconfig;
+mod log;
+mod open;
 mod outbox;
+mod plan;
+mod power;
+mod redactor;
+mod restart;
+mod scale;
+mod status;
+mod up;
+mod version;
 
-pub use outbox::{Message, Outbox};
+pub use completions::Completions;
+pub use down::{Down, Kept};
+pub use exec::Exec;
+pub use failure::{EvidenceEntry, FailureEntry, FailureReport, PlaceEntry};
+pub use format::OutputFormat;
+pub use init::{Finding, FindingLevel, Init, InitFile, InitFileChange};
+pub use kubeconfig::Kubeconfig;
+pub use log::LogLine;
+pub use open::Open;
+pub use outbox::{Listener, Message, Outbox, OutputStream, Question};
+pub use plan::{PlanReport, PlanStep};
+pub use power::{Start, Stop};
+pub use redactor::Redactor;
+pub use restart::{Restart, RestartedService};
+pub use scale::{Scale, ScaledService};
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
+use serde::Serialize;
+pub use status::{
+    ClusterPhase, ContainerUsage, NodeTotals, Replicas, ServiceState, ServiceStatus, Status,
+};
+pub use up::{StageSeconds, StepCounts, Up, UpService};
+pub use version::Version;
+
+/// Every document that a command can publish.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(tag = "schema")]
+pub enum Report {
+    /// Of `completions`.
+    #[serde(rename = "devenv.completions/1")]
+    Completions(Completions),
+    /// Of `down`.
+    #[serde(rename = "devenv.down/1")]
+    Down(Down),
+    /// Of `exec`.
+    #[serde(rename = "devenv.exec/1")]
+    Exec(Exec),
+    /// Of any command that did not do what it was asked.
+    #[serde(rename = "devenv.failure/1")]
+    Failure(FailureReport),
+    /// Of `init`.
+    #[serde(rename = "devenv.init/1")]
+    Init(Init),
+    /// Of `kubeconfig`.
+    #[serde(rename = "devenv.kubeconfig/1")]
+    Kubeconfig(Kubeconfig),
+    /// Of `logs`: one a line.
+    #[serde(rename = "devenv.log/1")]
+    Log(LogLine),
+    /// Of `open`.
+    #[serde(rename = "devenv.open/1")]
+    Open(Open),
+    /// Of `plan`.
+    #[serde(rename = "devenv.plan/1")]
+    Plan(PlanReport),
+    /// Of `restart`.
+    #[serde(rename = "devenv.restart/1")]
+    Restart(Restart),
+    /// Of `scale`.
+    #[serde(rename = "devenv.scale/1")]
+    Scale(Scale),
+    /// Of `start`.
+    #[serde(rename = "devenv.start/1")]
+    Start(Start),
+    /// Of `status`.
+    #[serde(rename = "devenv.status/1")]
+    Status(Status),
+    /// Of `stop`.
+    #[serde(rename = "devenv.stop/1")]
+    Stop(Stop),
+    /// Of `up`.
+    #[serde(rename = "devenv.up/1")]
+    Up(Up),
+    /// Of `version`.
+    #[serde(rename = "devenv.version/1")]
+    Version(Version),
+}
+
+/// The JSON Schema of every document: its name such as `status`, and the schema.
+pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
+    vec![
+        schema_of::<Completions>("completions"),
+        schema_of::<Down>("down"),
+        schema_of::<Exec>("exec"),
+        schema_of::<FailureReport>("failure"),
+        schema_of::<Init>("init"),
+        schema_of::<Kubeconfig>("kubeconfig"),
+        schema_of::<LogLine>("log"),
+        schema_of::<Open>("open"),
+        schema_of::<PlanReport>("plan"),
+        schema_of::<Restart>("restart"),
+        schema_of::<Scale>("scale"),
+        schema_of::<Start>("start"),
+        schema_of::<Status>("status"),
+        schema_of::<Stop>("stop"),
+        schema_of::<Up>("up"),
+        schema_of::<Version>("version"),
+    ]
+}
+
+/// The schema of one document, with the field `schema` that [`Report`] writes in front.
+fn schema_of<T: JsonSchema>(name: &'static str) -> (&'static str, serde_json::Value) {
+    let generator = SchemaGenerator::new(SchemaSettings::draft2020_12().for_serialize());
+    let mut schema: Schema = generator.into_root_schema_for::<T>();
+    let id = format!("devenv.{name}/1");
+    schema.insert("title".into(), id.clone().into());
+    if let Some(properties) = schema
+        .ensure_object()
+        .entry("properties")
+        .or_insert_with(|| serde_json::json!({}))
+        .as_object_mut()
+    {
+        properties.shift_insert(0, "schema".into(), serde_json::json!({ "const": id }));
+    }
+    if let Some(required) = schema
+        .ensure_object()
+        .entry("required")
+        .or_insert_with(|| serde_json::json!([]))
+        .as_array_mut()
+    {
+        required.insert(0, "schema".into());
+    }
+    (name, schema.to_value())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_field_of_a_document_is_its_schema() {
+        let report = Report::Kubeconfig(Kubeconfig {
+            path: "/x".into(),
+            context: "k3d-shop".into(),
+        });
+        assert_eq!(
+            serde_json::to_string(&report).unwrap(),
+            r#"{"schema":"devenv.kubeconfig/1","path":"/x","context":"k3d-shop"}"#
+        );
+    }
+
+    #[test]
+    fn a_document_satisfies_its_published_schema() {
+        let up = Report::Up(up::sample());
+        let (_, schema) = schema_of::<Up>("up");
+        let validator = jsonschema::validator_for(&schema).unwrap();
+        assert!(validator.is_valid(&serde_json::to_value(&up).unwrap()));
+        assert!(!validator.is_valid(&serde_json::json!({ "schema": "devenv.down/1" })));
+    }
+}

@@ -1,1 +1,12 @@
 //! Hermetic tests: the real program against a temporary home and fake tools.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod arrows;
+mod completions;
+mod documents;
+mod errors;
+mod sources;
+mod usage;
+mod version;

@@ -57,6 +57,7 @@ fn workload(
         desired: amount(rollout.desired),
         updated: amount(rollout.updated),
         ready: amount(rollout.ready - old),
+        generation: meta.generation.unwrap_or(0),
         current: rollout.observed_generation >= meta.generation,
         selector: selector.match_labels.clone().unwrap_or_default(),
         images: containers.iter().filter_map(|c| c.image.clone()).collect(),

@@ -11,6 +11,7 @@ mod exec;
 mod fake;
 mod logs;
 mod map;
+mod marks;
 mod metrics;
 mod observe;
 mod pods;

@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Sets up what is missing, builds devenv, and brings up the example shop; `down` removes it again.
+# Usage: bash scripts/demo.sh [down]
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+manifest=devenv.example.yaml
+devenv=$(devenv_binary)
+cd "$root"
+
+if [ "${1:-}" = down ]; then
+  [ -x "$devenv" ] || fail 'devenv is not built, so there is no demo to end'
+  exec bash scripts/with-tools.sh "$devenv" down -f $manifest --volumes
+fi
+
+trap stop_jobs EXIT
+build_tools
+begin_setup --install-config
+say 'building devenv (the machine is set up beside it)'
+cargo build --locked --profile $cargo_profile
+say 'preparing docker, k3d and helm'
+finish_setup
+say 'bringing up the shop'
+"$devenv" up -f $manifest
+
+cat <<EOT
+
+The shop runs. To type the short form: alias devenv='$devenv -f $root/$manifest'
+Then try:
+  devenv status                         what runs, where, and why not
+  devenv logs -f order                  what a service says
+  edit examples/shop                    the change is live in the running container
+  devenv data load --dataset NAME       other data (devenv data list names the sets)
+  devenv snapshot save first            everything at this instant, back with: devenv snapshot restore first
+The end of it:
+  make demo-down
+EOT

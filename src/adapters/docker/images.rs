@@ -1,0 +1,112 @@
+//! The images the engine holds.
+
+use bollard::query_parameters::{
+    ListImagesOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
+};
+
+use super::{
+    Docker, DockerError,
+    client::QUICK,
+    containers::{absent_is_fine, is_there},
+};
+
+/// An image under one of its names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalImage {
+    /// `repository:tag`.
+    pub reference: String,
+    /// `sha256:...`, the same under every name.
+    pub id: String,
+    /// Its size on disk in bytes, layers that it shares with others included.
+    pub size: u64,
+    /// When it was made, in seconds since 1970.
+    pub created: i64,
+}
+
+impl Docker {
+    /// Whether the engine holds an image.
+    pub async fn has_image(&self, reference: &str) -> Result<bool, DockerError> {
+        let inspect = self.client().inspect_image(reference);
+        let found = self
+            .call(&format!("look for the image {reference}"), QUICK, inspect)
+            .await;
+        is_there(found)
+    }
+
+    /// The images whose reference begins with `prefix`, such as `127.0.0.1:5050/shop/`, by reference: one request.
+    pub async fn images_with_prefix(&self, prefix: &str) -> Result<Vec<LocalImage>, DockerError> {
+        let options = ListImagesOptionsBuilder::new().build();
+        let all = self
+            .call(
+                "list its images",
+                QUICK,
+                self.client().list_images(Some(options)),
+            )
+            .await?;
+        let mut found: Vec<_> = all
+            .iter()
+            .flat_map(|image| {
+                let matching = image
+                    .repo_tags
+                    .iter()
+                    .filter(|name| name.starts_with(prefix));
+                matching.map(|reference| LocalImage {
+                    reference: reference.clone(),
+                    id: image.id.clone(),
+                    size: image.size.try_into().unwrap_or(0),
+                    created: image.created,
+                })
+            })
+            .collect();
+        found.sort_by(|a, b| a.reference.cmp(&b.reference));
+        Ok(found)
+    }
+
+    /// Gives the image `from` the further name `to`.
+    pub async fn tag(&self, from: &str, to: &str) -> Result<(), DockerError> {
+        let (repository, tag) = split_reference(to);
+        let options = TagImageOptionsBuilder::new()
+            .repo(repository)
+            .tag(tag)
+            .build();
+        let tagging = self.client().tag_image(from, Some(options));
+        self.call(&format!("name the image {from} {to}"), QUICK, tagging)
+            .await
+    }
+
+    /// Takes a name from an image, and removes the image if it was its last; none there is fine.
+    pub async fn remove_image(&self, reference: &str) -> Result<(), DockerError> {
+        let options = RemoveImageOptionsBuilder::new().force(true).build();
+        let remove = self.client().remove_image(reference, Some(options), None);
+        let what = format!("remove the image {reference}");
+        let removed = self.call(&what, QUICK, remove).await.map(|_| ());
+        absent_is_fine(removed)
+    }
+}
+
+/// Repository and tag of a reference; the tag is `latest` if it has none.
+pub(super) fn split_reference(reference: &str) -> (&str, &str) {
+    match reference.rsplit_once(':') {
+        // A colon before the last slash belongs to the registry's port.
+        Some((repository, tag)) if !tag.contains('/') => (repository, tag),
+        _ => (reference, "latest"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_registrys_port_is_no_tag() {
+        assert_eq!(
+            split_reference("127.0.0.1:5050/shop/a:b"),
+            ("127.0.0.1:5050/shop/a", "b")
+        );
+        assert_eq!(
+            split_reference("127.0.0.1:5050/shop/a"),
+            ("127.0.0.1:5050/shop/a", "latest")
+        );
+        assert_eq!(split_reference("debian"), ("debian", "latest"));
+    }
+}

@@ -1,0 +1,447 @@
+//! The file system, with errors that name the operation and the path.
+//!
+//! The only place that may call `std::fs` functions that clippy.toml forbids elsewhere.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "this is the wrapper that the others are told to use"
+)]
+
+use std::{
+    fmt, fs,
+    io::{self, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    path::{Component, Path, PathBuf},
+};
+
+use globset::{GlobBuilder, GlobMatcher};
+
+use crate::domain::{ExitClass, Failure, InputsHash, ProjectFiles};
+
+/// Only the user may read and write.
+const PRIVATE_FILE: u32 = 0o600;
+/// Only the user may enter.
+const PRIVATE_DIRECTORY: u32 = 0o700;
+
+/// What was tried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Operation {
+    /// Reading a file.
+    Read,
+    /// Writing a file.
+    Write,
+    /// Making a directory.
+    CreateDirectory,
+    /// Listing a directory.
+    List,
+    /// Removing a file or a directory.
+    Remove,
+    /// Moving a file or a directory.
+    Rename,
+    /// Asking for a file's properties.
+    Inspect,
+    /// Taking a file's lock.
+    Lock,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::CreateDirectory => "create the directory",
+            Self::List => "list the directory",
+            Self::Remove => "remove",
+            Self::Rename => "rename",
+            Self::Inspect => "look at",
+            Self::Lock => "lock",
+        })
+    }
+}
+
+/// An operation on a path that did not work.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {operation} {}", path.display())]
+pub struct FileError {
+    /// What was tried.
+    pub operation: Operation,
+    /// On what.
+    pub path: PathBuf,
+    /// Why not.
+    #[source]
+    pub source: io::Error,
+}
+
+impl FileError {
+    /// The kind of the cause.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+
+    /// The explanation for the user.
+    pub fn failure(&self) -> Failure {
+        let path = self.path.display();
+        let (code, help) = match self.kind() {
+            io::ErrorKind::NotFound => ("files.not-found", format!("check that `{path}` exists")),
+            io::ErrorKind::PermissionDenied => (
+                "files.no-permission",
+                format!("see who owns it: `ls -ld {path}`"),
+            ),
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (
+                "files.disk-full",
+                format!("free space on its file system: `df -h {path}`"),
+            ),
+            io::ErrorKind::ReadOnlyFilesystem => (
+                "files.read-only",
+                "point XDG_STATE_HOME and XDG_DATA_HOME at a place that can be written".to_owned(),
+            ),
+            _ => ("files.failed", format!("look at it: `ls -ld {path}`")),
+        };
+        Failure::new(code, ExitClass::Prerequisite, self.to_string())
+            .caused_by(&self.source)
+            .help(help)
+    }
+}
+
+/// Puts operation and path to an `io::Error`.
+trait At<T> {
+    fn at(self, operation: Operation, path: &Path) -> Result<T, FileError>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn at(self, operation: Operation, path: &Path) -> Result<T, FileError> {
+        self.map_err(|source| FileError {
+            operation,
+            path: path.to_owned(),
+            source,
+        })
+    }
+}
+
+/// The bytes of a file.
+pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
+    fs::read(path).at(Operation::Read, path)
+}
+
+/// The text of a file, which must be UTF-8.
+pub fn read_text(path: &Path) -> Result<String, FileError> {
+    fs::read_to_string(path).at(Operation::Read, path)
+}
+
+/// The text of a file, or `None` if there is no such file.
+pub fn read_text_if_there(path: &Path) -> Result<Option<String>, FileError> {
+    match fs::read_to_string(path) {
+        Err(error) if is_absent(&error) => Ok(None),
+        other => other.map(Some).at(Operation::Read, path),
+    }
+}
+
+/// Opens a file for reading.
+pub fn open(path: &Path) -> Result<fs::File, FileError> {
+    fs::File::open(path).at(Operation::Read, path)
+}
+
+/// Replaces a file's contents at once: readers see the old or the new, also after a crash. Mode 0600.
+pub fn write_private(path: &Path, contents: &[u8]) -> Result<(), FileError> {
+    write_atomically(path, contents, PRIVATE_FILE)
+}
+
+/// Like [`write_private`], readable by everyone: for files that belong to the project.
+pub fn write_shared(path: &Path, contents: &[u8]) -> Result<(), FileError> {
+    write_atomically(path, contents, 0o644)
+}
+
+fn write_atomically(path: &Path, contents: &[u8], mode: u32) -> Result<(), FileError> {
+    let directory = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let write = || -> io::Result<()> {
+        let mut file = tempfile::Builder::new()
+            .prefix(".devenv-")
+            .permissions(fs::Permissions::from_mode(mode))
+            .tempfile_in(directory)?;
+        file.write_all(contents)?;
+        file.as_file().sync_all()?;
+        file.persist(path).map_err(|error| error.error)?;
+        // The new name is durable only with its directory.
+        fs::File::open(directory)?.sync_all()
+    };
+    write().at(Operation::Write, path)
+}
+
+/// Opens a file for appending, made with mode 0600 if it is not there.
+pub fn append_private(path: &Path) -> Result<fs::File, FileError> {
+    fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .mode(PRIVATE_FILE)
+        .open(path)
+        .at(Operation::Write, path)
+}
+
+/// Makes a directory and its parents, each new one 0700; the last is 0700 afterwards, whatever the umask.
+pub fn create_private_dir(path: &Path) -> Result<(), FileError> {
+    let create = || -> io::Result<()> {
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(PRIVATE_DIRECTORY)
+            .create(path)?;
+        fs::set_permissions(path, fs::Permissions::from_mode(PRIVATE_DIRECTORY))
+    };
+    create().at(Operation::CreateDirectory, path)
+}
+
+/// Makes a directory and its parents with the user's usual permissions.
+pub fn create_dir(path: &Path) -> Result<(), FileError> {
+    fs::create_dir_all(path).at(Operation::CreateDirectory, path)
+}
+
+/// Removes a file; none there is fine.
+pub fn remove_file(path: &Path) -> Result<(), FileError> {
+    match fs::remove_file(path) {
+        Err(error) if is_absent(&error) => Ok(()),
+        other => other.at(Operation::Remove, path),
+    }
+}
+
+/// Removes a directory and all in it, without following links; none there is fine.
+pub fn remove_tree(path: &Path) -> Result<(), FileError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if is_absent(&error) => Ok(()),
+        other => other.at(Operation::Remove, path),
+    }
+}
+
+/// Moves a file or a directory within its file system.
+pub fn rename(from: &Path, to: &Path) -> Result<(), FileError> {
+    fs::rename(from, to).at(Operation::Rename, from)
+}
+
+/// The absolute path without links.
+pub fn canonical(path: &Path) -> Result<PathBuf, FileError> {
+    fs::canonicalize(path).at(Operation::Inspect, path)
+}
+
+/// Whether something is there, be it a dangling link.
+pub fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
+}
+
+/// The paths in a directory, sorted.
+pub fn list(path: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let list = || -> io::Result<Vec<PathBuf>> {
+        let mut paths = fs::read_dir(path)?
+            .map(|entry| Ok(entry?.path()))
+            .collect::<io::Result<Vec<_>>>()?;
+        paths.sort();
+        Ok(paths)
+    };
+    list().at(Operation::List, path)
+}
+
+/// The hash of a directory: names and contents of all files in it. Links are not followed. Blocks.
+pub fn hash_tree(directory: &Path) -> Result<InputsHash, FileError> {
+    fn walk(directory: &Path, names: &mut String) -> Result<(), FileError> {
+        for path in list(directory)? {
+            let kind = fs::symlink_metadata(&path).at(Operation::Inspect, &path)?.file_type();
+            if kind.is_dir() {
+                walk(&path, names)?;
+            } else if kind.is_file() {
+                let content = InputsHash::of(&read(&path)?);
+                names.push_str(&format!("{} {}\n", path.display(), content.as_str()));
+            }
+        }
+        Ok(())
+    }
+    let mut names = String::new();
+    walk(directory, &mut names)?;
+    Ok(InputsHash::of(names.as_bytes()))
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+}
+
+/// The files of a project on disk.
+#[derive(Debug, Clone)]
+pub struct Project {
+    directory: PathBuf,
+}
+
+impl Project {
+    /// The project in `directory`.
+    pub const fn new(directory: PathBuf) -> Self {
+        Self { directory }
+    }
+}
+
+impl ProjectFiles for Project {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        fs::read_to_string(self.directory.join(path))
+    }
+
+    fn is_directory(&self, path: &Path) -> bool {
+        self.directory.join(path).is_dir()
+    }
+
+    fn is_file(&self, path: &Path) -> bool {
+        self.directory.join(path).is_file()
+    }
+
+    /// Paths are relative to the project directory if the pattern is. Links to directories are not followed.
+    fn glob(&self, pattern: &str) -> io::Result<Vec<PathBuf>> {
+        // Without wildcards in it, the first part need not be searched; and `..` can stay in it.
+        let (base, names) = split_pattern(pattern);
+        if names.as_os_str().is_empty() {
+            return Ok(self.is_file(&base).then_some(base).into_iter().collect());
+        }
+        let matcher = GlobBuilder::new(&names.to_string_lossy())
+            .literal_separator(true)
+            .build()
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?
+            .compile_matcher();
+        let depth = if pattern.contains("**") {
+            usize::MAX
+        } else {
+            names.components().count()
+        };
+        let mut found = Vec::new();
+        let root = self.directory.join(&base);
+        if root.is_dir() {
+            search(&root, Path::new(""), depth, &matcher, &mut found)?;
+        }
+        let mut found: Vec<PathBuf> = found.into_iter().map(|path| base.join(path)).collect();
+        found.sort();
+        Ok(found)
+    }
+}
+
+/// The leading parts without wildcards, and the rest.
+fn split_pattern(pattern: &str) -> (PathBuf, PathBuf) {
+    let is_plain = |part: &Component<'_>| {
+        !part
+            .as_os_str()
+            .to_string_lossy()
+            .contains(['*', '?', '[', '{'])
+    };
+    let parts: Vec<Component<'_>> = Path::new(pattern).components().collect();
+    let plain = parts.iter().take_while(|part| is_plain(part)).count();
+    (
+        parts[..plain].iter().collect(),
+        parts[plain..].iter().collect(),
+    )
+}
+
+fn search(
+    root: &Path,
+    below: &Path,
+    depth: usize,
+    matcher: &GlobMatcher,
+    found: &mut Vec<PathBuf>,
+) -> io::Result<()> {
+    for entry in fs::read_dir(root.join(below))? {
+        let entry = entry?;
+        let path = below.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            if depth > 1 {
+                search(root, &path, depth - 1, matcher, found)?;
+            }
+        } else if matcher.is_match(&path) && root.join(&path).is_file() {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt as _, symlink};
+
+    use super::*;
+
+    fn mode(path: &Path) -> u32 {
+        fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn an_error_names_the_operation_and_the_path() {
+        let error = read(Path::new("/nowhere/at/all")).unwrap_err();
+        assert_eq!(error.to_string(), "cannot read /nowhere/at/all");
+        assert_eq!(error.failure().code.0, "files.not-found");
+    }
+
+    #[test]
+    fn every_cause_has_its_code() {
+        for (kind, code) in [
+            (io::ErrorKind::PermissionDenied, "files.no-permission"),
+            (io::ErrorKind::StorageFull, "files.disk-full"),
+            (io::ErrorKind::ReadOnlyFilesystem, "files.read-only"),
+            (io::ErrorKind::IsADirectory, "files.failed"),
+        ] {
+            let error = FileError {
+                operation: Operation::Write,
+                path: "/a".into(),
+                source: kind.into(),
+            };
+            assert_eq!(error.failure().code.0, code);
+        }
+    }
+
+    #[test]
+    fn a_private_file_replaces_the_old_one_and_leaves_nothing_else() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("state");
+        fs::write(&path, "old").unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        write_private(&path, b"new").unwrap();
+        assert_eq!(read_text(&path).unwrap(), "new");
+        assert_eq!(mode(&path), PRIVATE_FILE);
+        assert_eq!(list(home.path()).unwrap(), [path]);
+    }
+
+    #[test]
+    fn a_private_directory_is_closed_even_where_an_open_one_was() {
+        let home = tempfile::tempdir().unwrap();
+        let open = home.path().join("open");
+        fs::create_dir(&open).unwrap();
+        fs::set_permissions(&open, fs::Permissions::from_mode(0o755)).unwrap();
+        create_private_dir(&open).unwrap();
+        create_private_dir(&home.path().join("a/b")).unwrap();
+        for path in ["open", "a", "a/b"] {
+            assert_eq!(mode(&home.path().join(path)), PRIVATE_DIRECTORY, "{path}");
+        }
+    }
+
+    #[test]
+    fn removing_a_tree_leaves_what_its_links_point_to() {
+        let home = tempfile::tempdir().unwrap();
+        let kept = home.path().join("kept");
+        fs::create_dir(&kept).unwrap();
+        fs::write(kept.join("file"), "").unwrap();
+        let tree = home.path().join("tree");
+        fs::create_dir(&tree).unwrap();
+        symlink(&kept, tree.join("link")).unwrap();
+        remove_tree(&tree).unwrap();
+        remove_tree(&tree).unwrap();
+        assert!(!exists(&tree));
+        assert!(exists(&kept.join("file")));
+    }
+
+    #[test]
+    fn a_pattern_finds_files_sorted_and_as_deep_as_it_says() {
+        let home = tempfile::tempdir().unwrap();
+        for path in ["k8s/b.yaml", "k8s/a.yaml", "k8s/c.txt", "k8s/sub/d.yaml"] {
+            let path = home.path().join(path);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let project = Project::new(home.path().join("k8s"));
+        let names = |pattern: &str| project.glob(pattern).unwrap();
+        assert_eq!(names("*.yaml"), ["a.yaml", "b.yaml"].map(PathBuf::from));
+        assert_eq!(names("**/d.yaml"), [PathBuf::from("sub/d.yaml")]);
+        assert_eq!(names("../k8s/c.*"), [PathBuf::from("../k8s/c.txt")]);
+        assert_eq!(names("a.yaml"), [PathBuf::from("a.yaml")]);
+        assert!(names("none/*.yaml").is_empty());
+        assert!(project.glob("[").is_err());
+    }
+}

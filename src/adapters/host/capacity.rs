@@ -1,0 +1,102 @@
+//! Disk space and memory.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    adapters::files::{self, FileError},
+    domain::{ExitClass, Failure, Memory},
+};
+
+/// Something about the machine that cannot be found out.
+#[derive(Debug, thiserror::Error)]
+pub enum HostError {
+    /// The free space of a file system.
+    #[error("cannot find out the free space at {}", path.display())]
+    FreeSpace {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The kernel's memory figures.
+    #[error(transparent)]
+    Unreadable(#[from] FileError),
+    /// The kernel's memory figures have another form than known.
+    #[error("/proc/meminfo has no line `{0}`")]
+    NoSuchFigure(&'static str),
+}
+
+impl HostError {
+    /// The explanation for the user.
+    pub fn failure(&self) -> Failure {
+        Failure::new(
+            "host.unknown-capacity",
+            ExitClass::Prerequisite,
+            self.to_string(),
+        )
+        .caused_by(self)
+        .help("check the machine with `df -h` and `free -h`")
+    }
+}
+
+/// Memory of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MemoryState {
+    /// All there is.
+    pub total: Memory,
+    /// What programs can still get without swapping.
+    pub available: Memory,
+}
+
+/// The bytes that the user may still write on the file system of `path` or of its nearest existing parent.
+pub fn free_space(path: &Path) -> Result<Memory, HostError> {
+    let there = path
+        .ancestors()
+        .find(|ancestor| files::exists(ancestor))
+        .unwrap_or(path);
+    let status = rustix::fs::statvfs(there).map_err(|errno| HostError::FreeSpace {
+        path: path.to_owned(),
+        source: errno.into(),
+    })?;
+    Ok(Memory::from_bytes(status.f_bavail * status.f_frsize))
+}
+
+/// The machine's memory.
+pub fn memory() -> Result<MemoryState, HostError> {
+    parse_memory(&files::read_text(Path::new("/proc/meminfo"))?)
+}
+
+fn parse_memory(text: &str) -> Result<MemoryState, HostError> {
+    let figure = |name: &'static str| {
+        text.lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+            .and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse::<u64>().ok())
+            .map(|kib| Memory::from_bytes(kib * 1024))
+            .ok_or(HostError::NoSuchFigure(name))
+    };
+    Ok(MemoryState {
+        total: figure("MemTotal")?,
+        available: figure("MemAvailable")?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_read_from_the_kernels_figures() {
+        let state =
+            parse_memory("MemTotal:   16 kB\nMemFree: 1 kB\nMemAvailable:  8 kB\n").unwrap();
+        assert_eq!(state.total.bytes(), 16 << 10);
+        assert_eq!(state.available.bytes(), 8 << 10);
+        assert!(parse_memory("MemTotal: 16 kB\n").is_err());
+        assert!(memory().is_ok());
+    }
+
+    #[test]
+    fn the_space_of_a_path_to_come_is_that_of_its_parent() {
+        assert!(free_space(Path::new("/tmp/not/yet/there")).unwrap().bytes() > 0);
+    }
+}

@@ -1,0 +1,14 @@
+//! The machine devenv runs on: its environment variables, ports, disk space and memory.
+//!
+//! Asked by `cli` (once, for the environment), `features` and `engine` before anything is created. It only
+//! looks: it changes nothing on the machine.
+
+mod capacity;
+mod directory;
+mod environment;
+mod ports;
+
+pub use capacity::{HostError, MemoryState, free_space, memory};
+pub use directory::working_directory;
+pub use environment::{DockerVariables, HostEnvironment, TerminalVariables};
+pub use ports::{PortState, port_owner, port_state};

@@ -1,0 +1,105 @@
+//! A file that one process at a time holds.
+//!
+//! Called by `state`.
+
+use std::{
+    fs::{File, OpenOptions, TryLockError},
+    io::{self, Read, Seek, Write},
+    os::unix::fs::OpenOptionsExt,
+    path::{Path, PathBuf},
+};
+
+use super::files::{FileError, Operation};
+
+/// Only the user may read and write.
+const MODE: u32 = 0o600;
+
+/// A file that this process holds locked. The kernel frees it when the process ends, however it ends.
+#[derive(Debug)]
+pub struct LockedFile {
+    file: File,
+    path: PathBuf,
+}
+
+impl LockedFile {
+    /// Replaces what the file says about its holder.
+    pub fn describe(&mut self, text: &str) -> Result<(), FileError> {
+        let write = |file: &mut File| {
+            file.set_len(0)?;
+            file.rewind()?;
+            file.write_all(text.as_bytes())
+        };
+        write(&mut self.file).map_err(failed(&self.path, Operation::Write))
+    }
+}
+
+/// What came of asking for a lock.
+#[derive(Debug)]
+pub enum LockAttempt {
+    /// This process holds it now.
+    Held(LockedFile),
+    /// Another one holds it and said this about itself.
+    Busy(String),
+}
+
+/// Asks for the lock of a file once, without waiting. The file is made if needed; a link is refused.
+pub fn try_lock(path: &Path) -> Result<LockAttempt, FileError> {
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(MODE)
+        .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
+        .open(path)
+        .map_err(failed(path, Operation::Write))?;
+    match file.try_lock() {
+        Ok(()) => Ok(LockAttempt::Held(LockedFile {
+            file,
+            path: path.to_owned(),
+        })),
+        Err(TryLockError::WouldBlock) => {
+            let mut text = String::new();
+            file.read_to_string(&mut text)
+                .map_err(failed(path, Operation::Read))?;
+            Ok(LockAttempt::Busy(text))
+        }
+        Err(TryLockError::Error(error)) => Err(failed(path, Operation::Lock)(error)),
+    }
+}
+
+fn failed(path: &Path, operation: Operation) -> impl FnOnce(io::Error) -> FileError {
+    let path = path.to_owned();
+    move |source| FileError {
+        operation,
+        path,
+        source,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_holds_it_and_the_other_learns_who() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("lock");
+        let LockAttempt::Held(mut file) = try_lock(&path).unwrap() else {
+            panic!("nobody holds it");
+        };
+        file.describe("me").unwrap();
+        assert!(matches!(try_lock(&path).unwrap(), LockAttempt::Busy(who) if who == "me"));
+        drop(file);
+        assert!(matches!(try_lock(&path).unwrap(), LockAttempt::Held(_)));
+    }
+
+    #[test]
+    fn a_lock_file_that_is_a_link_is_refused() {
+        let root = tempfile::tempdir().unwrap();
+        let link = root.path().join("lock");
+        std::os::unix::fs::symlink(root.path().join("victim"), &link).unwrap();
+        assert!(try_lock(&link).is_err());
+        assert!(!root.path().join("victim").exists());
+    }
+}

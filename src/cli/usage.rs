@@ -1,0 +1,200 @@
+//! Arguments that are help, or no command: shown, and exit code 0 or 2.
+
+use std::{
+    ffi::OsString,
+    io::{self, Write},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::{
+    FromArgMatches,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
+
+use super::{Cli, help, run::Surroundings};
+use crate::{
+    domain::{ExitClass, Failure},
+    output::{Colour, Reader, Talk},
+    report::{Message, Outbox, OutputFormat},
+};
+
+/// Why there is no command to run.
+#[derive(Debug)]
+pub(super) struct Stop {
+    error: clap::Error,
+    format: OutputFormat,
+}
+
+/// The command line that `arguments` spell.
+pub(super) fn parse(arguments: Vec<OsString>) -> Result<Cli, Box<Stop>> {
+    let format = wanted_format(&arguments);
+    help::command()
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches))
+        .map_err(|error| Box::new(Stop { error, format }))
+}
+
+/// The form asked for in arguments that could not be read as a whole. The variable is looked at later.
+fn wanted_format(arguments: &[OsString]) -> OutputFormat {
+    let texts: Vec<&str> = arguments.iter().filter_map(|text| text.to_str()).collect();
+    let value = texts.iter().enumerate().find_map(|(index, text)| {
+        text.strip_prefix("--output=")
+            .or_else(|| text.strip_prefix("-o").filter(|rest| !rest.is_empty()))
+            .map(|value| value.trim_start_matches('='))
+            .or_else(|| {
+                matches!(*text, "-o" | "--output")
+                    .then(|| texts.get(index + 1).copied())
+                    .flatten()
+            })
+    });
+    value.map_or(OutputFormat::Text, form)
+}
+
+fn form(name: &str) -> OutputFormat {
+    clap::ValueEnum::from_str(name, true).unwrap_or_default()
+}
+
+/// Shows what `devenv` alone shows.
+pub(super) fn show_overview(surroundings: &Surroundings) -> ExitCode {
+    let overview = help::overview(&help::command());
+    print(&overview, surroundings);
+    // As other tools do: it was no command.
+    ExitCode::from(ExitClass::Usage.code())
+}
+
+/// Shows help, or what is wrong with the arguments.
+pub(super) fn show(stop: &Stop, surroundings: &Surroundings) -> ExitCode {
+    match stop.error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
+            print(&stop.error.render(), surroundings);
+            ExitCode::SUCCESS
+        }
+        _ => fail(stop, surroundings),
+    }
+}
+
+fn print(text: &clap::builder::StyledStr, surroundings: &Surroundings) {
+    let text = match surroundings.stdout_style(false).colour {
+        Colour::Ansi => text.ansi().to_string(),
+        Colour::Plain => text.to_string(),
+    };
+    // Whoever closed standard output wants no more of it.
+    let _ = writeln!(io::stdout(), "{}", text.trim_end());
+}
+
+fn fail(stop: &Stop, surroundings: &Surroundings) -> ExitCode {
+    let format = match stop.format {
+        OutputFormat::Text => surroundings
+            .host
+            .devenv
+            .get("DEVENV_OUTPUT")
+            .map_or(OutputFormat::Text, |name| form(name)),
+        other => other,
+    };
+    let exit_code = ExitClass::Usage.code();
+    let (outbox, message_rx) = Outbox::new();
+    let settings = surroundings.output(format, Talk::Silent, false);
+    if let Ok(reader) = Reader::spawn(settings, message_rx, outbox.redactor().clone()) {
+        futures::executor::block_on(async {
+            let failures = failure(&stop.error).into();
+            outbox
+                .send(Message::Failures {
+                    exit_code,
+                    failures,
+                })
+                .await;
+            outbox.send(Message::End).await;
+        });
+        reader.finish(Duration::from_secs(5));
+    }
+    ExitCode::from(exit_code)
+}
+
+/// clap's error as a failure: its first paragraph is what failed, its tips are help.
+fn failure(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    let mut paragraphs = text.split("\n\n");
+    let what = paragraphs.next().unwrap_or_default();
+    let mut lines = what.trim_start_matches("error: ").lines();
+    let mut failure = Failure::new(
+        "usage.invalid",
+        ExitClass::Usage,
+        capital(lines.next().unwrap_or_default().trim_end_matches(':')),
+    );
+    for line in lines {
+        failure = failure.because(line.trim());
+    }
+    for (kind, value) in error.context() {
+        failure = match (kind, value) {
+            (ContextKind::Suggested, ContextValue::StyledStrs(tips)) => tips
+                .iter()
+                .fold(failure, |failure, tip| failure.help(tip.to_string())),
+            (
+                ContextKind::SuggestedSubcommand
+                | ContextKind::SuggestedArg
+                | ContextKind::SuggestedValue,
+                value,
+            ) => failure.help(format!("did you mean {}?", quoted(value))),
+            _ => failure,
+        };
+    }
+    let usage = text
+        .lines()
+        .find_map(|line| line.strip_prefix("Usage: "))
+        .map(str::trim);
+    match usage {
+        Some(usage) => failure.help(format!("{usage}   # --help explains it")),
+        None => failure.help("devenv --help"),
+    }
+}
+
+fn quoted(value: &ContextValue) -> String {
+    match value {
+        ContextValue::Strings(names) => {
+            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            names.join(" or ")
+        }
+        other => format!("`{other}`"),
+    }
+}
+
+fn capital(sentence: &str) -> String {
+    let mut chars = sentence.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().collect::<String>() + chars.as_str()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn words(words: &[&str]) -> Vec<OsString> {
+        words.iter().map(Into::into).collect()
+    }
+
+    #[test]
+    fn the_form_is_found_in_arguments_that_make_no_sense() {
+        for arguments in [
+            &["devenv", "upp", "-o", "json"][..],
+            &["devenv", "upp", "-ojson"],
+            &["devenv", "--output=json", "upp"],
+            &["devenv", "--nope", "--output", "json"],
+        ] {
+            assert_eq!(wanted_format(&words(arguments)), OutputFormat::Json);
+        }
+        assert_eq!(wanted_format(&words(&["devenv", "-o"])), OutputFormat::Text);
+    }
+
+    #[test]
+    fn a_wrong_verb_is_a_usage_failure_that_proposes_the_right_one() {
+        let stop = parse(words(&["devenv", "versoin"])).unwrap_err();
+        let failure = failure(&stop.error);
+        assert_eq!(failure.class, ExitClass::Usage);
+        assert!(
+            failure.help.iter().any(|help| help.contains("`version`")),
+            "{failure:?}"
+        );
+    }
+}

@@ -1,0 +1,161 @@
+//! Small environments for the tests of all rooms.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    Build, BuildInput, ClusterIdentity, ClusterSpec, ClusterState, Desired, DesiredImage,
+    DesiredRelease, Environment, EnvironmentId, Hooks, ImageName, InputsHash, Limits, Observed,
+    ObservedRelease, ObservedWorkload, PortNumber, ProjectName, Provenance, Provider, ReleaseChart,
+    ReleaseStatus, Requires, Resources, Service, ServiceName, Source, Workload,
+};
+
+/// A service's name.
+pub(crate) fn name(text: &str) -> ServiceName {
+    text.parse().unwrap()
+}
+
+fn port(number: u16) -> PortNumber {
+    PortNumber::new(number).unwrap()
+}
+
+/// A service that is built from `/project/<name>` and depends on `depends_on`.
+pub(crate) fn service(service: &str, depends_on: &[&str]) -> Service {
+    let build = Build {
+        context: format!("/project/{service}").into(),
+        dockerfile: "Dockerfile".into(),
+        target: None,
+        args: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+    };
+    let workload = Workload {
+        image: ImageName::Build(build),
+        command: Vec::new(),
+        args: Vec::new(),
+        ports: Vec::new(),
+        expose: Vec::new(),
+        env: BTreeMap::new(),
+        secrets: Vec::new(),
+        volumes: Vec::new(),
+        ready: None,
+        resources: Resources::default(),
+        replicas: 1,
+        autoscale: None,
+    };
+    Service {
+        name: name(service),
+        source: Source::Workload(Box::new(workload)),
+        depends_on: depends_on.iter().map(|n| name(n)).collect(),
+        ready_within: Duration::from_mins(1),
+    }
+}
+
+/// An environment of these services, each with what it depends on.
+pub(crate) fn environment(services: &[(&str, &[&str])]) -> Environment {
+    let project: ProjectName = "shop".parse().unwrap();
+    Environment {
+        id: EnvironmentId::new(&project, std::path::Path::new("/project")),
+        project,
+        directory: "/project".into(),
+        manifest: "/project/devenv.yaml".into(),
+        profiles: Vec::new(),
+        requires: Requires::default(),
+        cluster: ClusterSpec {
+            provider: Provider::K3d,
+            kubernetes: "1.35".to_owned(),
+            image: None,
+            agents: 0,
+            http_port: port(8080),
+            https_port: port(8443),
+            registry_port: port(5050),
+            limits: Limits::default(),
+        },
+        services: services
+            .iter()
+            .map(|(n, d)| (name(n), service(n, d)))
+            .collect(),
+        tasks: BTreeMap::new(),
+        hooks: Hooks::default(),
+        provenance: Provenance::default(),
+    }
+}
+
+/// What `environment` comes to when every service's inputs are `version`.
+pub(crate) fn desired(environment: &Environment, version: &str) -> Desired {
+    let mut desired = Desired::default();
+    for (service, spec) in &environment.services {
+        let inputs = InputsHash::of(format!("{service} {version}").as_bytes());
+        if let Some(Workload {
+            image: ImageName::Build(build),
+            ..
+        }) = spec.workload()
+        {
+            let image = DesiredImage {
+                repository: format!("shop/{service}"),
+                tag: inputs.clone(),
+                build: build.clone(),
+            };
+            desired
+                .images
+                .insert(BuildInput::Service(service.clone()), image);
+        }
+        let release = DesiredRelease {
+            chart: ReleaseChart::Service,
+            values: serde_json::Value::Null,
+            values_files: Vec::new(),
+            inputs,
+        };
+        desired.releases.insert(service.clone(), release);
+    }
+    desired.hooks = environment
+        .hooks
+        .after_up
+        .iter()
+        .map(|hook| InputsHash::of(format!("{hook:?} {version}").as_bytes()))
+        .collect();
+    desired
+}
+
+/// What is observed once everything in `desired` is there and ready.
+pub(crate) fn achieved(desired: &Desired) -> Observed {
+    let identity = ClusterIdentity {
+        uid: "u".to_owned(),
+        authority: "a".to_owned(),
+    };
+    Observed {
+        cluster: ClusterState::Running { identity },
+        registry_runs: true,
+        pushed_images: desired.images.keys().cloned().collect(),
+        local_images: desired.images.keys().cloned().collect(),
+        releases: desired
+            .releases
+            .iter()
+            .map(|(service, release)| {
+                let observed = ObservedRelease {
+                    revision: 1,
+                    status: ReleaseStatus::Deployed,
+                    inputs: Some(release.inputs.clone()),
+                };
+                (service.clone(), observed)
+            })
+            .collect(),
+        workloads: desired.releases.keys().map(ready_workload).collect(),
+        hooks_done: desired.hooks.iter().cloned().enumerate().collect(),
+        ..Observed::nothing()
+    }
+}
+
+/// A workload of `service` with its one pod ready.
+pub(crate) fn ready_workload(service: &ServiceName) -> ObservedWorkload {
+    ObservedWorkload {
+        kind: "Deployment".to_owned(),
+        name: service.to_string(),
+        service: service.clone(),
+        desired: 1,
+        updated: 1,
+        ready: 1,
+        generation: 1,
+        current: true,
+        selector: BTreeMap::new(),
+        images: Vec::new(),
+    }
+}

@@ -1,0 +1,207 @@
+//! Turns a trouble into what the user is told: the sentence, the evidence, the line of the manifest, the mend.
+
+use crate::domain::{Environment, ExitClass, Failure, ImageName, Service, Trouble, TroubleKind};
+
+/// The explanation of `trouble`, with the last `log_lines` of the container that is in it.
+pub fn explain(trouble: &Trouble, environment: &Environment, log_lines: Vec<String>) -> Failure {
+    let service = &trouble.service;
+    let words = Words::of(trouble, environment.services.get(service));
+    let place = words.key.map(|key| format!("services.{service}.{key}"));
+    let place = place.unwrap_or_else(|| format!("services.{service}"));
+    let mut failure = Failure::new(words.code, ExitClass::NotReady, words.what)
+        .of(service)
+        .at(environment.provenance.place(&place).cloned())
+        .with_evidence("kubernetes", sentences(&trouble.message))
+        .with_evidence(format!("last log lines of {service}"), log_lines);
+    for why in words.why {
+        failure = failure.because(why);
+    }
+    for help in words.help {
+        failure = failure.help(help);
+    }
+    failure
+}
+
+fn sentences(message: &str) -> Vec<String> {
+    message
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect()
+}
+
+/// What is said about one kind of trouble.
+struct Words {
+    code: &'static str,
+    what: String,
+    why: Vec<String>,
+    /// The manifest key it goes back to, below the service.
+    key: Option<&'static str>,
+    help: Vec<String>,
+}
+
+impl Words {
+    fn of(trouble: &Trouble, service: Option<&Service>) -> Self {
+        let name = &trouble.service;
+        match &trouble.kind {
+            TroubleKind::ImageUnavailable { image } => Self::image(name.as_str(), image, service),
+            TroubleKind::CannotStart { reason } => Self {
+                code: "service.cannot-start",
+                what: format!("the container of {name} cannot be started ({reason})"),
+                why: Vec::new(),
+                key: Some("command"),
+                help: vec![
+                    "check `command`, `secrets` and `volumes` of the service".to_owned(),
+                    "devenv up".to_owned(),
+                ],
+            },
+            TroubleKind::CrashLoop {
+                exit_code,
+                signal,
+                restarts,
+            } => Self {
+                code: "service.crash-loop",
+                what: format!("{name} {}", ended(*exit_code, *signal, *restarts)),
+                why: exit_code_meaning(*exit_code).into_iter().collect(),
+                key: Some("command"),
+                help: vec![
+                    format!("devenv logs {name} --previous"),
+                    format!("mend the service, then: devenv up {name}"),
+                ],
+            },
+            TroubleKind::OutOfMemory { .. } => Self::memory(name.as_str(), service),
+            TroubleKind::Unschedulable => Self {
+                code: "service.unschedulable",
+                what: format!("no node can take {name}"),
+                why: requested(service).into_iter().collect(),
+                key: Some("resources.requests"),
+                help: vec![
+                    "devenv status --resources".to_owned(),
+                    "lower `resources.requests` of this service or `replicas` of others".to_owned(),
+                ],
+            },
+            TroubleKind::Evicted => Self {
+                code: "service.evicted",
+                what: format!("the node threw {name} out"),
+                why: vec!["the node runs short of disk space or memory".to_owned()],
+                key: None,
+                help: vec![
+                    "df -h; docker system df".to_owned(),
+                    "docker system prune; then: devenv up".to_owned(),
+                ],
+            },
+            TroubleKind::ProbeFailing => Self {
+                code: "service.probe-failing",
+                what: format!("{name} runs, but its readiness probe fails"),
+                why: Vec::new(),
+                key: Some("ready"),
+                help: vec![
+                    format!("devenv logs {name}"),
+                    "check path and port of `ready`, or give it more time: `ready: { within: 2m }`"
+                        .to_owned(),
+                ],
+            },
+            TroubleKind::PodRefused => Self {
+                code: "service.pod-refused",
+                what: format!("Kubernetes refuses to create the pods of {name}"),
+                why: Vec::new(),
+                key: None,
+                help: vec!["mend what Kubernetes names, then: devenv up".to_owned()],
+            },
+        }
+    }
+
+    fn image(name: &str, image: &str, service: Option<&Service>) -> Self {
+        let built = service
+            .and_then(Service::workload)
+            .is_some_and(|workload| matches!(workload.image, ImageName::Build(_)));
+        let help = if built {
+            vec!["build and push it again: devenv up".to_owned()]
+        } else {
+            vec![
+                "check name and tag of `image`".to_owned(),
+                format!("docker pull {image}"),
+            ]
+        };
+        Self {
+            code: "service.image-unavailable",
+            what: format!("the image of {name} cannot be had: {image}"),
+            why: Vec::new(),
+            key: Some(if built { "build" } else { "image" }),
+            help,
+        }
+    }
+
+    fn memory(name: &str, service: Option<&Service>) -> Self {
+        let limit = service
+            .and_then(Service::workload)
+            .and_then(|w| w.resources.limit_memory);
+        let (why, help) = match limit {
+            Some(limit) => (
+                format!("it used more memory than its limit of {limit}"),
+                format!(
+                    "allow more: `resources: {{ limits: {{ memory: {} }} }}`, then: devenv up {name}",
+                    crate::domain::Memory::from_bytes(limit.bytes() * 2)
+                ),
+            ),
+            None => (
+                "the node ran out of memory".to_owned(),
+                "devenv status --resources".to_owned(),
+            ),
+        };
+        Self {
+            code: "service.out-of-memory",
+            what: format!("{name} was killed for its memory use (OOMKilled)"),
+            why: vec![why],
+            key: Some("resources.limits.memory"),
+            help: vec![help],
+        }
+    }
+}
+
+fn ended(exit_code: i32, signal: Option<i32>, restarts: u32) -> String {
+    let times = match restarts {
+        0 | 1 => "again and again".to_owned(),
+        n => format!("{} times", n + 1),
+    };
+    match signal {
+        Some(signal) => format!("was ended by signal {signal}, {times}"),
+        None => format!("stops with exit code {exit_code}, {times}"),
+    }
+}
+
+/// What a shell or the kernel means by an exit code, where it has a meaning of its own.
+fn exit_code_meaning(exit_code: i32) -> Option<String> {
+    let meaning = match exit_code {
+        0 => "it ends without an error: a service must keep running",
+        126 => "exit code 126: the command cannot be executed",
+        127 => "exit code 127: the command is not in the image",
+        137 => "exit code 137: it was killed (SIGKILL)",
+        139 => "exit code 139: it crashed (SIGSEGV)",
+        143 => "exit code 143: it was asked to end (SIGTERM)",
+        _ => return None,
+    };
+    Some(meaning.to_owned())
+}
+
+fn requested(service: Option<&Service>) -> Option<String> {
+    let workload = service?.workload()?;
+    let cpu = workload
+        .resources
+        .request_cpu
+        .map(|cpu| format!("{cpu} CPU"));
+    let memory = workload
+        .resources
+        .request_memory
+        .map(|memory| format!("{memory} of memory"));
+    let wanted: Vec<String> = cpu.into_iter().chain(memory).collect();
+    if wanted.is_empty() {
+        return None;
+    }
+    Some(format!(
+        "each of its {} pods asks for {}",
+        workload.replicas,
+        wanted.join(" and ")
+    ))
+}

@@ -1,0 +1,198 @@
+//! Registry and cluster: create, start, delete.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    adapters::{
+        docker::{ENVIRONMENT, EngineState, NodeRole},
+        k3d::{ClusterRequest, NodeVolume},
+        registry,
+    },
+    domain::{ExitClass, Failure},
+    engine::{Finished, Progress, World},
+    plan::VOLUMES_IN_NODE,
+};
+
+const REGISTRY_WITHIN: Duration = Duration::from_mins(1);
+const CREATE_WITHIN: Duration = Duration::from_mins(3);
+const START_WITHIN: Duration = Duration::from_mins(2);
+const DELETE_WITHIN: Duration = Duration::from_mins(1);
+const READY_WITHIN: Duration = Duration::from_mins(1);
+/// How often the registry is asked whether it is up; there is nothing to watch.
+const ASK_AGAIN: Duration = Duration::from_millis(100);
+
+/// Has the registry running and answering.
+pub(in crate::engine) async fn ensure_registry(
+    world: &World,
+    cancel: &CancellationToken,
+) -> Result<Finished, Failure> {
+    let name = world.environment.id.cluster();
+    let port = world.environment.cluster.registry_port;
+    let containers = world
+        .tools
+        .docker
+        .containers_of(&name)
+        .await
+        .map_err(|e| e.failure())?;
+    let registry = containers
+        .iter()
+        .find(|container| container.role == NodeRole::Registry);
+    match registry.map(|container| container.state) {
+        Some(EngineState::Running) => {}
+        Some(EngineState::Exited | EngineState::Created) => world
+            .tools
+            .docker
+            .start_container(&name.registry_container())
+            .await
+            .map_err(|e| e.failure())?,
+        // A registry in any other state is not worth mending: its images are kept apart from it.
+        Some(_) => {
+            world
+                .tools
+                .k3d
+                .delete_registry(&name, cancel)
+                .await
+                .map_err(|e| e.failure())?;
+            create_registry(world, cancel).await?;
+        }
+        None => create_registry(world, cancel).await?,
+    }
+    let up = async {
+        while !registry::is_up(port).await {
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    };
+    tokio::time::timeout(REGISTRY_WITHIN, up)
+        .await
+        .map_err(|_| {
+            Failure::new(
+                "registry.no-answer",
+                ExitClass::Cluster,
+                format!("the image registry does not answer on 127.0.0.1:{port}"),
+            )
+            .help(format!("docker logs {}", name.registry_container()))
+            .help("devenv up")
+        })?;
+    Ok(Finished::Done)
+}
+
+async fn create_registry(world: &World, cancel: &CancellationToken) -> Result<(), Failure> {
+    let name = world.environment.id.cluster();
+    let port = world.environment.cluster.registry_port;
+    let k3d = &world.tools.k3d;
+    k3d.create_registry(&name, port, &world.places.registry, cancel, REGISTRY_WITHIN)
+        .await
+        .map_err(|e| e.failure())
+}
+
+/// Deletes a cluster that an interrupted creation left.
+pub(in crate::engine) async fn delete(
+    world: &World,
+    cancel: &CancellationToken,
+) -> Result<Finished, Failure> {
+    let name = world.environment.id.cluster();
+    let deleted = world
+        .tools
+        .k3d
+        .delete_cluster(&name, cancel, DELETE_WITHIN)
+        .await;
+    deleted.map_err(|e| e.failure())?;
+    Ok(Finished::Done)
+}
+
+/// Creates the cluster and waits until it takes pods.
+pub(in crate::engine) async fn create(
+    world: &World,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<Finished, Failure> {
+    let cluster = &world.environment.cluster;
+    let name = world.environment.id.cluster();
+    world.memory.creating()?;
+    let request = ClusterRequest {
+        name: name.clone(),
+        image: world.node_image.clone(),
+        agents: cluster.agents,
+        http_port: cluster.http_port,
+        https_port: cluster.https_port,
+        registry_port: cluster.registry_port,
+        volumes: vec![NodeVolume {
+            host: world.places.volumes.clone(),
+            node: VOLUMES_IN_NODE.into(),
+            read_only: false,
+        }],
+        labels: BTreeMap::from([(ENVIRONMENT.to_owned(), world.environment.id.to_string())]),
+        memory: cluster.limits.memory,
+        kubeconfig: world.places.kubeconfig.clone(),
+    };
+    let tell = |_, line: &str| progress.note(line);
+    let created = world
+        .tools
+        .k3d
+        .create_cluster(&request, cancel, CREATE_WITHIN, Some(&tell))
+        .await;
+    if let Err(error) = created {
+        // k3d rolls back what it was asked to create, unless it was stopped in the middle.
+        if cancel.is_cancelled() {
+            let afterwards = CancellationToken::new();
+            let _ = world
+                .tools
+                .k3d
+                .delete_cluster(&name, &afterwards, DELETE_WITHIN)
+                .await;
+        }
+        return Err(error.failure());
+    }
+    ready(world, progress, cancel).await?;
+    let live = world.live().await?;
+    let identity = live.cluster.identity().await.map_err(|e| e.failure())?;
+    world.memory.created(&identity)?;
+    Ok(Finished::Done)
+}
+
+/// Starts the stopped cluster and waits until it takes pods.
+pub(in crate::engine) async fn start(
+    world: &World,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<Finished, Failure> {
+    let name = world.environment.id.cluster();
+    let k3d = &world.tools.k3d;
+    k3d.start_cluster(&name, cancel, START_WITHIN)
+        .await
+        .map_err(|e| e.failure())?;
+    // Docker may have given the API another port.
+    let kubeconfig = &world.places.kubeconfig;
+    k3d.write_kubeconfig(&name, kubeconfig, cancel)
+        .await
+        .map_err(|e| e.failure())?;
+    ready(world, progress, cancel).await?;
+    world.checked_cluster().await?;
+    Ok(Finished::Done)
+}
+
+/// k3d returns when the API answers: the node may not take pods yet, and names may not be resolved.
+async fn ready(
+    world: &World,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<(), Failure> {
+    let live = world.live().await?;
+    let nodes = world.environment.cluster.agents + 1;
+    let waiting = async {
+        progress.note("waiting for the nodes");
+        live.cluster.wait_nodes_ready(nodes, READY_WITHIN).await?;
+        progress.note("waiting for the name service");
+        live.cluster.wait_system_ready(READY_WITHIN).await
+    };
+    match cancel.run_until_cancelled(waiting).await {
+        Some(ready) => ready.map_err(|e| e.failure()),
+        None => Err(Failure::new(
+            "run.interrupted",
+            ExitClass::Interrupted,
+            "interrupted",
+        )),
+    }
+}

@@ -1,0 +1,119 @@
+//! Images: build and push.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    adapters::{context, docker::BuildRequest, registry},
+    domain::{BuildInput, DesiredImage, ExitClass, Failure},
+    engine::{Finished, Progress, World},
+};
+
+/// Builds one image.
+pub(in crate::engine) async fn build(
+    world: &World,
+    input: &BuildInput,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<Finished, Failure> {
+    let image = image_of(world, input)?;
+    let build = image.build.clone();
+    let scanned = tokio::task::spawn_blocking(move || {
+        let context = context::scan(&build).map_err(|error| error.failure())?;
+        let tag = context.hash().map_err(|error| error.failure())?;
+        Ok::<_, Failure>((context, tag))
+    });
+    let (context, tag) = scanned.await.map_err(|error| internal(&error))??;
+    if tag != image.tag {
+        return Err(changed(input));
+    }
+    let labels = BTreeMap::from([
+        (
+            "devenv.project".to_owned(),
+            world.environment.project.to_string(),
+        ),
+        ("devenv.image".to_owned(), input.to_string()),
+    ]);
+    let request = BuildRequest {
+        context: Arc::new(context),
+        secrets: image.build.secrets.clone(),
+        labels,
+        reference: image.host_reference(world.environment.cluster.registry_port),
+    };
+    let docker = &world.tools.docker;
+    let built = docker
+        .build(&request, &|said| progress.note(said.to_string()), cancel)
+        .await;
+    built.map_err(|error| at_manifest(error.failure(), world, input))?;
+    Ok(Finished::Done)
+}
+
+/// Pushes one image, unless the registry holds it already.
+pub(in crate::engine) async fn push(
+    world: &World,
+    input: &BuildInput,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<Finished, Failure> {
+    let image = image_of(world, input)?;
+    let port = world.environment.cluster.registry_port;
+    let there = registry::has_manifest(port, &image.repository, image.tag.as_str()).await;
+    if there.map_err(|error| error.failure())? {
+        return Ok(Finished::Skipped(
+            "the registry holds it already".to_owned(),
+        ));
+    }
+    let reference = image.host_reference(port);
+    let note = |said: crate::adapters::docker::PushProgress| {
+        progress.note(format!("{} of {} layers", said.layers_done, said.layers));
+    };
+    let pushed = world.tools.docker.push(&reference, &note, cancel).await;
+    pushed.map_err(|error| error.failure())?;
+    Ok(Finished::Done)
+}
+
+fn image_of<'a>(world: &'a World, input: &BuildInput) -> Result<&'a DesiredImage, Failure> {
+    world.desired.images.get(input).ok_or_else(|| {
+        Failure::new(
+            "run.inconsistent",
+            ExitClass::Internal,
+            format!("no image of {input} is known"),
+        )
+    })
+}
+
+/// What is built must be what its tag says.
+fn changed(input: &BuildInput) -> Failure {
+    Failure::new(
+        "image.changed",
+        ExitClass::Cluster,
+        format!("files of {input} changed while devenv was at work"),
+    )
+    .help("devenv up")
+}
+
+fn internal(error: &tokio::task::JoinError) -> Failure {
+    Failure::new(
+        "run.inconsistent",
+        ExitClass::Internal,
+        "a part of devenv ended early",
+    )
+    .caused_by(error)
+}
+
+/// A failed build goes back to the `build` of its service, unless it names a better place itself.
+fn at_manifest(failure: Failure, world: &World, input: &BuildInput) -> Failure {
+    let (key, service) = match input {
+        BuildInput::Service(name) => (format!("services.{name}.build"), Some(name)),
+        BuildInput::Task(name) => (format!("tasks.{name}.build"), None),
+    };
+    let failure = match service {
+        Some(service) => failure.of(service),
+        None => failure,
+    };
+    if failure.place.is_some() {
+        return failure;
+    }
+    failure.at(world.environment.provenance.place(&key).cloned())
+}

@@ -1,0 +1,9 @@
+//! What each kind of step does, one file a family.
+//!
+//! Called by `World::execute` alone. A step does one thing, can be done again after a `kill -9` at any
+//! point, and ends soon after it is told to stop.
+
+pub(super) mod cluster;
+pub(super) mod hooks;
+pub(super) mod images;
+pub(super) mod releases;

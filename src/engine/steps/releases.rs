@@ -1,0 +1,177 @@
+//! Helm releases: repair, install, remove.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    adapters::{
+        files,
+        helm::{self, ChartReference, ReleaseRequest},
+    },
+    domain::{DesiredRelease, ExitClass, Failure, ReleaseChart, ServiceName, Workload},
+    engine::{Finished, Progress, World, world::NAMESPACE},
+    plan::VOLUMES_IN_NODE,
+};
+
+const INSTALL_WITHIN: Duration = Duration::from_mins(2);
+const REMOVE_WITHIN: Duration = Duration::from_mins(2);
+const MAKE_DIRECTORY_WITHIN: Duration = Duration::from_secs(20);
+
+/// Takes away the record of an operation that a killed Helm left pending, so that Helm works again.
+///
+/// What that operation had made in the cluster stays and is taken over by the next installation.
+pub(in crate::engine) async fn repair(
+    world: &World,
+    service: &ServiceName,
+) -> Result<Finished, Failure> {
+    let cluster = world.checked_cluster().await?;
+    let seen = cluster.observe().await.map_err(|e| e.failure())?;
+    match seen
+        .releases
+        .get(service)
+        .filter(|release| release.status.is_stuck())
+    {
+        Some(release) => {
+            let deleted = cluster
+                .delete_release_secret(service, release.revision)
+                .await;
+            deleted.map_err(|e| e.failure())?;
+            Ok(Finished::Done)
+        }
+        None => Ok(Finished::Skipped("it is not pending any more".to_owned())),
+    }
+}
+
+/// Installs or upgrades the release of a service; does not wait for its pods.
+pub(in crate::engine) async fn install(
+    world: &World,
+    service: &ServiceName,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<Finished, Failure> {
+    world.checked_cluster().await?;
+    let release = world.desired.releases.get(service).ok_or_else(|| {
+        Failure::new(
+            "run.inconsistent",
+            ExitClass::Internal,
+            format!("no release of {service} is known"),
+        )
+    })?;
+    if let Some(workload) = world
+        .environment
+        .services
+        .get(service)
+        .and_then(|s| s.workload())
+    {
+        make_volumes(world, service, workload).await?;
+    }
+    world.installing(service);
+    progress.note("helm upgrade --install");
+    let request = ReleaseRequest {
+        service: service.clone(),
+        namespace: NAMESPACE.to_owned(),
+        chart: chart(world, release)?,
+        values: release.values.clone(),
+        values_files: release.values_files.clone(),
+        inputs: release.inputs.clone(),
+    };
+    let installed = world
+        .tools
+        .helm
+        .upgrade_install(&request, cancel, INSTALL_WITHIN)
+        .await;
+    installed.map_err(|error| {
+        let place = world
+            .environment
+            .provenance
+            .place(&format!("services.{service}"));
+        error.failure().of(service).at(place.cloned())
+    })?;
+    Ok(Finished::Done)
+}
+
+/// Removes the release of a service that left the manifest.
+pub(in crate::engine) async fn remove(
+    world: &World,
+    service: &ServiceName,
+    cancel: &CancellationToken,
+) -> Result<Finished, Failure> {
+    world.checked_cluster().await?;
+    let removed = world
+        .tools
+        .helm
+        .uninstall(service, NAMESPACE, cancel, REMOVE_WITHIN)
+        .await;
+    removed.map_err(|error| error.failure().of(service))?;
+    Ok(Finished::Done)
+}
+
+fn chart(world: &World, release: &DesiredRelease) -> Result<ChartReference, Failure> {
+    let charts = &world.places.charts;
+    Ok(match &release.chart {
+        ReleaseChart::Service => {
+            ChartReference::Embedded(helm::service_chart(charts).map_err(|e| e.failure())?)
+        }
+        ReleaseChart::Path(path) => ChartReference::Directory(path.clone()),
+        ReleaseChart::Repository {
+            repo,
+            name,
+            version,
+        } => ChartReference::Repository {
+            repo: repo.clone(),
+            name: name.clone(),
+            version: version.clone(),
+        },
+        ReleaseChart::Manifests(paths) => {
+            let texts: Result<Vec<Vec<u8>>, _> =
+                paths.iter().map(|path| files::read(path)).collect();
+            let texts = texts.map_err(|e| e.failure())?;
+            ChartReference::Directory(
+                helm::wrap_manifests(charts, &texts).map_err(|e| e.failure())?,
+            )
+        }
+    })
+}
+
+/// Makes the directories of a service's volumes in the node, open to whichever user the image runs as.
+///
+/// They belong to root inside, so the node makes them; the local-path provisioner does it the same way.
+async fn make_volumes(
+    world: &World,
+    service: &ServiceName,
+    workload: &Workload,
+) -> Result<(), Failure> {
+    if workload.volumes.is_empty() {
+        return Ok(());
+    }
+    let paths = workload
+        .volumes
+        .iter()
+        .map(|volume| format!("{VOLUMES_IN_NODE}/{service}/{}", volume.name));
+    let paths: Vec<String> = paths.collect();
+    let mut command = vec!["mkdir", "-p", "-m", "0777"];
+    command.extend(paths.iter().map(String::as_str));
+    let server = world.environment.id.cluster().server_container();
+    let made = world
+        .tools
+        .docker
+        .exec(&server, &command, None, MAKE_DIRECTORY_WITHIN)
+        .await;
+    let made = made.map_err(|e| e.failure())?;
+    if made.code == 0 {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&made.stderr)
+        .lines()
+        .map(str::to_owned)
+        .collect();
+    Err(Failure::new(
+        "volume.not-made",
+        ExitClass::Cluster,
+        format!("the volumes of {service} cannot be made in the node"),
+    )
+    .of(service)
+    .with_evidence("mkdir", said)
+    .help(format!("df -h {}", world.places.volumes.display())))
+}

@@ -1,0 +1,201 @@
+//! What the steps work with: the environment, the tools, and the cluster once it runs.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{Mutex, PoisonError},
+};
+
+use jiff::Timestamp;
+use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
+
+use super::{Execute, Finished, Progress, steps};
+use crate::{
+    adapters::{
+        docker::Docker,
+        helm::Helm,
+        k3d::K3d,
+        kube::{Cluster, LiveView},
+        process::ChildEnvironment,
+    },
+    domain::{ClusterIdentity, Desired, Environment, ExitClass, Failure, ServiceName},
+    plan::{Action, Step},
+};
+
+/// The namespace in which an environment's services live.
+pub const NAMESPACE: &str = "default";
+
+/// The tools, ready to be asked.
+#[derive(Debug, Clone)]
+pub struct Tools {
+    /// The docker engine.
+    pub docker: Docker,
+    /// k3d.
+    pub k3d: K3d,
+    /// Helm, bound to the environment's own kubeconfig.
+    pub helm: Helm,
+    /// What a hook on the host is given as its environment.
+    pub children: ChildEnvironment,
+}
+
+/// Directories and files of the environment on this machine.
+#[derive(Debug, Clone)]
+pub struct Places {
+    /// The private kubeconfig.
+    pub kubeconfig: PathBuf,
+    /// Where charts are written for Helm.
+    pub charts: PathBuf,
+    /// What the registry keeps its images in.
+    pub registry: PathBuf,
+    /// The volumes of the services.
+    pub volumes: PathBuf,
+}
+
+/// Remembers who the cluster is, so that no other is ever changed in its place.
+pub trait Remember: Send + Sync {
+    /// A cluster is about to be created: what is found under its name afterwards is unfinished.
+    fn creating(&self) -> Result<(), Failure>;
+    /// The cluster is created.
+    fn created(&self, identity: &ClusterIdentity) -> Result<(), Failure>;
+    /// Who the cluster must be; `None` if nobody remembers.
+    fn identity(&self) -> Option<ClusterIdentity>;
+}
+
+/// The cluster that runs, and the live view of it.
+#[derive(Debug)]
+pub(super) struct Live {
+    pub(super) cluster: Cluster,
+    pub(super) view: LiveView,
+}
+
+/// What the steps of one run work with.
+pub struct World {
+    /// What is wanted.
+    pub environment: Environment,
+    /// What it comes to.
+    pub desired: Desired,
+    /// The tools.
+    pub tools: Tools,
+    /// Where things lie.
+    pub places: Places,
+    /// The node image; k3d's own default if `None`.
+    pub node_image: Option<String>,
+    /// Who the cluster is.
+    pub memory: Box<dyn Remember>,
+    live: OnceCell<Live>,
+    installed: Mutex<BTreeMap<ServiceName, Timestamp>>,
+}
+
+impl World {
+    /// A world in which nothing has been touched.
+    pub fn new(
+        environment: Environment,
+        desired: Desired,
+        tools: Tools,
+        places: Places,
+        node_image: Option<String>,
+        memory: Box<dyn Remember>,
+    ) -> Self {
+        Self {
+            environment,
+            desired,
+            tools,
+            places,
+            node_image,
+            memory,
+            live: OnceCell::new(),
+            installed: Mutex::default(),
+        }
+    }
+
+    /// Writes down that a service is installed from now on.
+    pub(super) fn installing(&self, service: &ServiceName) {
+        let mut installed = self
+            .installed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        installed.insert(service.clone(), Timestamp::now());
+    }
+
+    /// When a service was installed in this run.
+    pub(super) fn installed_at(&self, service: &ServiceName) -> Option<Timestamp> {
+        self.installed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(service)
+            .copied()
+    }
+
+    /// The running cluster with its live view; connects at the first call.
+    pub(super) async fn live(&self) -> Result<&Live, Failure> {
+        self.live
+            .get_or_try_init(|| async {
+                let cluster = Cluster::connect(&self.places.kubeconfig, NAMESPACE)
+                    .await
+                    .map_err(|error| error.failure())?;
+                let view = cluster.watch();
+                Ok(Live { cluster, view })
+            })
+            .await
+    }
+
+    /// The running cluster, after making sure that it is the one this environment created.
+    ///
+    /// Asked before every change, so that a cluster that took the name in between is not touched.
+    pub async fn checked_cluster(&self) -> Result<&Cluster, Failure> {
+        let live = self.live().await?;
+        let seen = live
+            .cluster
+            .identity()
+            .await
+            .map_err(|error| error.failure())?;
+        check_identity(self.memory.identity().as_ref(), &seen)?;
+        Ok(&live.cluster)
+    }
+}
+
+/// Refuses a cluster that is not the one remembered.
+pub fn check_identity(
+    remembered: Option<&ClusterIdentity>,
+    seen: &ClusterIdentity,
+) -> Result<(), Failure> {
+    match remembered {
+        Some(remembered) if remembered != seen => Err(Failure::new(
+            "cluster.not-ours",
+            ExitClass::Cluster,
+            "the cluster of this name is not the one that this environment created",
+        )
+        .because("its identity (UID of kube-system, certificate authority) is another one")
+        .help("if it may go: devenv down && devenv up")
+        .help("k3d cluster list")),
+        _ => Ok(()),
+    }
+}
+
+impl Execute for World {
+    async fn execute(
+        &self,
+        step: &Step,
+        progress: &Progress,
+        cancel: &CancellationToken,
+    ) -> Result<Finished, Failure> {
+        match &step.action {
+            Action::EnsureRegistry => steps::cluster::ensure_registry(self, cancel).await,
+            Action::DeleteCluster => steps::cluster::delete(self, cancel).await,
+            Action::CreateCluster => steps::cluster::create(self, progress, cancel).await,
+            Action::StartCluster => steps::cluster::start(self, progress, cancel).await,
+            Action::BuildImage(input) => steps::images::build(self, input, progress, cancel).await,
+            Action::PushImage(input) => steps::images::push(self, input, progress, cancel).await,
+            Action::RepairRelease(service) => steps::releases::repair(self, service).await,
+            Action::InstallRelease(service) => {
+                steps::releases::install(self, service, progress, cancel).await
+            }
+            Action::RemoveRelease(service) => steps::releases::remove(self, service, cancel).await,
+            Action::WaitReady(service) => {
+                super::wait::wait_until_ready(self, service, progress, cancel).await
+            }
+            Action::RunHook(index) => steps::hooks::run(self, *index, progress, cancel).await,
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What exists now: docker, the registry and the cluster, asked at the same time.
+
+use futures::future::join_all;
+
+use super::Project;
+use crate::{
+    adapters::{
+        docker::{ClusterContainer, EngineState, NodeRole},
+        files,
+        kube::Cluster,
+        registry,
+    },
+    domain::{BuildInput, ClusterState, Desired, ExitClass, Failure, Observed},
+    engine::{NAMESPACE, Tools, check_identity},
+    report::Outbox,
+    state::Record,
+};
+
+/// What was found, and the connection if the cluster answers.
+pub struct Sight {
+    /// What exists.
+    pub observed: Observed,
+    /// The cluster that answered.
+    pub cluster: Option<Cluster>,
+}
+
+/// Looks at everything an environment may consist of.
+///
+/// The number of requests to the cluster's API does not depend on the number of services.
+pub async fn observe(
+    project: &Project,
+    tools: &Tools,
+    record: Option<&Record>,
+    desired: &Desired,
+    outbox: &Outbox,
+) -> Result<Sight, Failure> {
+    let name = project.environment.id.cluster();
+    let containers = tools.docker.containers_of(&name).await.map_err(|error| error.failure())?;
+    let registry_runs = containers
+        .iter()
+        .any(|c| c.role == NodeRole::Registry && c.state == EngineState::Running);
+    let (pushed, local, cluster) = futures::join!(
+        pushed_images(project, desired, registry_runs),
+        local_images(project, tools, desired),
+        look_at_cluster(project, tools, record, &containers),
+    );
+    let (state, cluster) = cluster?;
+    let mut observed = Observed {
+        cluster: state,
+        registry_runs,
+        pushed_images: pushed,
+        local_images: local?,
+        ..Observed::nothing()
+    };
+    if let Some(cluster) = &cluster {
+        let (contents, marks) = futures::try_join!(cluster.observe(), cluster.hook_marks())
+            .map_err(|error| error.failure())?;
+        observed.releases = contents.releases;
+        observed.workloads = contents.workloads;
+        observed.pods = contents.pods;
+        observed.warnings = contents.warnings;
+        observed.hooks_done = marks;
+        if record.is_none() {
+            adopt(project, &observed.cluster, outbox).await?;
+        }
+    }
+    Ok(Sight { observed, cluster })
+}
+
+/// Local state can be lost: the label on the containers says that the cluster is this environment's.
+async fn adopt(project: &Project, state: &ClusterState, outbox: &Outbox) -> Result<(), Failure> {
+    if let ClusterState::Running { identity } = state
+        && files::exists(project.paths.state())
+    {
+        project.write_record(Some(identity.clone()))?;
+        let text = "the state of this environment was lost; it is rebuilt from the cluster";
+        outbox.notice(crate::domain::NoticeLevel::Info, text).await;
+    }
+    Ok(())
+}
+
+async fn pushed_images(
+    project: &Project,
+    desired: &Desired,
+    registry_runs: bool,
+) -> std::collections::BTreeSet<BuildInput> {
+    if !registry_runs {
+        return std::collections::BTreeSet::new();
+    }
+    let port = project.environment.cluster.registry_port;
+    let asking = desired.images.iter().map(|(input, image)| async move {
+        let found = registry::has_manifest(port, &image.repository, image.tag.as_str()).await;
+        // A registry that does not answer has nothing: pushing to it will say why.
+        found.unwrap_or(false).then(|| input.clone())
+    });
+    join_all(asking).await.into_iter().flatten().collect()
+}
+
+async fn local_images(
+    project: &Project,
+    tools: &Tools,
+    desired: &Desired,
+) -> Result<std::collections::BTreeSet<BuildInput>, Failure> {
+    let port = project.environment.cluster.registry_port;
+    let prefix = format!("127.0.0.1:{port}/{}/", project.environment.project);
+    let found = tools.docker.images_with_prefix(&prefix).await.map_err(|error| error.failure())?;
+    let is_there = |reference: &str| found.iter().any(|image| image.reference == reference);
+    let images = desired.images.iter().filter(|(_, image)| is_there(&image.host_reference(port)));
+    Ok(images.map(|(input, _)| input.clone()).collect())
+}
+
+async fn look_at_cluster(
+    project: &Project,
+    tools: &Tools,
+    record: Option<&Record>,
+    containers: &[ClusterContainer],
+) -> Result<(ClusterState, Option<Cluster>), Failure> {
+    let Some(server) = containers.iter().find(|container| container.role == NodeRole::Server) else {
+        return Ok((ClusterState::Absent, None));
+    };
+    let id = project.environment.id.as_str();
+    if record.is_none() && server.environment.as_deref() != Some(id) {
+        return Err(foreign(server));
+    }
+    let created = record.is_none_or(|record| record.identity.is_some());
+    if !created {
+        let reason = "its creation was interrupted".to_owned();
+        return Ok((ClusterState::Broken { reason, created }, None));
+    }
+    if server.state != EngineState::Running {
+        return Ok((ClusterState::Stopped, None));
+    }
+    if let Some(record) = record
+        && record.cluster_inputs.as_ref().is_some_and(|inputs| *inputs != project.cluster_inputs())
+    {
+        return Err(changed(project));
+    }
+    let cluster = match connect(project, tools).await {
+        Ok(cluster) => cluster,
+        Err(failure) => {
+            let reason = failure.what;
+            return Ok((ClusterState::Broken { reason, created }, None));
+        }
+    };
+    match cluster.identity().await {
+        Ok(identity) => {
+            check_identity(record.and_then(|record| record.identity.as_ref()), &identity)?;
+            Ok((ClusterState::Running { identity }, Some(cluster)))
+        }
+        Err(error) => {
+            let reason = error.to_string();
+            Ok((ClusterState::Broken { reason, created }, None))
+        }
+    }
+}
+
+async fn connect(project: &Project, tools: &Tools) -> Result<Cluster, Failure> {
+    let kubeconfig = project.paths.kubeconfig();
+    if !files::exists(&kubeconfig) {
+        let name = project.environment.id.cluster();
+        let cancel = tokio_util::sync::CancellationToken::new();
+        let written = tools.k3d.write_kubeconfig(&name, &kubeconfig, &cancel).await;
+        written.map_err(|error| error.failure())?;
+    }
+    Cluster::connect(&kubeconfig, NAMESPACE).await.map_err(|error| error.failure())
+}
+
+fn foreign(server: &ClusterContainer) -> Failure {
+    Failure::new(
+        "cluster.not-ours",
+        ExitClass::Cluster,
+        "a cluster of this environment's name exists, and devenv did not create it",
+    )
+    .because(format!("its container {} lacks the label `devenv.environment`", server.name))
+    .help("rename the project in devenv.yaml, or remove that cluster yourself: k3d cluster list")
+}
+
+fn changed(project: &Project) -> Failure {
+    Failure::new(
+        "cluster.settings-changed",
+        ExitClass::Cluster,
+        "the settings under `cluster` changed since the cluster was created",
+    )
+    .because("a cluster's ports, nodes and Kubernetes version are fixed when it is created")
+    .at(project.environment.provenance.place("cluster").cloned())
+    .help("devenv down && devenv up   # data and images are kept")
+}

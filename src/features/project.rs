@@ -1,0 +1,169 @@
+//! An environment with everything around it: its paths, the machine's settings, the tools.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::{
+    adapters::{
+        docker::Docker,
+        environment::HostVariables,
+        helm::Helm,
+        host::HostEnvironment,
+        k3d::{HelperImages, K3d},
+        process::ChildEnvironment,
+    },
+    domain::{ClusterIdentity, Environment, Failure, InputsHash, NoticeLevel, ServiceName},
+    engine::{Places, Remember, Tools},
+    report::Outbox,
+    state::{EnvironmentPaths, LoadedRecord, PortsRecord, Record, Settings},
+};
+
+/// An environment with everything around it.
+#[derive(Debug, Clone)]
+pub struct Project {
+    /// What the manifest says.
+    pub environment: Environment,
+    /// Where its state and data are.
+    pub paths: EnvironmentPaths,
+    /// The settings of this machine.
+    pub settings: Settings,
+    /// The environment variables.
+    pub variables: HostVariables,
+}
+
+impl Project {
+    /// The tools; fails at once if docker does not answer.
+    pub async fn tools(&self) -> Result<Tools, Failure> {
+        let host = HostEnvironment::from_variables(self.owned_variables());
+        let docker = Docker::connect(&host).await.map_err(|error| error.failure())?;
+        let inherited = self.owned_variables();
+        let children = ChildEnvironment::inherit(inherited.map(|(k, v)| (k.into(), v.into())));
+        let binaries = &self.settings.binaries;
+        let images = HelperImages {
+            load_balancer: self.settings.images.load_balancer.clone(),
+            tools: self.settings.images.tools.clone(),
+            registry: self.settings.images.registry.clone(),
+        };
+        let k3d = binaries.k3d.clone().unwrap_or_else(|| "k3d".into());
+        let helm = binaries.helm.clone().unwrap_or_else(|| "helm".into());
+        let context = format!("k3d-{}", self.environment.id.cluster());
+        let paths = &self.paths;
+        Ok(Tools {
+            docker,
+            k3d: K3d::new(k3d, children.clone(), images, paths.state()),
+            helm: Helm::new(helm, children.clone(), &paths.kubeconfig(), context, &paths.helm()),
+            children,
+        })
+    }
+
+    fn owned_variables(&self) -> impl Iterator<Item = (String, String)> + '_ {
+        self.variables.iter().map(|(name, value)| (name.to_owned(), value.to_owned()))
+    }
+
+    /// The directories and files that the engine works with.
+    pub fn places(&self) -> Places {
+        Places {
+            kubeconfig: self.paths.kubeconfig(),
+            charts: self.paths.charts(),
+            registry: self.paths.registry(),
+            volumes: self.paths.volumes(),
+        }
+    }
+
+    /// The node image: of the manifest, else of this machine's settings, else k3d's default.
+    pub fn node_image(&self) -> Option<String> {
+        let cluster = &self.environment.cluster;
+        let configured = self.settings.node_image(&cluster.kubernetes);
+        cluster.image.clone().or_else(|| configured.map(str::to_owned)).or_else(|| {
+            // k3s publishes an image for every exact version.
+            let is_exact = cluster.kubernetes.split('.').count() == 3;
+            is_exact.then(|| format!("rancher/k3s:v{}-k3s1", cluster.kubernetes))
+        })
+    }
+
+    /// What a cluster is created from: a cluster made from something else must be created again.
+    pub fn cluster_inputs(&self) -> InputsHash {
+        let cluster = &self.environment.cluster;
+        let inputs = format!("{cluster:?} {:?}", self.node_image());
+        InputsHash::of(inputs.as_bytes())
+    }
+
+    /// The record of what was created; a damaged one is kept beside it and told about.
+    pub async fn record(&self, outbox: &Outbox) -> Result<Option<Record>, Failure> {
+        match Record::load(&self.paths.record()).map_err(|error| error.failure())? {
+            LoadedRecord::Absent => Ok(None),
+            LoadedRecord::Found(record) => Ok(Some(*record)),
+            LoadedRecord::Damaged { kept } => {
+                let text = format!(
+                    "the record of this environment was damaged; it is rebuilt from the cluster, and kept at {}",
+                    kept.display()
+                );
+                outbox.notice(NoticeLevel::Warning, text).await;
+                Ok(None)
+            }
+        }
+    }
+
+    /// The engine's memory of who the cluster is.
+    pub fn memory(&self, record: Option<&Record>) -> RecordMemory {
+        RecordMemory {
+            project: self.clone(),
+            identity: std::sync::Mutex::new(record.and_then(|record| record.identity.clone())),
+        }
+    }
+
+    /// Writes the record of the environment's cluster; `identity` is `None` until it is created.
+    pub fn write_record(&self, identity: Option<ClusterIdentity>) -> Result<(), Failure> {
+        let cluster = &self.environment.cluster;
+        let ports = PortsRecord {
+            http: cluster.http_port,
+            https: cluster.https_port,
+            registry: cluster.registry_port,
+        };
+        let name = self.environment.id.cluster();
+        let record = Record::new(name, identity, ports, self.cluster_inputs(), Timestamp::now());
+        record.save(&self.paths.record()).map_err(|error| error.failure())
+    }
+
+    /// Where each service can be reached from this machine.
+    pub fn urls(&self) -> BTreeMap<ServiceName, Vec<String>> {
+        let port = self.environment.cluster.http_port.get();
+        let suffix = if port == 80 { String::new() } else { format!(":{port}") };
+        let services = self.environment.services.iter();
+        let urls = services.filter_map(|(name, service)| {
+            let expose = service.workload()?.expose.iter();
+            let urls = expose.map(|rule| format!("http://{}{suffix}{}", rule.host, rule.path));
+            Some((name.clone(), urls.collect()))
+        });
+        urls.collect()
+    }
+}
+
+/// The engine's memory, kept in the record.
+pub struct RecordMemory {
+    project: Project,
+    identity: std::sync::Mutex<Option<ClusterIdentity>>,
+}
+
+impl RecordMemory {
+    fn set(&self, identity: Option<ClusterIdentity>) -> Result<(), Failure> {
+        self.project.write_record(identity.clone())?;
+        *self.identity.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = identity;
+        Ok(())
+    }
+}
+
+impl Remember for RecordMemory {
+    fn creating(&self) -> Result<(), Failure> {
+        self.set(None)
+    }
+
+    fn created(&self, identity: &ClusterIdentity) -> Result<(), Failure> {
+        self.set(Some(identity.clone()))
+    }
+
+    fn identity(&self) -> Option<ClusterIdentity> {
+        self.identity.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}

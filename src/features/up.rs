@@ -1,0 +1,218 @@
+//! Brings an environment up: look, plan, run; once more after a start, when more can be seen.
+
+use std::time::{Duration, Instant};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Project, check,
+    desire::desire,
+    observe::{Sight, observe},
+};
+use crate::{
+    domain::{
+        ClusterState, Desired, EventKind, ExitClass, Failure, Failures, ServiceName, StageTime,
+        StepId,
+    },
+    engine::{self, RunResult, Tools, World},
+    plan::{Action, Plan, Selection, plan},
+    report::{Outbox, ServiceState, StageSeconds, StepCounts, Up, UpService},
+};
+
+/// What is asked of `up` and `plan`.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The services named; all if empty.
+    pub services: Vec<ServiceName>,
+    /// How long all of it may take.
+    pub deadline: Duration,
+}
+
+impl Wanted {
+    /// The services with what they depend on, and the selection that the plan is made for.
+    fn selection(&self, project: &Project) -> (Vec<ServiceName>, Selection) {
+        let services = project.environment.with_dependencies(&self.services);
+        let selection = if self.services.is_empty() {
+            Selection::All
+        } else {
+            Selection::Only(services.clone())
+        };
+        (services, selection)
+    }
+}
+
+/// What `up` would do now. Touches nothing.
+pub async fn preview(
+    project: &Project,
+    wanted: &Wanted,
+    outbox: &Outbox,
+) -> Result<Plan, Failures> {
+    let (services, selection) = wanted.selection(project);
+    let tools = project.tools().await?;
+    let record = project.record(outbox).await?;
+    let desired = desire(&project.environment, &services, outbox).await?;
+    let sight = observe(project, &tools, record.as_ref(), &desired, outbox).await?;
+    Ok(plan(&project.environment, &selection, &desired, &sight.observed))
+}
+
+/// Brings the environment up. The caller holds its lock.
+pub async fn up(
+    project: &Project,
+    wanted: &Wanted,
+    outbox: &Outbox,
+    cancel: &CancellationToken,
+) -> Result<Up, Failures> {
+    let started = Instant::now();
+    let (services, selection) = wanted.selection(project);
+    let tools = project.tools().await?;
+    let record = project.record(outbox).await?;
+    let desired = desire(&project.environment, &services, outbox).await?;
+    let sight = observe(project, &tools, record.as_ref(), &desired, outbox).await?;
+    let mut summary = Summary::default();
+    let needs_start = matches!(
+        sight.observed.cluster,
+        ClusterState::Stopped | ClusterState::Broken { created: true, .. }
+    );
+    let mut world = project.world(desired.clone(), tools.clone(), record.as_ref());
+    let mut next = plan(&project.environment, &selection, &desired, &sight.observed);
+    if !next.is_empty() {
+        check::before_changes(project, &tools, &sight.observed, cancel).await?;
+    }
+    if needs_start {
+        // Only a cluster that runs can say what is deployed in it.
+        let start = Plan { steps: next.steps.into_iter().filter(starts_something).collect() };
+        let result = run(&start, &world, outbox, cancel, wanted.deadline).await;
+        summary.add(result)?;
+        let record = project.record(outbox).await?;
+        let sight = observe(project, &tools, record.as_ref(), &desired, outbox).await?;
+        next = plan(&project.environment, &selection, &desired, &sight.observed);
+        world = project.world(desired.clone(), tools, record.as_ref());
+    }
+    if !next.is_empty() {
+        let left = wanted.deadline.saturating_sub(started.elapsed());
+        let result = run(&next, &world, outbox, cancel, left).await;
+        summary.add(result)?;
+    }
+    Ok(summary.report(project, &services, &desired, started.elapsed()))
+}
+
+fn starts_something(step: &crate::plan::Step) -> bool {
+    matches!(step.action, Action::EnsureRegistry | Action::StartCluster)
+}
+
+/// Runs a plan between the events that frame it.
+pub(super) async fn run(
+    plan: &Plan,
+    world: &World,
+    outbox: &Outbox,
+    cancel: &CancellationToken,
+    deadline: Duration,
+) -> RunResult {
+    outbox.event(EventKind::PlanReady { steps: plan.summaries() }).await;
+    let result = engine::run(plan, world, outbox, cancel, deadline).await;
+    let finished = EventKind::RunFinished {
+        stages: result.stages.clone(),
+        succeeded: result.succeeded(),
+    };
+    outbox.event(finished).await;
+    result
+}
+
+/// What several runs of one command come to.
+#[derive(Debug, Default)]
+struct Summary {
+    stages: Vec<StageTime>,
+    counts: StepCounts,
+    waited: Vec<(StepId, Duration)>,
+}
+
+impl Summary {
+    /// Adds a run; a run with failures ends the command with them.
+    fn add(&mut self, result: RunResult) -> Result<(), Failures> {
+        if result.cancelled {
+            return Err(interrupted().into());
+        }
+        if let Some(failures) = result.failures() {
+            return Err(failures);
+        }
+        let (done, skipped) = result.counts();
+        self.counts.done += done;
+        self.counts.skipped += skipped;
+        self.stages.extend(result.stages);
+        self.waited.extend(result.ended);
+        Ok(())
+    }
+
+    fn report(
+        &self,
+        project: &Project,
+        services: &[ServiceName],
+        desired: &Desired,
+        total: Duration,
+    ) -> Up {
+        let urls = project.urls();
+        let described = services.iter().filter(|name| desired.releases.contains_key(*name)).map(|name| {
+            let id = StepId::new("ready", name);
+            let waited = self.waited.iter().find(|(step, _)| *step == id);
+            UpService {
+                name: name.to_string(),
+                state: ServiceState::Ready,
+                urls: urls.get(name).cloned().unwrap_or_default(),
+                ready_seconds: waited.map(|(_, at)| at.as_secs_f64()),
+            }
+        });
+        Up {
+            environment: project.environment.id.to_string(),
+            services: described.collect(),
+            stages: self.stages.iter().map(StageSeconds::from).collect(),
+            steps: self.counts,
+            total_seconds: total.as_secs_f64(),
+            next_steps: vec![
+                "devenv status".to_owned(),
+                "devenv logs -f".to_owned(),
+                "devenv stop".to_owned(),
+            ],
+        }
+    }
+}
+
+/// The failure of a command that the user ended.
+pub(super) fn interrupted() -> Failure {
+    Failure::new("run.interrupted", ExitClass::Interrupted, "interrupted")
+        .because("what was done so far stays; the next command goes on from there")
+        .help("devenv up")
+        .help("devenv down")
+}
+
+impl Project {
+    /// The world that a run works in.
+    pub(super) fn world(
+        &self,
+        desired: Desired,
+        tools: Tools,
+        record: Option<&crate::state::Record>,
+    ) -> World {
+        let memory = Box::new(self.memory(record));
+        let environment = self.environment.clone();
+        World::new(environment, desired, tools, self.places(), self.node_image(), memory)
+    }
+}
+
+/// The running cluster of a project, checked to be its own; fails with what to do where it does not run.
+pub async fn running(
+    project: &Project,
+    tools: &Tools,
+    outbox: &Outbox,
+) -> Result<Sight, Failure> {
+    let record = project.record(outbox).await?;
+    let sight = observe(project, tools, record.as_ref(), &Desired::default(), outbox).await?;
+    let (why, help) = match &sight.observed.cluster {
+        ClusterState::Running { .. } => return Ok(sight),
+        ClusterState::Absent => ("it has not been brought up".to_owned(), "devenv up"),
+        ClusterState::Stopped => ("it is stopped".to_owned(), "devenv start"),
+        ClusterState::Broken { reason, .. } => (reason.clone(), "devenv up"),
+    };
+    Err(Failure::new("cluster.not-running", ExitClass::Cluster, "the environment does not run")
+        .because(why)
+        .help(help))
+}

@@ -1,0 +1,30 @@
+//! The values that hold where no layer says otherwise.
+
+/// `cluster.kubernetes`.
+pub(super) const KUBERNETES: &str = "1.35";
+/// `cluster.agents`.
+pub(super) const AGENTS: u32 = 0;
+/// `cluster.ports.http`.
+pub(super) const HTTP_PORT: u16 = 8080;
+/// `cluster.ports.https`.
+pub(super) const HTTPS_PORT: u16 = 8443;
+/// `cluster.registry.port`.
+pub(super) const REGISTRY_PORT: u16 = 5050;
+/// `replicas` of a service.
+pub(super) const REPLICAS: u32 = 1;
+/// `ready.within` of a service.
+pub(super) const READY_WITHIN: &str = "60s";
+/// `within` of a hook.
+pub(super) const HOOK_WITHIN: &str = "60s";
+/// `build.dockerfile`.
+pub(super) const DOCKERFILE: &str = "Dockerfile";
+/// `volumes[].size`.
+pub(super) const VOLUME_SIZE: &str = "1Gi";
+/// `expose[].path`.
+pub(super) const EXPOSE_PATH: &str = "/";
+/// `autoscale.min`.
+pub(super) const AUTOSCALE_MIN: u32 = 1;
+/// `autoscale.cpu`.
+pub(super) const AUTOSCALE_CPU: u32 = 80;
+/// The name of a service's only port.
+pub(super) const PORT_NAME: &str = "http";

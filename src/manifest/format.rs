@@ -1,0 +1,380 @@
+//! Texts with a meaning: how they are checked, and how the schema describes them.
+
+use std::{borrow::Cow, path::PathBuf, time::Duration};
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::env_file;
+use crate::domain::{Cpu, Memory, ProfileName, ProjectName, ServiceName, TaskName, parse_duration};
+
+/// Why a text is not of its format.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    /// It does not read as one; why, or empty where the format says enough.
+    Invalid(String),
+    /// It is a path that leads out of the project.
+    Outside,
+}
+
+/// A kind of text.
+pub(super) struct TextFormat {
+    /// Its name in the schema.
+    pub(super) name: &'static str,
+    /// What is wanted, as in "must be ...".
+    pub(super) wanted: &'static str,
+    /// Whether YAML numbers and booleans are taken too, as they are written.
+    pub(super) takes_numbers: bool,
+    /// The regular expression for editors; empty if there is none.
+    pub(super) pattern: &'static str,
+    /// Checks a text.
+    pub(super) check: fn(&str) -> Result<(), Refusal>,
+}
+
+/// A type written as a text of a format.
+pub(super) trait Formatted {
+    /// The format.
+    const FORMAT: TextFormat;
+}
+
+/// Every format, for those who find it by its name.
+pub(super) static FORMATS: [TextFormat; 19] = [
+    ContainerPath::FORMAT,
+    Cpu::FORMAT,
+    EnvName::FORMAT,
+    GlobPattern::FORMAT,
+    HostName::FORMAT,
+    ImageReference::FORMAT,
+    InnerPath::FORMAT,
+    KubernetesVersion::FORMAT,
+    Memory::FORMAT,
+    PartName::FORMAT,
+    PortName::FORMAT,
+    ProfileName::FORMAT,
+    ProjectName::FORMAT,
+    ServiceName::FORMAT,
+    TaskName::FORMAT,
+    UrlPath::FORMAT,
+    VersionRequirement::FORMAT,
+    Within::FORMAT,
+    Written::FORMAT,
+];
+
+/// The format called `name`.
+pub(super) fn format_called(name: &str) -> Option<&'static TextFormat> {
+    FORMATS.iter().find(|format| format.name == name)
+}
+
+/// The schema of a format.
+pub(super) fn schema_of(format: &TextFormat) -> serde_json::Value {
+    if format.pattern.is_empty() {
+        json!({"type": "string", "format": format.name})
+    } else {
+        json!({"type": "string", "format": format.name, "pattern": format.pattern})
+    }
+}
+
+macro_rules! formatted {
+    ($type:ty, $name:literal, $wanted:expr, $takes_numbers:literal, $pattern:expr, $check:expr) => {
+        impl Formatted for $type {
+            const FORMAT: TextFormat = TextFormat {
+                name: $name,
+                wanted: $wanted,
+                takes_numbers: $takes_numbers,
+                pattern: $pattern,
+                check: $check,
+            };
+        }
+        impl JsonSchema for $type {
+            fn inline_schema() -> bool {
+                true
+            }
+            fn schema_name() -> Cow<'static, str> {
+                $name.into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                let schema = schema_of(&<$type>::FORMAT);
+                Schema::try_from(schema).unwrap_or_else(|_| json_schema!({}))
+            }
+        }
+    };
+}
+
+macro_rules! texts {
+    ($($(#[$doc:meta])* $type:ident, $name:literal, $wanted:expr, $takes_numbers:literal, $pattern:expr, $check:expr;)*) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+        pub(super) struct $type(pub(super) String);
+        formatted!($type, $name, $wanted, $takes_numbers, $pattern, $check);
+    )*};
+}
+
+texts! {
+    /// A scalar taken as it is written.
+    Written, "scalar", "a text, a number or `true`/`false`", true, "", |_| Ok(());
+    /// The name of an environment variable.
+    EnvName, "environment-variable", "the name of an environment variable", false,
+        "^[A-Za-z_.-][A-Za-z0-9_.-]*$", |text| when(env_file::is_name(text));
+    /// A Kubernetes version.
+    KubernetesVersion, "kubernetes-version", "a Kubernetes version such as `1.35` or `1.35.4`", true,
+        r"^1\.\d+(\.\d+)?$", |text| when(is_kubernetes_version(text));
+    /// A host name.
+    HostName, "host-name", "a host name such as `shop.localhost`", false,
+        r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$", |text| when(is_host(text));
+    /// The path of a URL.
+    UrlPath, "url-path", "a path that begins with `/`, such as `/healthz`", false, r"^/\S*$",
+        |text| when(text.starts_with('/') && !text.contains(char::is_whitespace));
+    /// A path in a container.
+    ContainerPath, "container-path", "an absolute path in the container, such as `/data`", false, "^/.+$",
+        |text| when(is_container_path(text));
+    /// The name of a port, as Kubernetes takes it.
+    PortName, "port-name", "a port name: 1 to 15 lower-case letters, digits and `-`, with a letter", false,
+        "^[a-z0-9]([-a-z0-9]{0,13}[a-z0-9])?$", |text| when(is_port_name(text));
+    /// The name of a part of a service, such as a volume.
+    PartName, "part-name", "1 to 63 lower-case letters, digits and `-`, without a `-` at its ends", false,
+        "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", |text| when(text.len() <= 63 && is_label(text));
+    /// An image reference.
+    ImageReference, "image", "an image reference such as `redis:7`", false, r"^\S+$",
+        |text| when(is_image(text));
+    /// A pattern of paths inside the project.
+    GlobPattern, "glob", "a pattern of files inside the project, such as `k8s/*.yaml`", false, "",
+        |text| inside(text).and_then(|()| glob(text));
+}
+
+/// A path relative to the project directory that stays inside it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct InnerPath(pub(super) PathBuf);
+formatted!(
+    InnerPath,
+    "path",
+    "a path inside the project, relative to its directory",
+    false,
+    "",
+    inside
+);
+
+/// A version requirement.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct VersionRequirement(pub(super) semver::VersionReq);
+formatted!(
+    VersionRequirement,
+    "version-requirement",
+    "a version requirement such as `>=5.8` or `>=0.1, <2`",
+    true,
+    "",
+    |text| semver::VersionReq::parse(text)
+        .map(|_| ())
+        .map_err(|error| Refusal::Invalid(error.to_string()))
+);
+
+/// A length of time that something may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Within(pub(super) Duration);
+formatted!(
+    Within,
+    "time-span",
+    "a length of time such as `90s`, `5m` or `1m30s`, of a day at most",
+    false,
+    r"^(\d+(h|m|s|ms))+$",
+    |text| when(time_span(text).is_some())
+);
+
+impl TryFrom<String> for Within {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        time_span(&text).map(Self).ok_or(Self::FORMAT.wanted)
+    }
+}
+
+const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+/// The longest name Helm takes for a release.
+const LONGEST_RELEASE: usize = 53;
+
+formatted!(
+    ServiceName,
+    "service-name",
+    "the name of a service",
+    false,
+    LABEL,
+    |text| {
+        named::<ServiceName>(text)?;
+        if text.len() > LONGEST_RELEASE {
+            let reason = format!("it is longer than {LONGEST_RELEASE} characters, Helm's limit");
+            return Err(Refusal::Invalid(reason));
+        }
+        Ok(())
+    }
+);
+formatted!(
+    TaskName,
+    "task-name",
+    "the name of a task",
+    false,
+    LABEL,
+    named::<TaskName>
+);
+formatted!(
+    ProjectName,
+    "project-name",
+    "the name of a project",
+    false,
+    LABEL,
+    named::<ProjectName>
+);
+formatted!(
+    ProfileName,
+    "profile-name",
+    "the name of a profile",
+    false,
+    LABEL,
+    named::<ProfileName>
+);
+formatted!(
+    Cpu,
+    "cpu",
+    "an amount of processor time such as `500m` or `2`",
+    true,
+    r"^\d+(\.\d+)?[mun]?$",
+    |text| when(text.parse::<Cpu>().is_ok_and(|cpu| cpu.millis() > 0))
+);
+formatted!(
+    Memory,
+    "memory",
+    "an amount of memory such as `256Mi` or `1Gi`",
+    true,
+    r"^\d+(\.\d+)?([kMGT]|[KMGT]i)?$",
+    |text| when(
+        text.parse::<Memory>()
+            .is_ok_and(|memory| memory.bytes() > 0)
+    )
+);
+
+/// Longer waits are slips.
+const LONGEST: Duration = Duration::from_hours(24);
+
+/// How long something may take: not nothing, and not more than a day.
+pub(super) fn time_span(text: &str) -> Option<Duration> {
+    let span = parse_duration(text).ok()?;
+    (!span.is_zero() && span <= LONGEST).then_some(span)
+}
+
+fn when(is_good: bool) -> Result<(), Refusal> {
+    if is_good {
+        Ok(())
+    } else {
+        Err(Refusal::Invalid(String::new()))
+    }
+}
+
+fn named<T: std::str::FromStr<Err = crate::domain::InvalidName>>(
+    text: &str,
+) -> Result<(), Refusal> {
+    text.parse::<T>()
+        .map(|_| ())
+        .map_err(|error| Refusal::Invalid(error.reason.to_owned()))
+}
+
+/// Whether `text` is a relative path without a way up.
+fn inside(text: &str) -> Result<(), Refusal> {
+    if text.is_empty() || text.contains('\0') {
+        return Err(Refusal::Invalid("it is empty".to_owned()));
+    }
+    let leaves = std::path::Path::new(text).components().any(|part| {
+        use std::path::Component::{ParentDir, Prefix, RootDir};
+        matches!(part, ParentDir | Prefix(_) | RootDir)
+    });
+    if leaves || text.starts_with('~') {
+        Err(Refusal::Outside)
+    } else {
+        Ok(())
+    }
+}
+
+fn glob(text: &str) -> Result<(), Refusal> {
+    globset::Glob::new(text)
+        .map(|_| ())
+        .map_err(|error| Refusal::Invalid(error.kind().to_string()))
+}
+
+fn is_label(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        && !text.starts_with('-')
+        && !text.ends_with('-')
+}
+
+fn is_port_name(text: &str) -> bool {
+    text.len() <= 15
+        && is_label(text)
+        && !text.contains("--")
+        && text.bytes().any(|b| b.is_ascii_lowercase())
+}
+
+fn is_host(text: &str) -> bool {
+    text.len() <= 253
+        && text
+            .split('.')
+            .all(|part| part.len() <= 63 && is_label(part))
+}
+
+fn is_container_path(text: &str) -> bool {
+    text.len() > 1 && text.starts_with('/') && !text.contains(':') && !text.contains("/../")
+}
+
+fn is_image(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._-/:@".contains(&b))
+        && !text.starts_with(['-', '.', '/', ':', '@'])
+}
+
+fn is_kubernetes_version(text: &str) -> bool {
+    let is_number = |part: &&str| {
+        !part.is_empty() && part.len() < 6 && part.bytes().all(|b| b.is_ascii_digit())
+    };
+    let parts: Vec<&str> = text.split('.').collect();
+    matches!(parts.len(), 2 | 3) && parts[0] == "1" && parts.iter().all(is_number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn takes<T: Formatted>(text: &str) -> bool {
+        (T::FORMAT.check)(text).is_ok()
+    }
+
+    #[test]
+    fn a_path_that_leaves_the_project_is_refused() {
+        for good in ["services/order", "./a", ".", "a..b/c"] {
+            assert!(takes::<InnerPath>(good), "{good}");
+        }
+        for bad in ["/etc", "..", "a/../../b", "~/x"] {
+            let refusal = (InnerPath::FORMAT.check)(bad);
+            assert_eq!(refusal, Err(Refusal::Outside), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_service_name_fits_a_helm_release() {
+        assert!(takes::<ServiceName>(&"x".repeat(53)));
+        assert!(!takes::<ServiceName>(&"x".repeat(54)));
+    }
+
+    #[test]
+    fn formats_know_good_from_bad() {
+        assert!(takes::<KubernetesVersion>("1.30") && !takes::<KubernetesVersion>("v1.30"));
+        assert!(takes::<HostName>("shop.localhost") && !takes::<HostName>("shop_x.localhost"));
+        assert!(takes::<PortName>("http") && !takes::<PortName>("8080"));
+        assert!(takes::<ImageReference>("127.0.0.1:5050/a/b@sha256:00"));
+        assert!(!takes::<ImageReference>("a b") && !takes::<ImageReference>(""));
+        assert!(takes::<VersionRequirement>(">=0.1, <2"));
+        assert!(!takes::<VersionRequirement>("latest"));
+        assert!(!takes::<Cpu>("0") && takes::<Cpu>("0.5") && takes::<Memory>("1Gi"));
+    }
+}

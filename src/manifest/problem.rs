@@ -1,0 +1,160 @@
+//! How the room's error enums become failures, in the order of the files.
+
+use std::{collections::HashSet, fmt::Display};
+
+use super::{source::Sources, tree::Origin};
+use crate::domain::{ExitClass, Failure};
+
+/// A kind of mistake in a manifest: its stable code and what to do about it.
+pub(super) trait Problem: Display {
+    /// The stable code.
+    fn code(&self) -> &'static str;
+    /// What to do next.
+    fn help(&self) -> Vec<String>;
+
+    /// The failure without its place.
+    fn failure(&self) -> Failure {
+        let failure = Failure::new(self.code(), ExitClass::Manifest, self.to_string());
+        self.help().into_iter().fold(failure, Failure::help)
+    }
+}
+
+/// A mistake, the key it is about, and where to point.
+struct Finding {
+    /// Empty where it is about a whole file.
+    path: String,
+    /// `None` where it is not about a place in a file, such as a flag's.
+    origin: Option<Origin>,
+    failure: Failure,
+}
+
+/// More mistakes than this are counted, not kept: a large file of another kind has one on each line.
+const MOST_KEPT: usize = 200;
+/// Longer lists of what is allowed help nobody.
+const MOST_LISTED: usize = 24;
+
+/// Every mistake found so far.
+#[derive(Default)]
+pub(super) struct Findings {
+    list: Vec<Finding>,
+    /// Mistakes that were not kept.
+    more: usize,
+}
+
+impl Findings {
+    /// Adds a mistake about the key at `path`.
+    pub(super) fn add(
+        &mut self,
+        problem: &dyn Problem,
+        path: impl Into<String>,
+        origin: impl Into<Option<Origin>>,
+    ) {
+        if self.is_full() {
+            self.more += 1;
+            return;
+        }
+        let path = path.into();
+        let mut failure = problem.failure();
+        failure.service = path
+            .strip_prefix("services.")
+            .and_then(|rest| rest.split(['.', '[']).next()?.parse().ok());
+        self.list.push(Finding {
+            path,
+            origin: origin.into(),
+            failure,
+        });
+    }
+
+    /// Whether further mistakes are only counted, so that it is not worth explaining them.
+    pub(super) fn is_full(&self) -> bool {
+        self.list.len() >= MOST_KEPT
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.list.len() + self.more
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// The paths of all mistakes.
+    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
+        self.list.iter().map(|finding| finding.path.as_str())
+    }
+
+    /// All mistakes in the order of the files, each once: an anchor or `defaults` brings one line
+    /// to many keys.
+    pub(super) fn into_failures(mut self, sources: &Sources) -> Vec<Failure> {
+        self.list
+            .sort_by_key(|finding| (finding.origin, finding.path.len()));
+        let mut seen = HashSet::new();
+        let mut failures = Vec::with_capacity(self.list.len());
+        for finding in self.list {
+            let leaf = finding.path.rsplit('.').next().unwrap_or_default();
+            if seen.insert((finding.origin, finding.failure.code, leaf.to_owned())) {
+                let place = finding.origin.map(|origin| sources.place(origin));
+                failures.push(finding.failure.at(place));
+            }
+        }
+        if let (true, Some(last)) = (self.more > 0, failures.last_mut()) {
+            last.help
+                .push(format!("{} more mistakes are not shown", self.more));
+        }
+        failures
+    }
+}
+
+/// The candidate that `word` is most likely a slip of, if any is near.
+pub(super) fn nearest<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    let word = word.to_lowercase();
+    let room = (word.chars().count() / 3).max(1);
+    candidates
+        .into_iter()
+        .map(|candidate| {
+            let distance = strsim::osa_distance(&word, &candidate.to_lowercase());
+            (distance, candidate)
+        })
+        .filter(|(distance, _)| *distance <= room)
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// "did you mean" and the list of what is allowed.
+pub(super) fn suggestions<'a>(
+    word: &str,
+    allowed: impl IntoIterator<Item = &'a str> + Clone,
+    title: &str,
+) -> Vec<String> {
+    let mut help = Vec::new();
+    if let Some(candidate) = nearest(word, allowed.clone()) {
+        help.push(format!("did you mean `{candidate}`?"));
+    }
+    let list: Vec<String> = allowed
+        .into_iter()
+        .take(MOST_LISTED + 1)
+        .map(|key| format!("`{key}`"))
+        .collect();
+    if (1..=MOST_LISTED).contains(&list.len()) {
+        help.push(format!("{title}: {}", list.join(", ")));
+    }
+    help
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_near_and_another_word_is_not() {
+        let keys = ["dependsOn", "replicas", "env"];
+        assert_eq!(nearest("dependson", keys), Some("dependsOn"));
+        assert_eq!(nearest("replica", keys), Some("replicas"));
+        assert_eq!(nearest("evn", keys), Some("env"));
+        assert_eq!(nearest("banana", keys), None);
+    }
+}

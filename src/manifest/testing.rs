@@ -1,0 +1,133 @@
+//! A project in memory, for tests.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    io,
+    path::{Component, Path, PathBuf},
+};
+
+use super::{Loaded, Request, load};
+use crate::domain::{Failures, ProjectFiles};
+
+/// Where the project in memory pretends to be.
+pub(crate) const DIRECTORY: &str = "/project";
+
+/// Files by path, relative to [`DIRECTORY`].
+#[derive(Default)]
+pub(crate) struct MemoryFiles {
+    files: BTreeMap<PathBuf, Result<String, io::ErrorKind>>,
+    directories: BTreeSet<PathBuf>,
+}
+
+impl MemoryFiles {
+    /// A project whose `devenv.yaml` is `text`.
+    pub(crate) fn with_manifest(text: &str) -> Self {
+        Self::default().file("devenv.yaml", text)
+    }
+
+    /// Adds a file and the directories above it.
+    pub(crate) fn file(mut self, path: &str, text: &str) -> Self {
+        self.put(path, Ok(text.to_owned()));
+        self
+    }
+
+    /// Adds a file that cannot be read.
+    pub(crate) fn broken(mut self, path: &str, kind: io::ErrorKind) -> Self {
+        self.put(path, Err(kind));
+        self
+    }
+
+    fn put(&mut self, path: &str, content: Result<String, io::ErrorKind>) {
+        let path = clean(Path::new(path));
+        let above = path.ancestors().skip(1).map(Path::to_path_buf);
+        self.directories.extend(above);
+        self.files.insert(path, content);
+    }
+
+    /// Loads it without flags.
+    pub(crate) fn load(&self) -> Result<Loaded, Failures> {
+        self.load_with(&[], &[])
+    }
+
+    /// Loads it with profiles and `--set` flags.
+    pub(crate) fn load_with(&self, profiles: &[&str], sets: &[&str]) -> Result<Loaded, Failures> {
+        let request = Request {
+            directory: PathBuf::from(DIRECTORY),
+            file: None,
+            profiles: profiles.iter().map(|name| name.parse().unwrap()).collect(),
+            sets: sets.iter().map(|flag| (*flag).to_owned()).collect(),
+        };
+        load(&request, self)
+    }
+}
+
+fn clean(path: &Path) -> PathBuf {
+    path.strip_prefix(DIRECTORY)
+        .unwrap_or(path)
+        .components()
+        .filter(|part| !matches!(part, Component::CurDir))
+        .collect()
+}
+
+impl ProjectFiles for MemoryFiles {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        match self.files.get(&clean(path)) {
+            Some(Ok(text)) => Ok(text.clone()),
+            Some(Err(kind)) => Err((*kind).into()),
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    fn is_directory(&self, path: &Path) -> bool {
+        self.directories.contains(&clean(path))
+    }
+
+    fn is_file(&self, path: &Path) -> bool {
+        self.files.contains_key(&clean(path))
+    }
+
+    fn glob(&self, pattern: &str) -> io::Result<Vec<PathBuf>> {
+        let glob = globset::GlobBuilder::new(pattern)
+            .literal_separator(true)
+            .build()
+            .map_err(io::Error::other)?
+            .compile_matcher();
+        let files = self.files.keys().filter(|path| glob.is_match(path));
+        Ok(files.cloned().collect())
+    }
+}
+
+/// Failures as `file:line:column code what`, one a line, help indented below.
+pub(crate) fn render(failures: &Failures) -> String {
+    let mut lines = String::new();
+    for failure in failures.iter() {
+        let place = failure.place.as_ref().map(ToString::to_string);
+        let place = place.unwrap_or_else(|| "-".to_owned());
+        writeln!(lines, "{place} {} {}", failure.code, failure.what).unwrap();
+        for help in &failure.help {
+            writeln!(lines, "  {help}").unwrap();
+        }
+    }
+    lines
+}
+
+/// Checks that a generated file of the repository is what it would be now.
+///
+/// With `UPDATE_GENERATED=1` it is written anew instead.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test looks at the repository it is part of"
+)]
+pub(crate) fn keep_up_to_date(file: &str, text: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    if std::env::var_os("UPDATE_GENERATED").is_some() {
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+    }
+    let written = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        written == text,
+        "{file} is out of date: run `UPDATE_GENERATED=1 cargo test --lib manifest::`"
+    );
+}

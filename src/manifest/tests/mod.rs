@@ -1,0 +1,42 @@
+//! The room as a whole: good manifests resolve, bad ones are explained.
+
+mod bad;
+mod files;
+mod good;
+mod layers;
+mod properties;
+mod speed;
+
+use std::{collections::BTreeSet, path::Path};
+
+/// Every `manifest.*` code in `text`, in quotes or as a heading.
+fn codes(text: &str, before: &str) -> BTreeSet<String> {
+    let found = text.match_indices(before).map(|(at, _)| {
+        let rest = &text[at + before.len()..];
+        let end = rest.find(|c: char| c != '-' && !c.is_ascii_lowercase());
+        rest[..end.unwrap_or(rest.len())].to_owned()
+    });
+    found.filter(|code| !code.is_empty()).collect()
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test looks at the repository it is part of"
+)]
+fn every_code_is_documented_and_every_documented_code_exists() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut used = BTreeSet::new();
+    for folder in ["src/manifest", "src/manifest/check"] {
+        for entry in root.join(folder).read_dir().unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = std::fs::read_to_string(path).unwrap();
+                used.extend(codes(&text, "\"manifest."));
+            }
+        }
+    }
+    let documented = std::fs::read_to_string(root.join("docs/errors.md")).unwrap();
+    assert_eq!(used, codes(&documented, "\n## manifest."));
+    assert!(used.len() > 20, "{used:?}");
+}

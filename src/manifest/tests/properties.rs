@@ -1,0 +1,111 @@
+//! Whatever is in the files, loading answers and does not panic.
+
+use proptest::prelude::*;
+
+use crate::manifest::testing::MemoryFiles;
+
+/// Words that lead deep into the loader, among others.
+const WORDS: &[&str] = &[
+    "apiVersion",
+    "devenv/v1",
+    "name",
+    "shop",
+    "services",
+    "tasks",
+    "hooks",
+    "afterUp",
+    "defaults",
+    "cluster",
+    "ports",
+    "port",
+    "expose",
+    "host",
+    "path",
+    "build",
+    "context",
+    "secrets",
+    "id=file",
+    "image",
+    "chart",
+    "values",
+    "manifests",
+    "k8s/*.yaml",
+    "env",
+    "dependsOn",
+    "ready",
+    "http",
+    "tcp",
+    "within",
+    "1m30s",
+    "command",
+    "volumes",
+    "size",
+    "1Gi",
+    "resources",
+    "limits",
+    "cpu",
+    "replicas",
+    "autoscale",
+    "max",
+    "extends",
+    "only",
+    "null",
+    "~",
+    "true",
+    "0",
+    "-1",
+    "1.10",
+    "80",
+    "99999999999999999999",
+    "é",
+    "",
+    "..",
+    "/",
+    "<<",
+];
+
+fn word() -> impl Strategy<Value = String> {
+    prop_oneof![
+        9 => prop::sample::select(WORDS).prop_map(|word| format!("{word:?}")),
+        3 => prop::sample::select(WORDS).prop_filter_map("plain", |word| {
+            (!word.is_empty() && word != "<<").then(|| word.to_owned())
+        }),
+        1 => "\\PC{0,8}".prop_map(|text| format!("{text:?}")),
+    ]
+}
+
+/// A tree as YAML's flow style.
+fn tree() -> impl Strategy<Value = String> {
+    word().prop_recursive(5, 64, 6, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4)
+                .prop_map(|items| format!("[{}]", items.join(", "))),
+            prop::collection::vec((word(), inner), 0..6).prop_map(|entries| {
+                let entries: Vec<String> = entries
+                    .iter()
+                    .map(|(key, value)| format!("{key}: {value}"))
+                    .collect();
+                format!("{{{}}}", entries.join(", "))
+            }),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 192, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_tree_is_answered(service in tree(), root in tree(), profile in tree(), flag in tree()) {
+        let _ = MemoryFiles::with_manifest(&root).load();
+        let manifest = format!("apiVersion: devenv/v1\nname: x\nservices: {{ a: {service}, b: {{ image: i }} }}\n");
+        let flag = format!("services.b={flag}");
+        let files = MemoryFiles::with_manifest(&manifest).file("profiles/p.yaml", &profile);
+        let _ = files.load_with(&["p"], &[&flag]);
+    }
+
+    #[test]
+    fn any_text_is_answered(text in "\\PC{0,64}|[-:{}\\[\\],&*!|>'\"#%@ \\n\\ta-c]{0,64}", flag in "\\PC{0,16}") {
+        let _ = MemoryFiles::with_manifest(&text).load();
+        let _ = MemoryFiles::with_manifest("apiVersion: devenv/v1\nname: x\n").load_with(&[], &[&flag]);
+    }
+}

@@ -1,0 +1,405 @@
+//! Every published document as text for people.
+
+use super::{
+    logs::Logs,
+    steps::stage_name,
+    style::{Style, Tone},
+    table::{Cell, Table},
+    text::safe_text,
+    units::{age, count, cpu, memory, seconds},
+};
+use crate::report::{
+    ClusterPhase, ContainerUsage, Down, FindingLevel, Init, InitFileChange, PlanReport, Report,
+    Restart, Scale, ServiceState, ServiceStatus, StageSeconds, Start, Status, Stop, Up, UpService,
+};
+
+/// The text of a document, with its end of line. Texts in it that come from outside are made safe.
+pub(super) fn text(report: &Report, style: &Style, logs: &mut Logs) -> String {
+    match report {
+        // A script must reach the shell as it is.
+        Report::Completions(completions) => completions.script.clone(),
+        Report::Down(report) => down(report, style),
+        Report::Exec(exec) => exec.stdout.clone(),
+        Report::Failure(report) => report
+            .failures
+            .iter()
+            .map(|failure| format!("error[{}]: {}\n", failure.code, safe_text(&failure.what)))
+            .collect(),
+        Report::Init(report) => init(report, style),
+        Report::Kubeconfig(kubeconfig) => format!("{}\n", safe_text(&kubeconfig.path)),
+        Report::Log(line) => logs.line(line),
+        Report::Open(open) => format!("{}\n", safe_text(&open.url)),
+        Report::Plan(report) => plan(report, style),
+        Report::Restart(report) => restart(report, style),
+        Report::Scale(report) => scale(report, style),
+        Report::Start(report) => start(report, style),
+        Report::Status(report) => status(report, style),
+        Report::Stop(report) => stop(report, style),
+        Report::Up(report) => up(report, style),
+        Report::Version(version) => format!("devenv {}\n", version.version),
+    }
+}
+
+fn up(report: &Up, style: &Style) -> String {
+    let mut out = String::new();
+    if report.steps.done == 0 {
+        out.push_str(&format!(
+            "{} {} is up, nothing to do\n",
+            good(style),
+            safe_text(&report.environment)
+        ));
+    }
+    out.push_str(&services(&report.services, style));
+    if report.steps.done > 0 {
+        out.push_str(&format!(
+            "\n{}\n",
+            stage_times(&report.stages, report.total_seconds, style)
+        ));
+    }
+    out.push_str(&next_steps(&report.next_steps, style));
+    out
+}
+
+fn start(report: &Start, style: &Style) -> String {
+    format!(
+        "{}\n{}\n",
+        services(&report.services, style),
+        stage_times(&[], report.total_seconds, style)
+    )
+}
+
+fn services(services: &[UpService], style: &Style) -> String {
+    let mut table = Table::new(&["SERVICE", "STATE", "READY", "URL"]);
+    for service in services {
+        table.row(vec![
+            Cell::from(&service.name),
+            state_cell(service.state),
+            service
+                .ready_seconds
+                .map(seconds)
+                .unwrap_or_default()
+                .into(),
+            Cell::toned(Tone::Link, service.urls.join("  ")),
+        ]);
+    }
+    if services.is_empty() {
+        String::new()
+    } else {
+        table.render(style)
+    }
+}
+
+/// `images 41.2 s · cluster 9.1 s · total 58.3 s`
+fn stage_times(stages: &[StageSeconds], total: f64, style: &Style) -> String {
+    let times: Vec<String> = stages
+        .iter()
+        .map(|time| format!("{} {}", stage_name(time.stage), seconds(time.seconds)))
+        .collect();
+    let total = style.paint(Tone::Strong, format!("total {}", seconds(total)));
+    let dot = format!(" {} ", style.dot());
+    if times.is_empty() {
+        return total;
+    }
+    format!(
+        "{}{total}",
+        style.paint(Tone::Dim, format!("{}{dot}", times.join(&dot)))
+    )
+}
+
+fn next_steps(next: &[String], style: &Style) -> String {
+    if next.is_empty() {
+        return String::new();
+    }
+    let lines: Vec<String> = next
+        .iter()
+        .map(|line| format!("  {}\n", style.paint(Tone::Link, safe_text(line))))
+        .collect();
+    format!("\n{}\n{}", style.paint(Tone::Dim, "next:"), lines.concat())
+}
+
+fn plan(report: &PlanReport, style: &Style) -> String {
+    if report.steps.is_empty() {
+        return format!("{} Nothing to do\n", good(style));
+    }
+    let mut out = String::new();
+    let mut stage = None;
+    for step in &report.steps {
+        if stage != Some(step.stage) {
+            stage = Some(step.stage);
+            out.push_str(&format!(
+                "{}\n",
+                style.paint(Tone::Strong, stage_name(step.stage))
+            ));
+        }
+        out.push_str(&format!(
+            "  {} {}\n",
+            style.paint(Tone::Good, "+"),
+            safe_text(&step.title)
+        ));
+        let reason = format!("{} {}", style.glyph("└", "`"), safe_text(&step.reason));
+        out.push_str(&format!("    {}\n", style.paint(Tone::Dim, reason)));
+    }
+    out.push_str(&format!(
+        "\n{}; `devenv up` runs them\n",
+        count(report.steps.len(), "step")
+    ));
+    out
+}
+
+fn down(report: &Down, style: &Style) -> String {
+    if report.removed.is_empty() && report.kept.is_empty() {
+        return "There was nothing to remove\n".to_owned();
+    }
+    let mut out = String::new();
+    for removed in &report.removed {
+        let (sign, what) = (good(style), safe_text(removed));
+        out.push_str(&format!("{sign} removed {what}\n"));
+    }
+    for kept in &report.kept {
+        let path = kept.path.as_deref().map(safe_text).unwrap_or_default();
+        let sign = style.paint(Tone::Dim, style.glyph("·", "-"));
+        out.push_str(&format!("{sign} kept {}  ", safe_text(&kept.what)));
+        out.push_str(&style.paint(Tone::Dim, path));
+        out.push('\n');
+        if let Some(command) = &kept.remove_with {
+            let command = style.paint(Tone::Link, safe_text(command));
+            out.push_str(&format!("  remove it too: {command}\n"));
+        }
+    }
+    out
+}
+
+fn stop(report: &Stop, style: &Style) -> String {
+    if report.stopped.is_empty() {
+        return "Nothing was running\n".to_owned();
+    }
+    let lines: String = report
+        .stopped
+        .iter()
+        .map(|what| format!("{} stopped {}\n", good(style), safe_text(what)))
+        .collect();
+    lines
+        + &next_steps(
+            &["devenv start   # goes on where it stopped".to_owned()],
+            style,
+        )
+}
+
+fn restart(report: &Restart, style: &Style) -> String {
+    report
+        .services
+        .iter()
+        .map(|service| {
+            format!(
+                "{} restarted {} in {}\n",
+                good(style),
+                safe_text(&service.name),
+                seconds(service.seconds)
+            )
+        })
+        .collect()
+}
+
+fn scale(report: &Scale, style: &Style) -> String {
+    report
+        .services
+        .iter()
+        .map(|service| {
+            format!(
+                "{} {} {} {} {}\n",
+                good(style),
+                safe_text(&service.name),
+                service.from,
+                style.glyph("→", "->"),
+                service.to
+            )
+        })
+        .collect()
+}
+
+fn init(report: &Init, style: &Style) -> String {
+    let mut out = String::new();
+    for finding in &report.findings {
+        let sign = match finding.level {
+            FindingLevel::Ok => good(style),
+            FindingLevel::Warning => style.paint(Tone::Warn, "!"),
+            FindingLevel::Problem => style.paint(Tone::Bad, style.glyph("✗", "x")),
+        };
+        let (subject, what) = (safe_text(&finding.subject), safe_text(&finding.what));
+        out.push_str(&format!("{sign} {subject}: {what}\n"));
+        if let Some(help) = &finding.help {
+            let help = style.paint(Tone::Link, safe_text(help));
+            out.push_str(&format!("  {help}\n"));
+        }
+    }
+    for file in &report.files {
+        let word = match file.change {
+            InitFileChange::Created => "created",
+            InitFileChange::Updated => "updated",
+            InitFileChange::Kept => "kept",
+        };
+        out.push_str(&format!(
+            "{} {word} {}\n",
+            good(style),
+            safe_text(&file.path)
+        ));
+    }
+    if !report.services.is_empty() {
+        out.push_str(&format!(
+            "\nservices: {}\n",
+            safe_text(&report.services.join(", "))
+        ));
+    }
+    out + &next_steps(&report.next_steps, style)
+}
+
+fn status(report: &Status, style: &Style) -> String {
+    let (tone, phase) = match report.cluster_state {
+        ClusterPhase::Absent => (Tone::Dim, "absent"),
+        ClusterPhase::Stopped => (Tone::Dim, "stopped"),
+        ClusterPhase::Running => (Tone::Good, "running"),
+        ClusterPhase::Broken => (Tone::Bad, "broken"),
+    };
+    let mut out = format!(
+        "{}  cluster {}",
+        style.paint(Tone::Strong, safe_text(&report.environment)),
+        style.paint(tone, phase)
+    );
+    if let Some(trouble) = &report.cluster_trouble {
+        out.push_str(&format!(": {}", safe_text(trouble)));
+    }
+    out.push_str("\n\n");
+    out.push_str(&status_table(&report.services, style));
+    if report
+        .services
+        .iter()
+        .any(|service| service.resources.is_some())
+    {
+        out.push('\n');
+        out.push_str(&usage_table(report, style));
+    }
+    let next = match report.cluster_state {
+        ClusterPhase::Absent => vec!["devenv up".to_owned()],
+        ClusterPhase::Stopped => vec!["devenv start".to_owned()],
+        ClusterPhase::Running | ClusterPhase::Broken => Vec::new(),
+    };
+    out + &next_steps(&next, style)
+}
+
+fn status_table(services: &[ServiceStatus], style: &Style) -> String {
+    let mut table = Table::new(&["SERVICE", "STATE", "READY", "URL", "IMAGE", "AGE", "NOTE"]);
+    for service in services {
+        let mut note = service.trouble.clone().unwrap_or_default();
+        if note.is_empty() && service.restarts > 0 {
+            note = count(
+                usize::try_from(service.restarts).unwrap_or(usize::MAX),
+                "restart",
+            );
+        }
+        let replicas = format!("{}/{}", service.replicas.ready, service.replicas.desired);
+        table.row(vec![
+            Cell::from(&service.name),
+            state_cell(service.state),
+            match service.state {
+                ServiceState::Absent => "".into(),
+                _ => replicas.into(),
+            },
+            Cell::toned(Tone::Link, service.urls.join("  ")),
+            Cell::toned(Tone::Dim, images(&service.images)),
+            service.age_seconds.map(age).unwrap_or_default().into(),
+            Cell::toned(Tone::Warn, note),
+        ]);
+    }
+    if services.is_empty() {
+        String::new()
+    } else {
+        table.render(style)
+    }
+}
+
+/// The last part of each image's name and the beginning of its tag: enough to tell two apart.
+fn images(images: &[String]) -> String {
+    const TAG: usize = 10;
+    let short = |image: &String| {
+        let name = image.rsplit('/').next().unwrap_or(image);
+        match name.split_once(':') {
+            Some((name, tag)) => format!("{name}:{}", tag.chars().take(TAG).collect::<String>()),
+            None => name.to_owned(),
+        }
+    };
+    images.iter().map(short).collect::<Vec<_>>().join(" ")
+}
+
+fn usage_table(report: &Status, style: &Style) -> String {
+    let mut table = Table::new(&[
+        "SERVICE", "CPU", "REQUEST", "LIMIT", "MEMORY", "REQUEST", "LIMIT", "USE",
+    ]);
+    let amount = |value: Option<u64>, unit: fn(u64) -> String| -> Cell {
+        value
+            .map_or_else(|| style.glyph("–", "-").to_owned(), unit)
+            .into()
+    };
+    let measured = |service: &ServiceStatus| Some((service.name.clone(), service.resources?));
+    for (name, usage) in report.services.iter().filter_map(measured) {
+        table.row(vec![
+            name.into(),
+            amount(usage.cpu_millis, cpu),
+            amount(usage.cpu_request_millis, cpu),
+            amount(usage.cpu_limit_millis, cpu),
+            amount(usage.memory_bytes, memory),
+            amount(usage.memory_request_bytes, memory),
+            amount(usage.memory_limit_bytes, memory),
+            memory_share(&usage),
+        ]);
+    }
+    let mut out = table.render(style);
+    if let Some(nodes) = &report.nodes {
+        let share = |used: Option<u64>, of: u64, unit: fn(u64) -> String| match used {
+            Some(used) => format!("{} of {}", unit(used), unit(of)),
+            None => unit(of),
+        };
+        out.push_str(&format!(
+            "\nnodes: cpu {} {} memory {}\n",
+            share(nodes.cpu_millis, nodes.cpu_capacity_millis, cpu),
+            style.dot(),
+            share(nodes.memory_bytes, nodes.memory_capacity_bytes, memory)
+        ));
+    }
+    out
+}
+
+/// Memory in use in percent of its limit: near 100 the process is killed.
+fn memory_share(usage: &ContainerUsage) -> Cell {
+    const NEAR: u64 = 85;
+    match (usage.memory_bytes, usage.memory_limit_bytes) {
+        (Some(used), Some(limit)) if limit > 0 => {
+            let percent = used.saturating_mul(100) / limit;
+            let tone = if percent >= NEAR {
+                Tone::Warn
+            } else {
+                Tone::Dim
+            };
+            Cell::toned(tone, format!("{percent} %"))
+        }
+        _ => "".into(),
+    }
+}
+
+fn state_cell(state: ServiceState) -> Cell {
+    match state {
+        ServiceState::Ready => Cell::toned(Tone::Good, "ready"),
+        ServiceState::Starting => Cell::toned(Tone::Warn, "starting"),
+        ServiceState::Failed => Cell::toned(Tone::Bad, "failed"),
+        ServiceState::Stopped => Cell::toned(Tone::Dim, "stopped"),
+        ServiceState::Absent => Cell::toned(Tone::Dim, "absent"),
+        ServiceState::Finished => Cell::toned(Tone::Dim, "finished"),
+    }
+}
+
+fn good(style: &Style) -> String {
+    style.paint(Tone::Good, style.glyph("✓", "+"))
+}
+
+#[cfg(test)]
+#[path = "documents_tests.rs"]
+mod tests;

@@ -1,0 +1,212 @@
+use super::{
+    super::style::samples::{ANSI, PLAIN},
+    *,
+};
+use crate::{
+    domain::Stage,
+    report::{Kept, NodeTotals, PlanStep, Redactor, Replicas},
+};
+
+fn show(report: &Report, style: &Style) -> String {
+    text(report, style, &mut Logs::new(*style, Redactor::default()))
+}
+
+fn sample_up() -> Up {
+    Up {
+        environment: "shop-1a2b3c4d".into(),
+        services: vec![
+            UpService {
+                name: "order".into(),
+                state: ServiceState::Ready,
+                urls: vec!["http://shop.localhost:8080/api/orders".into()],
+                ready_seconds: Some(8.8),
+            },
+            UpService {
+                name: "postgres".into(),
+                state: ServiceState::Ready,
+                urls: Vec::new(),
+                ready_seconds: None,
+            },
+        ],
+        stages: vec![
+            StageSeconds {
+                stage: Stage::Images,
+                seconds: 41.24,
+            },
+            StageSeconds {
+                stage: Stage::Ready,
+                seconds: 8.8,
+            },
+        ],
+        steps: crate::report::StepCounts {
+            done: 12,
+            skipped: 1,
+        },
+        total_seconds: 58.3,
+        next_steps: vec!["devenv status".into()],
+    }
+}
+
+fn sample_status() -> Status {
+    let service = |name: &str, state, ready, trouble: Option<&str>| ServiceStatus {
+        name: name.into(),
+        state,
+        replicas: Replicas { ready, desired: 1 },
+        urls: vec![format!("http://shop.localhost:8080/{name}")],
+        images: vec![format!(
+            "k3d-shop-registry:5050/shop/{name}:0123456789abcdef"
+        )],
+        since: None,
+        age_seconds: Some(300),
+        restarts: 3,
+        trouble: trouble.map(ToOwned::to_owned),
+        resources: Some(ContainerUsage {
+            cpu_millis: Some(12),
+            cpu_request_millis: Some(50),
+            cpu_limit_millis: None,
+            memory_bytes: Some(230 << 20),
+            memory_request_bytes: None,
+            memory_limit_bytes: Some(256 << 20),
+        }),
+    };
+    Status {
+        environment: "shop-1a2b3c4d".into(),
+        cluster: "shop-1a2b3c4d".into(),
+        cluster_state: ClusterPhase::Running,
+        cluster_trouble: None,
+        services: vec![
+            service("order", ServiceState::Ready, 1, None),
+            service(
+                "payment",
+                ServiceState::Failed,
+                0,
+                Some("exit code 1\x1b[2J"),
+            ),
+        ],
+        nodes: Some(NodeTotals {
+            cpu_millis: Some(420),
+            cpu_capacity_millis: 2_000,
+            memory_bytes: Some(3 << 30),
+            memory_capacity_bytes: 6 << 30,
+        }),
+    }
+}
+
+#[test]
+fn up_ends_with_urls_times_and_what_to_type_next() {
+    insta::assert_snapshot!(show(&Report::Up(sample_up()), &PLAIN), @r"
+    SERVICE   STATE  READY  URL
+    order     ready  8.8 s  http://shop.localhost:8080/api/orders
+    postgres  ready
+
+    images 41.2 s · ready 8.8 s · total 58.3 s
+
+    next:
+      devenv status
+    ");
+}
+
+#[test]
+fn an_up_without_changes_says_so_first() {
+    let mut up = sample_up();
+    up.steps.done = 0;
+    let text = show(&Report::Up(up), &PLAIN);
+    assert!(
+        text.starts_with("✓ shop-1a2b3c4d is up, nothing to do\n"),
+        "{text}"
+    );
+    assert!(!text.contains("total"), "{text}");
+}
+
+#[test]
+fn status_shows_state_trouble_and_use() {
+    let wide = Style {
+        width: 120,
+        ..PLAIN
+    };
+    insta::assert_snapshot!(show(&Report::Status(sample_status()), &wide), @r"
+    shop-1a2b3c4d  cluster running
+
+    SERVICE  STATE   READY  URL                                 IMAGE               AGE  NOTE
+    order    ready   1/1    http://shop.localhost:8080/order    order:0123456789    5m   3 restarts
+    payment  failed  0/1    http://shop.localhost:8080/payment  payment:0123456789  5m   exit code 1^[[2J
+
+    SERVICE  CPU  REQUEST  LIMIT  MEMORY  REQUEST  LIMIT   USE
+    order    12m  50m      –      230 Mi  –        256 Mi  89 %
+    payment  12m  50m      –      230 Mi  –        256 Mi  89 %
+
+    nodes: cpu 420m of 2.0 · memory 3.0 Gi of 6.0 Gi
+    ");
+}
+
+#[test]
+fn a_stopped_cluster_comes_with_the_command_that_starts_it() {
+    let mut status = sample_status();
+    status.cluster_state = ClusterPhase::Stopped;
+    status.services.clear();
+    let text = show(&Report::Status(status), &PLAIN);
+    assert!(text.ends_with("next:\n  devenv start\n"), "{text}");
+}
+
+#[test]
+fn a_plan_gives_each_step_its_reason() {
+    let step = |id: &str, title: &str, stage| PlanStep {
+        id: id.into(),
+        title: title.into(),
+        reason: "src/app.py changed".into(),
+        stage,
+        service: None,
+        needs: Vec::new(),
+    };
+    let plan = PlanReport {
+        environment: "shop".into(),
+        steps: vec![
+            step("build:order", "build the image of order", Stage::Images),
+            step(
+                "install:order",
+                "upgrade the release of order",
+                Stage::Deploy,
+            ),
+        ],
+    };
+    insta::assert_snapshot!(show(&Report::Plan(plan), &PLAIN), @r"
+    images
+      + build the image of order
+        └ src/app.py changed
+    deploy
+      + upgrade the release of order
+        └ src/app.py changed
+
+    2 steps; `devenv up` runs them
+    ");
+    let empty = Report::Plan(PlanReport::default());
+    assert_eq!(show(&empty, &PLAIN), "✓ Nothing to do\n");
+}
+
+#[test]
+fn down_lists_what_it_left_and_how_to_remove_that_too() {
+    let down = Down {
+        environment: "shop".into(),
+        removed: vec!["cluster shop-1a2b3c4d".into()],
+        kept: vec![Kept {
+            what: "the data of postgres".into(),
+            path: Some("/home/ann/.local/share/devenv/shop/volumes".into()),
+            remove_with: Some("devenv down --volumes".into()),
+        }],
+    };
+    insta::assert_snapshot!(show(&Report::Down(down), &PLAIN), @r"
+    ✓ removed cluster shop-1a2b3c4d
+    · kept the data of postgres  /home/ann/.local/share/devenv/shop/volumes
+      remove it too: devenv down --volumes
+    ");
+}
+
+#[test]
+fn colours_change_no_text() {
+    for report in [Report::Up(sample_up()), Report::Status(sample_status())] {
+        assert_eq!(
+            console::strip_ansi_codes(&show(&report, &ANSI)),
+            show(&report, &PLAIN)
+        );
+    }
+}

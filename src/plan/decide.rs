@@ -1,0 +1,404 @@
+//! The decision: which steps lead from what is observed to what is desired, and why each is needed.
+
+use std::collections::BTreeSet;
+
+use super::{Action, Plan, Step};
+use crate::domain::{
+    BuildInput, ClusterState, Desired, DesiredRelease, Environment, Observed, ObservedRelease,
+    ServiceName, Stage, StepId, StepSummary,
+};
+
+/// Which services a run is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Selection {
+    /// All; releases that are no longer in the manifest are removed.
+    All,
+    /// These, with what they depend on already added; nothing is removed.
+    Only(Vec<ServiceName>),
+}
+
+/// The steps that make `observed` what `environment` and `desired` say.
+///
+/// `desired` must hold an entry for every selected service. The order of the steps respects their
+/// needs; steps without a common need can run at the same time.
+pub fn plan(
+    environment: &Environment,
+    selection: &Selection,
+    desired: &Desired,
+    observed: &Observed,
+) -> Plan {
+    let mut planner = Planner {
+        environment,
+        desired,
+        observed,
+        steps: Vec::new(),
+        ids: BTreeSet::new(),
+    };
+    planner.cluster();
+    let services = match selection {
+        Selection::All => environment.services.keys().cloned().collect(),
+        Selection::Only(services) => services.clone(),
+    };
+    planner.images(&services);
+    for service in in_dependency_order(environment, &services) {
+        planner.release(&service);
+    }
+    planner.hooks(&services);
+    if *selection == Selection::All {
+        planner.removals();
+    }
+    Plan {
+        steps: planner.steps,
+    }
+}
+
+/// `services` so that each comes after what it depends on. The manifest has no cycles.
+fn in_dependency_order(environment: &Environment, services: &[ServiceName]) -> Vec<ServiceName> {
+    fn visit(
+        environment: &Environment,
+        name: &ServiceName,
+        wanted: &BTreeSet<&ServiceName>,
+        seen: &mut BTreeSet<ServiceName>,
+        order: &mut Vec<ServiceName>,
+    ) {
+        let Some(service) = environment.services.get(name) else {
+            return;
+        };
+        if !seen.insert(name.clone()) {
+            return;
+        }
+        for dependency in &service.depends_on {
+            visit(environment, dependency, wanted, seen, order);
+        }
+        if wanted.contains(name) {
+            order.push(name.clone());
+        }
+    }
+    let wanted: BTreeSet<&ServiceName> = services.iter().collect();
+    let mut seen = BTreeSet::new();
+    let mut order = Vec::new();
+    for name in services {
+        visit(environment, name, &wanted, &mut seen, &mut order);
+    }
+    order
+}
+
+struct Planner<'a> {
+    environment: &'a Environment,
+    desired: &'a Desired,
+    observed: &'a Observed,
+    steps: Vec<Step>,
+    ids: BTreeSet<StepId>,
+}
+
+impl Planner<'_> {
+    /// Adds a step. Needs that are not part of the plan are met already and left out.
+    fn add(
+        &mut self,
+        id: StepId,
+        action: Action,
+        stage: Stage,
+        service: Option<&ServiceName>,
+        (title, reason): (String, String),
+        needs: Vec<StepId>,
+    ) {
+        let needs = needs
+            .into_iter()
+            .filter(|need| self.ids.contains(need))
+            .collect();
+        self.ids.insert(id.clone());
+        let summary = StepSummary {
+            id,
+            title,
+            reason,
+            stage,
+            service: service.cloned(),
+            needs,
+        };
+        self.steps.push(Step { summary, action });
+    }
+
+    const fn cluster_runs(&self) -> bool {
+        matches!(self.observed.cluster, ClusterState::Running { .. })
+    }
+
+    fn cluster(&mut self) {
+        if !self.observed.registry_runs {
+            self.add(
+                registry_id(),
+                Action::EnsureRegistry,
+                Stage::Cluster,
+                None,
+                (
+                    "start the image registry".to_owned(),
+                    "it does not run".to_owned(),
+                ),
+                Vec::new(),
+            );
+        }
+        let mut reason = "there is none".to_owned();
+        match &self.observed.cluster {
+            ClusterState::Running { .. } => return,
+            ClusterState::Stopped => {
+                return self.start_cluster("it is stopped".to_owned());
+            }
+            ClusterState::Broken {
+                reason,
+                created: true,
+            } => {
+                return self.start_cluster(reason.clone());
+            }
+            ClusterState::Broken {
+                reason: broken,
+                created: false,
+            } => {
+                self.add(
+                    StepId::new("delete", "cluster"),
+                    Action::DeleteCluster,
+                    Stage::Cluster,
+                    None,
+                    ("remove the unfinished cluster".to_owned(), broken.clone()),
+                    Vec::new(),
+                );
+                "the one before was not finished".clone_into(&mut reason);
+            }
+            ClusterState::Absent => {}
+        }
+        self.add(
+            cluster_id(),
+            Action::CreateCluster,
+            Stage::Cluster,
+            None,
+            (
+                format!(
+                    "create the cluster (Kubernetes {})",
+                    self.environment.cluster.kubernetes
+                ),
+                reason,
+            ),
+            vec![registry_id(), StepId::new("delete", "cluster")],
+        );
+    }
+
+    fn start_cluster(&mut self, reason: String) {
+        self.add(
+            cluster_id(),
+            Action::StartCluster,
+            Stage::Cluster,
+            None,
+            ("start the cluster".to_owned(), reason),
+            vec![registry_id()],
+        );
+    }
+
+    fn images(&mut self, services: &[ServiceName]) {
+        for service in services {
+            self.image(&BuildInput::Service(service.clone()), Some(service));
+        }
+    }
+
+    fn image(&mut self, input: &BuildInput, service: Option<&ServiceName>) {
+        let Some(image) = self.desired.images.get(input) else {
+            return;
+        };
+        if self.observed.pushed_images.contains(input) {
+            return;
+        }
+        let tag = &image.tag.as_str()[..12];
+        if !self.observed.local_images.contains(input) {
+            self.add(
+                build_id(input),
+                Action::BuildImage(input.clone()),
+                Stage::Images,
+                service,
+                (
+                    format!("build the image of {input}"),
+                    format!("no image of its present content ({tag})"),
+                ),
+                Vec::new(),
+            );
+        }
+        self.add(
+            push_id(input),
+            Action::PushImage(input.clone()),
+            Stage::Images,
+            service,
+            (
+                format!("push the image of {input}"),
+                format!("the registry lacks {tag}"),
+            ),
+            vec![build_id(input), registry_id()],
+        );
+    }
+
+    fn release(&mut self, service: &ServiceName) {
+        let Some(desired) = self.desired.releases.get(service) else {
+            return;
+        };
+        // Without its dependencies a service would only crash and be restarted.
+        let mut needs = vec![cluster_id()];
+        needs.extend(
+            self.environment.services[service]
+                .depends_on
+                .iter()
+                .map(ready_id),
+        );
+        let reason = self.release_reason(service, desired);
+        if let Some(reason) = &reason {
+            self.repair(service);
+            let mut install_needs = needs.clone();
+            install_needs.push(push_id(&BuildInput::Service(service.clone())));
+            install_needs.push(StepId::new("repair", service));
+            self.add(
+                install_id(service),
+                Action::InstallRelease(service.clone()),
+                Stage::Deploy,
+                Some(service),
+                (format!("deploy {service}"), reason.clone()),
+                install_needs,
+            );
+        }
+        if reason.is_some() || !self.cluster_runs() || !self.observed.is_ready(service) {
+            needs.push(install_id(service));
+            let why = if reason.is_some() {
+                "it is deployed anew"
+            } else {
+                "it is not ready"
+            };
+            self.add(
+                ready_id(service),
+                Action::WaitReady(service.clone()),
+                Stage::Ready,
+                Some(service),
+                (format!("wait until {service} is ready"), why.to_owned()),
+                needs,
+            );
+        }
+    }
+
+    fn repair(&mut self, service: &ServiceName) {
+        let stuck = self
+            .observed
+            .releases
+            .get(service)
+            .filter(|release| release.status.is_stuck());
+        if stuck.is_some() {
+            self.add(
+                StepId::new("repair", service),
+                Action::RepairRelease(service.clone()),
+                Stage::Deploy,
+                Some(service),
+                (
+                    format!("repair the release of {service}"),
+                    "helm was killed while it worked on it".to_owned(),
+                ),
+                vec![cluster_id()],
+            );
+        }
+    }
+
+    /// Why the release must be installed or upgraded; `None` if it is as desired.
+    fn release_reason(&self, service: &ServiceName, desired: &DesiredRelease) -> Option<String> {
+        match self.observed.releases.get(service) {
+            // A stopped cluster cannot be asked: its releases are compared once it runs (`engine` plans again).
+            None if !self.cluster_runs() && !self.is_new_cluster() => None,
+            None => Some("it is not deployed".to_owned()),
+            Some(release) => difference(release, desired),
+        }
+    }
+
+    const fn is_new_cluster(&self) -> bool {
+        matches!(
+            self.observed.cluster,
+            ClusterState::Absent | ClusterState::Broken { created: false, .. }
+        )
+    }
+
+    fn hooks(&mut self, services: &[ServiceName]) {
+        let mut before: Option<StepId> = None;
+        for (index, hook) in self.environment.hooks.after_up.iter().enumerate() {
+            let selected = match &hook.service {
+                Some(service) => services.contains(service),
+                None => services.len() == self.environment.services.len(),
+            };
+            let wanted = self.desired.hooks.get(index);
+            let done = self.observed.hooks_done.get(&index);
+            if !selected || wanted.is_none() || (done == wanted && self.cluster_runs()) {
+                continue;
+            }
+            // Hooks seed data: every service must be there, and they run one after another.
+            let mut needs: Vec<StepId> = services.iter().map(ready_id).collect();
+            needs.extend(before.clone());
+            needs.push(cluster_id());
+            let id = StepId::new("hook", index + 1);
+            let title = format!("run the hook `{}`", hook.command.join(" "));
+            let reason = if done.is_some() {
+                "what it runs for has changed"
+            } else {
+                "it has not run yet"
+            };
+            self.add(
+                id.clone(),
+                Action::RunHook(index),
+                Stage::Hooks,
+                hook.service.as_ref(),
+                (title, reason.to_owned()),
+                needs,
+            );
+            before = Some(id);
+        }
+    }
+
+    fn removals(&mut self) {
+        for (service, release) in &self.observed.releases {
+            // A release that devenv did not make is the user's own business.
+            if release.inputs.is_none() || self.environment.services.contains_key(service) {
+                continue;
+            }
+            self.add(
+                StepId::new("remove", service),
+                Action::RemoveRelease(service.clone()),
+                Stage::Remove,
+                Some(service),
+                (
+                    format!("remove {service}"),
+                    "it is no longer in the manifest".to_owned(),
+                ),
+                Vec::new(),
+            );
+        }
+    }
+}
+
+fn difference(release: &ObservedRelease, desired: &DesiredRelease) -> Option<String> {
+    if release.status.is_stuck() {
+        return Some("its last deployment was interrupted".to_owned());
+    }
+    if release.status != crate::domain::ReleaseStatus::Deployed {
+        return Some("its last deployment failed".to_owned());
+    }
+    match &release.inputs {
+        Some(inputs) if *inputs == desired.inputs => None,
+        Some(_) => Some("its image or settings changed".to_owned()),
+        None => Some("it was deployed by someone else".to_owned()),
+    }
+}
+
+fn registry_id() -> StepId {
+    StepId::new("start", "registry")
+}
+fn cluster_id() -> StepId {
+    StepId::new("start", "cluster")
+}
+fn build_id(input: &BuildInput) -> StepId {
+    StepId::new("build", input)
+}
+fn push_id(input: &BuildInput) -> StepId {
+    StepId::new("push", input)
+}
+fn install_id(service: &ServiceName) -> StepId {
+    StepId::new("deploy", service)
+}
+fn ready_id(service: &ServiceName) -> StepId {
+    StepId::new("ready", service)
+}

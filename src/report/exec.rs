@@ -1,0 +1,20 @@
+//! `devenv.exec/1`
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// How a command in a container ended, and what it said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Exec {
+    /// The service or task in whose container it ran.
+    pub service: String,
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Its exit code, which is devenv's too.
+    pub exit_code: u8,
+    /// Its standard output; bytes that are not UTF-8 are replaced.
+    pub stdout: String,
+    /// Its standard error; bytes that are not UTF-8 are replaced.
+    pub stderr: String,
+}

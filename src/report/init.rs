@@ -1,0 +1,68 @@
+//! `devenv.init/1`
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// What `devenv init` found and wrote.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Init {
+    /// The project directory.
+    pub directory: String,
+    /// The files, in the order they were looked at.
+    pub files: Vec<InitFile>,
+    /// The services of the manifest.
+    pub services: Vec<String>,
+    /// The checks of the machine.
+    pub findings: Vec<Finding>,
+    /// What to type next.
+    pub next_steps: Vec<String>,
+}
+
+/// One file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct InitFile {
+    /// Its path, relative to the project directory.
+    pub path: String,
+    /// What was done.
+    pub change: InitFileChange,
+}
+
+/// What was done to a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum InitFileChange {
+    /// It is new.
+    Created,
+    /// Lines were added.
+    Updated,
+    /// It was there and is as it was.
+    Kept,
+}
+
+/// The result of one check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Finding {
+    /// How it came out.
+    pub level: FindingLevel,
+    /// What was checked, such as `docker`.
+    pub subject: String,
+    /// What was found, one sentence.
+    pub what: String,
+    /// What mends it: a command to paste.
+    pub help: Option<String>,
+}
+
+/// How a check came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum FindingLevel {
+    /// As it must be.
+    Ok,
+    /// It works, but look at it.
+    Warning,
+    /// It must be mended first.
+    Problem,
+}

@@ -1,0 +1,25 @@
+//! `devenv.log/1`
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::domain::ServiceName;
+
+/// One line that a container said. In JSON one document a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LogLine {
+    /// When, by the node's clock.
+    #[schemars(with = "Option<String>")]
+    pub time: Option<Timestamp>,
+    /// The service.
+    #[schemars(with = "String")]
+    pub service: ServiceName,
+    /// The pod.
+    pub pod: String,
+    /// The container.
+    pub container: String,
+    /// The line as it was said, without its end.
+    pub text: String,
+}

@@ -1,0 +1,124 @@
+//! `devenv.status/1`
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+/// How an environment is.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The environment's id.
+    pub environment: String,
+    /// The cluster's name.
+    pub cluster: String,
+    /// The state of the cluster.
+    pub cluster_state: ClusterPhase,
+    /// Why the cluster cannot be used, if it is broken.
+    pub cluster_trouble: Option<String>,
+    /// The services, by name.
+    pub services: Vec<ServiceStatus>,
+    /// The nodes together, where their use was asked for.
+    pub nodes: Option<NodeTotals>,
+}
+
+/// The state of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ClusterPhase {
+    /// There is none.
+    Absent,
+    /// It is there and stopped.
+    Stopped,
+    /// It runs.
+    Running,
+    /// It is there and cannot be used.
+    Broken,
+}
+
+/// How a service is.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServiceStatus {
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: ServiceState,
+    /// Its pods.
+    pub replicas: Replicas,
+    /// Where it can be reached.
+    pub urls: Vec<String>,
+    /// The images of its containers.
+    pub images: Vec<String>,
+    /// When its newest pod was made.
+    #[schemars(with = "Option<String>")]
+    pub since: Option<Timestamp>,
+    /// How long its newest pod has been there.
+    pub age_seconds: Option<u64>,
+    /// How often its containers were started again.
+    pub restarts: u32,
+    /// Why it is not ready.
+    pub trouble: Option<String>,
+    /// Use, requests and limits, where they were asked for.
+    pub resources: Option<ContainerUsage>,
+}
+
+/// The state of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum ServiceState {
+    /// All its pods are ready.
+    Ready,
+    /// It is on its way.
+    Starting,
+    /// It will not be ready by waiting.
+    Failed,
+    /// It has no pods on purpose: scaled to 0, or the cluster is stopped.
+    Stopped,
+    /// It is not in the cluster.
+    Absent,
+    /// It ran to its end.
+    Finished,
+}
+
+/// How many pods.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Replicas {
+    /// Ready.
+    pub ready: u32,
+    /// Wanted.
+    pub desired: u32,
+}
+
+/// What the containers of a service use and may use, over all its pods.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ContainerUsage {
+    /// Processor time in thousandths of a core; `None` where nothing was measured yet.
+    pub cpu_millis: Option<u64>,
+    /// Requested processor time in thousandths of a core.
+    pub cpu_request_millis: Option<u64>,
+    /// Limit on processor time in thousandths of a core.
+    pub cpu_limit_millis: Option<u64>,
+    /// Memory in bytes; `None` where nothing was measured yet.
+    pub memory_bytes: Option<u64>,
+    /// Requested memory in bytes.
+    pub memory_request_bytes: Option<u64>,
+    /// Limit on memory in bytes.
+    pub memory_limit_bytes: Option<u64>,
+}
+
+/// What the nodes use and have, together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NodeTotals {
+    /// Processor time in use, in thousandths of a core.
+    pub cpu_millis: Option<u64>,
+    /// Processor time that pods can have, in thousandths of a core.
+    pub cpu_capacity_millis: u64,
+    /// Memory in use, in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Memory that pods can have, in bytes.
+    pub memory_capacity_bytes: u64,
+}

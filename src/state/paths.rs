@@ -1,0 +1,202 @@
+//! Where things lie, by the XDG base directory rules.
+
+use std::path::{Path, PathBuf};
+
+use crate::{
+    adapters::{
+        files::{self, FileError},
+        host::HostEnvironment,
+    },
+    domain::{EnvironmentId, ExitClass, Failure},
+};
+
+/// The directory of devenv within each base directory.
+const OURS: &str = "devenv";
+
+/// Why there are no paths.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PathsError {
+    /// Neither the XDG variable nor HOME says where to look.
+    #[error("neither {variable} nor HOME is set to an absolute path")]
+    NoHome {
+        /// The XDG variable that was looked for.
+        variable: &'static str,
+    },
+}
+
+impl PathsError {
+    /// What a user is told.
+    pub fn failure(&self) -> Failure {
+        Failure::new(
+            "state.no-home",
+            ExitClass::Prerequisite,
+            "There is no place for devenv's state",
+        )
+        .caused_by(self)
+        .help("export HOME=/home/you")
+    }
+}
+
+/// The user's directories of devenv.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserPaths {
+    state: PathBuf,
+    data: PathBuf,
+    config_file: PathBuf,
+}
+
+impl UserPaths {
+    /// The directories that the environment variables name.
+    pub fn of(host: &HostEnvironment) -> Result<Self, PathsError> {
+        let config_file = match host.devenv.get("DEVENV_CONFIG") {
+            Some(file) => file.into(),
+            None => ours(host.config_home.as_deref(), "XDG_CONFIG_HOME")?.join("config.yaml"),
+        };
+        Ok(Self {
+            state: ours(host.state_home.as_deref(), "XDG_STATE_HOME")?,
+            data: ours(host.data_home.as_deref(), "XDG_DATA_HOME")?,
+            config_file,
+        })
+    }
+
+    /// The settings of this machine; the file need not exist.
+    pub fn config_file(&self) -> &Path {
+        &self.config_file
+    }
+
+    /// The directories of one environment.
+    pub fn environment(&self, id: &EnvironmentId) -> EnvironmentPaths {
+        EnvironmentPaths {
+            state: self.state.join(id.as_str()),
+            data: self.data.join(id.as_str()),
+        }
+    }
+}
+
+fn ours(base: Option<&Path>, variable: &'static str) -> Result<PathBuf, PathsError> {
+    base.map(|base| base.join(OURS))
+        .ok_or(PathsError::NoHome { variable })
+}
+
+/// The directories of one environment. All are absolute.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnvironmentPaths {
+    state: PathBuf,
+    data: PathBuf,
+}
+
+impl EnvironmentPaths {
+    /// Makes the directories, for the user alone.
+    pub fn create(&self) -> Result<(), FileError> {
+        let directories = [
+            self.state.clone(),
+            self.journal(),
+            self.helm(),
+            self.charts(),
+            self.data.clone(),
+            self.volumes(),
+            self.registry(),
+        ];
+        directories
+            .iter()
+            .try_for_each(|directory| files::create_private_dir(directory))
+    }
+
+    /// The directory of the state: everything below it can be lost.
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// The directory of the data: what is below it is the user's.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// The lock file.
+    pub fn lock(&self) -> PathBuf {
+        self.state.join("lock")
+    }
+
+    /// The private kubeconfig.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.state.join("kubeconfig")
+    }
+
+    /// The directory of the journals, one file a run.
+    pub fn journal(&self) -> PathBuf {
+        self.state.join("journal")
+    }
+
+    /// The record of what was created.
+    pub fn record(&self) -> PathBuf {
+        self.state.join("record.json")
+    }
+
+    /// Helm's own directories, apart from the user's.
+    pub fn helm(&self) -> PathBuf {
+        self.state.join("helm")
+    }
+
+    /// Charts that devenv writes out for Helm.
+    pub fn charts(&self) -> PathBuf {
+        self.state.join("charts")
+    }
+
+    /// The volumes of the services.
+    pub fn volumes(&self) -> PathBuf {
+        self.data.join("volumes")
+    }
+
+    /// The images of the environment's registry.
+    pub fn registry(&self) -> PathBuf {
+        self.data.join("registry")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id() -> EnvironmentId {
+        EnvironmentId::new(&"shop".parse().unwrap(), Path::new("/shop"))
+    }
+
+    fn host(variables: &[(&str, &str)]) -> HostEnvironment {
+        HostEnvironment::from_variables(
+            variables
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned())),
+        )
+    }
+
+    #[test]
+    fn everything_lies_in_our_directory_of_its_base() {
+        let variables = [("HOME", "/home/ann"), ("XDG_STATE_HOME", "/state")];
+        let paths = UserPaths::of(&host(&variables)).unwrap();
+        let environment = paths.environment(&id());
+        assert!(environment.lock().starts_with("/state/devenv"));
+        assert!(
+            environment
+                .volumes()
+                .starts_with("/home/ann/.local/share/devenv")
+        );
+        assert_eq!(
+            paths.config_file(),
+            Path::new("/home/ann/.config/devenv/config.yaml")
+        );
+    }
+
+    #[test]
+    fn the_settings_can_be_anywhere() {
+        let variables = [("HOME", "/home/ann"), ("DEVENV_CONFIG", "/kit/config.yaml")];
+        let paths = UserPaths::of(&host(&variables)).unwrap();
+        assert_eq!(paths.config_file(), Path::new("/kit/config.yaml"));
+    }
+
+    #[test]
+    fn without_a_home_the_failure_says_what_to_set() {
+        let failure = UserPaths::of(&host(&[])).unwrap_err().failure();
+        assert_eq!(failure.class, ExitClass::Prerequisite);
+        assert!(failure.why[0].contains("HOME"));
+    }
+}

@@ -1,0 +1,196 @@
+//! The settings of this machine, for all projects: `config.yaml` in the user's configuration directory.
+//!
+//! They hold what belongs to a machine: where images come from behind a mirror or without a registry,
+//! and which binaries to use.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use serde::Deserialize;
+
+use crate::{
+    adapters::files::{self, FileError},
+    domain::{ExitClass, Failure, Place},
+};
+
+/// The settings; everything has a default.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Settings {
+    /// The node image for a Kubernetes version, minor or exact: `"1.35": registry.example/k3s:v1.35.4`.
+    pub node_images: BTreeMap<String, String>,
+    /// Images that the cluster needs beside its nodes.
+    pub images: SupportImages,
+    /// The programs that devenv runs.
+    pub binaries: Binaries,
+}
+
+/// Images that the cluster needs beside its nodes; `None` takes k3d's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct SupportImages {
+    /// k3d's load balancer.
+    pub load_balancer: Option<String>,
+    /// k3d's tools.
+    pub tools: Option<String>,
+    /// The image registry.
+    pub registry: Option<String>,
+}
+
+/// Paths of programs; `None` looks on `PATH`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct Binaries {
+    /// k3d.
+    pub k3d: Option<PathBuf>,
+    /// Helm.
+    pub helm: Option<PathBuf>,
+    /// The docker client.
+    pub docker: Option<PathBuf>,
+    /// kubectl.
+    pub kubectl: Option<PathBuf>,
+}
+
+/// Why the settings cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file is not what settings are.
+    #[error("{message}")]
+    Invalid {
+        /// What is wrong.
+        message: String,
+        /// Where.
+        place: Option<Box<Place>>,
+    },
+    /// The file cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl SettingsError {
+    /// What a user is told.
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Invalid { place, .. } => Failure::new(
+                "settings.invalid",
+                ExitClass::Manifest,
+                "The settings of this machine are not valid",
+            )
+            .caused_by(self)
+            .at(place.as_deref().cloned())
+            .help("known keys are nodeImages, images and binaries"),
+            Self::File(error) => error.failure(),
+        }
+    }
+}
+
+impl Settings {
+    /// Reads the settings; a file that is not there means the defaults.
+    pub fn load(path: &Path) -> Result<Self, SettingsError> {
+        match files::read_text_if_there(path)? {
+            Some(text) => Self::parse(path, &text),
+            None => Ok(Self::default()),
+        }
+    }
+
+    /// The node image for a Kubernetes version: the exact version's, else its minor version's.
+    pub fn node_image(&self, kubernetes: &str) -> Option<&str> {
+        let minor = kubernetes
+            .match_indices('.')
+            .nth(1)
+            .map_or(kubernetes, |(end, _)| &kubernetes[..end]);
+        self.node_images
+            .get(kubernetes)
+            .or_else(|| self.node_images.get(minor))
+            .map(String::as_str)
+    }
+
+    fn parse(path: &Path, text: &str) -> Result<Self, SettingsError> {
+        // A file of comments alone is a null document.
+        serde_saphyr::from_str::<Option<Self>>(text)
+            .map(Option::unwrap_or_default)
+            .map_err(|error| {
+                let error = error.without_snippet();
+                SettingsError::Invalid {
+                    message: sentence(&error.to_string()),
+                    place: error.location().and_then(|location| {
+                        place(
+                            path,
+                            text,
+                            usize::try_from(location.line()).ok()?,
+                            usize::try_from(location.column()).ok()?,
+                        )
+                        .map(Box::new)
+                    }),
+                }
+            })
+    }
+}
+
+/// The parser's text without the place, which is shown on its own.
+fn sentence(message: &str) -> String {
+    match message.rfind(" at line ") {
+        Some(end) => message[..end].to_owned(),
+        None => message.to_owned(),
+    }
+}
+
+fn place(path: &Path, text: &str, line: usize, column: usize) -> Option<Place> {
+    let source_line = text.lines().nth(line.checked_sub(1)?)?;
+    let length = source_line
+        .chars()
+        .skip(column.checked_sub(1)?)
+        .take_while(|c| !c.is_whitespace() && *c != ':')
+        .count();
+    Some(Place {
+        file: path.to_owned(),
+        line,
+        column,
+        length: length.max(1),
+        source_line: source_line.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Settings, SettingsError> {
+        Settings::parse(Path::new("config.yaml"), text)
+    }
+
+    #[test]
+    fn a_missing_file_and_an_empty_one_mean_the_defaults() {
+        let directory = tempfile::tempdir().unwrap();
+        assert_eq!(
+            Settings::load(&directory.path().join("config.yaml")).unwrap(),
+            Settings::default()
+        );
+        assert_eq!(parse("").unwrap(), Settings::default());
+        assert_eq!(parse("# nothing yet\n").unwrap(), Settings::default());
+    }
+
+    #[test]
+    fn an_exact_version_has_its_own_node_image_before_its_minor_version() {
+        let settings =
+            parse("nodeImages:\n  \"1.35\": minor\n  \"1.35.4\": exact\nimages: { tools: t }\n")
+                .unwrap();
+        assert_eq!(settings.node_image("1.35.4"), Some("exact"));
+        assert_eq!(settings.node_image("1.35.1"), Some("minor"));
+        assert_eq!(settings.node_image("1.35"), Some("minor"));
+        assert_eq!(settings.node_image("1.3"), None);
+        assert_eq!(settings.images.tools.as_deref(), Some("t"));
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_with_its_place() {
+        let error = parse("images:\n  loadbalancer: x\n").unwrap_err();
+        let failure = error.failure();
+        let place = failure.place.expect("a place");
+        assert_eq!((place.line, place.column, place.length), (2, 3, 12));
+        assert!(failure.why[0].contains("loadbalancer"), "{:?}", failure.why);
+        assert!(!failure.why[0].contains("line 2"), "{:?}", failure.why);
+    }
+}

@@ -1,0 +1,575 @@
+//! The docker adapter against a real engine: builds, pushes, containers.
+#![expect(
+    clippy::unwrap_used,
+    reason = "helpers of tests fail the test they help"
+)]
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    path::Path,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+
+use bollard::{
+    models::{ContainerCreateBody, HostConfig, PortBinding},
+    query_parameters::CreateContainerOptionsBuilder,
+};
+use devenv::{
+    adapters::{
+        context::{Context, scan},
+        docker::{
+            BuildError, BuildProgress, BuildRequest, BuiltImage, Docker, EngineState, NodeRole,
+        },
+        files,
+        host::{HostEnvironment, PortState, port_owner},
+        registry,
+    },
+    domain::{Build, ClusterName, PortNumber},
+};
+use futures::{StreamExt as _, TryStreamExt as _};
+use tokio_util::sync::CancellationToken;
+
+const BASE: &str = "debian:bookworm-slim";
+const REGISTRY_PORT: &str = "5000/tcp";
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A project of its own for one test; its images and containers are removed at the end.
+struct Bench {
+    docker: Docker,
+    directory: tempfile::TempDir,
+    name: String,
+    images: Mutex<Vec<String>>,
+    containers: Mutex<Vec<String>>,
+}
+
+impl Bench {
+    async fn new(test: &str, files: &[(&str, &str)]) -> Self {
+        let bench = Self {
+            docker: Docker::connect(&HostEnvironment::of_process())
+                .await
+                .unwrap(),
+            directory: tempfile::tempdir().unwrap(),
+            name: format!("devenv-e2e-{}-{test}", std::process::id()),
+            images: Mutex::default(),
+            containers: Mutex::default(),
+        };
+        for (path, text) in files {
+            bench.write(path, text);
+        }
+        bench
+    }
+
+    fn path(&self, path: &str) -> std::path::PathBuf {
+        self.directory.path().join(path)
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        files::create_dir(path.parent().unwrap()).unwrap();
+        files::write_shared(&path, text.as_bytes()).unwrap();
+    }
+
+    fn context(&self) -> Arc<Context> {
+        let build = Build {
+            context: self.directory.path().to_owned(),
+            dockerfile: "Dockerfile".into(),
+            target: None,
+            args: BTreeMap::from([("WORD".to_owned(), "a & b = ü".to_owned())]),
+            secrets: BTreeMap::new(),
+        };
+        let context = scan(&build).unwrap();
+        context.hash().unwrap();
+        Arc::new(context)
+    }
+
+    fn request(&self) -> BuildRequest {
+        let reference = format!("{}:test", self.name);
+        self.images.lock().unwrap().push(reference.clone());
+        BuildRequest {
+            context: self.context(),
+            secrets: BTreeMap::new(),
+            labels: BTreeMap::from([("devenv.project".to_owned(), "e2e".to_owned())]),
+            reference,
+        }
+    }
+
+    /// Builds and tells what was told.
+    async fn build(
+        &self,
+        request: &BuildRequest,
+    ) -> (Result<BuiltImage, BuildError>, Vec<BuildProgress>) {
+        let told = Mutex::new(Vec::new());
+        let tell = |progress: BuildProgress| told.lock().unwrap().push(progress);
+        let never = CancellationToken::new();
+        let building = self.docker.build(request, &tell, &never);
+        let built = tokio::time::timeout(PATIENCE, building).await.unwrap();
+        (built, told.into_inner().unwrap())
+    }
+
+    async fn failure(&self, request: &BuildRequest) -> devenv::domain::Failure {
+        self.build(request).await.0.unwrap_err().failure()
+    }
+
+    /// Makes a container of the registry's image, not started.
+    async fn container(&self, suffix: &str, labels: &[(&str, &str)]) -> String {
+        let name = format!("{}-{suffix}", self.name);
+        self.containers.lock().unwrap().push(name.clone());
+        let binding = PortBinding {
+            host_ip: Some("127.0.0.1".to_owned()),
+            host_port: None,
+        };
+        let labels = labels
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let body = ContainerCreateBody {
+            image: Some(registry_image()),
+            labels: Some(labels.collect()),
+            host_config: Some(HostConfig {
+                port_bindings: Some(HashMap::from([(
+                    REGISTRY_PORT.to_owned(),
+                    Some(vec![binding]),
+                )])),
+                ..HostConfig::default()
+            }),
+            ..ContainerCreateBody::default()
+        };
+        let options = CreateContainerOptionsBuilder::new().name(&name).build();
+        raw().create_container(Some(options), body).await.unwrap();
+        name
+    }
+
+    /// Starts a registry on a free port.
+    async fn registry(&self) -> (String, PortNumber) {
+        let name = self.container("registry", &[]).await;
+        self.docker.start_container(&name).await.unwrap();
+        let port = published_port(&name).await;
+        until("the registry answers", async || registry::is_up(port).await).await;
+        (name, port)
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let docker = self.docker.clone();
+        let containers = std::mem::take(&mut *self.containers.lock().unwrap());
+        let images = std::mem::take(&mut *self.images.lock().unwrap());
+        // The test's own runtime cannot be waited for in here.
+        let clean = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                for container in containers {
+                    docker.remove_container(&container).await.unwrap();
+                }
+                for image in images {
+                    docker.remove_image(&image).await.unwrap();
+                }
+            });
+        });
+        clean.join().unwrap();
+    }
+}
+
+fn raw() -> bollard::Docker {
+    bollard::Docker::connect_with_defaults().unwrap()
+}
+
+fn registry_image() -> String {
+    HostEnvironment::of_process()
+        .devenv
+        .get("DEVENV_REGISTRY_IMAGE")
+        .cloned()
+        .expect("DEVENV_REGISTRY_IMAGE names an image registry that the engine holds")
+}
+
+async fn published_port(container: &str) -> PortNumber {
+    let details = raw().inspect_container(container, None).await.unwrap();
+    let ports = details.network_settings.unwrap().ports.unwrap();
+    let binding = ports[REGISTRY_PORT].clone().unwrap().remove(0);
+    binding.host_port.unwrap().parse().unwrap()
+}
+
+async fn until(what: &str, condition: impl AsyncFn() -> bool) {
+    let deadline = Instant::now() + PATIENCE;
+    while !condition().await {
+        assert!(Instant::now() < deadline, "waited too long until {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn steps(told: &[BuildProgress]) -> Vec<String> {
+    told.iter().map(ToString::to_string).collect()
+}
+
+#[tokio::test]
+async fn an_image_is_built_with_its_labels_and_arguments_and_built_again_from_the_cache() {
+    let dockerfile = format!(
+        "FROM {BASE}\nARG WORD\nCOPY . /app/\nRUN test \"$WORD\" = 'a & b = ü' && test -x /app/run && test -L /app/link && echo built\n"
+    );
+    let bench = Bench::new(
+        "build",
+        &[
+            ("Dockerfile", &dockerfile),
+            ("run", "x"),
+            (".dockerignore", "out"),
+        ],
+    )
+    .await;
+    bench.write("out", "ignored");
+    std::os::unix::fs::symlink("run", bench.path("link")).unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(bench.path("run"), executable).unwrap();
+    let request = bench.request();
+
+    let (built, told) = bench.build(&request).await;
+    let first = built.unwrap();
+    assert!(
+        steps(&told).iter().any(|line| line.contains("RUN test")),
+        "{told:?}"
+    );
+    let image = raw().inspect_image(&request.reference).await.unwrap();
+    assert_eq!(
+        image.config.unwrap().labels.unwrap()["devenv.project"],
+        "e2e"
+    );
+    assert!(bench.docker.has_image(&request.reference).await.unwrap());
+
+    let (built, told) = bench.build(&request).await;
+    assert_eq!(built.unwrap(), first);
+    assert!(
+        told.iter().any(
+            |step| matches!(step, BuildProgress::Cached { name } if name.contains("RUN test"))
+        ),
+        "{told:?}"
+    );
+
+    let copy = format!("{}:copy", bench.name);
+    bench.images.lock().unwrap().push(copy.clone());
+    bench.docker.tag(&request.reference, &copy).await.unwrap();
+    let found = bench
+        .docker
+        .images_with_prefix(&format!("{}:", bench.name))
+        .await
+        .unwrap();
+    let names: Vec<_> = found.iter().map(|image| image.reference.as_str()).collect();
+    assert_eq!(names, [copy.as_str(), request.reference.as_str()]);
+    bench.docker.remove_image(&copy).await.unwrap();
+    bench.docker.remove_image(&copy).await.unwrap();
+    assert!(!bench.docker.has_image(&copy).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_failing_instruction_is_explained_with_its_line_and_its_last_words() {
+    let dockerfile = format!(
+        "FROM {BASE}\n\nRUN echo compiling >&2 && \\\n    echo 'undefined: x' >&2 && exit 3\n"
+    );
+    let bench = Bench::new("failing", &[("Dockerfile", &dockerfile)]).await;
+    let failure = bench.failure(&bench.request()).await;
+    assert_eq!(failure.code.0, "image.build-failed");
+    let place = failure.place.expect("the line is known");
+    assert_eq!((place.file, place.line), (bench.path("Dockerfile"), 3));
+    assert!(failure.why[0].contains("exit code: 3"), "{:?}", failure.why);
+    assert_eq!(failure.evidence[0].lines, ["compiling", "undefined: x"]);
+
+    bench.write("Dockerfile", &format!("FROM {BASE}\nCOPY nothing /\n"));
+    let failure = bench.failure(&bench.request()).await;
+    assert_eq!(failure.place.expect("the line is known").line, 2);
+}
+
+#[tokio::test]
+async fn a_base_image_that_cannot_be_had_and_a_bad_line_are_told_with_their_lines() {
+    let missing = "FROM scratch AS empty\nFROM 127.0.0.1:1/nowhere/base:1\n";
+    let bench = Bench::new("base", &[("Dockerfile", missing)]).await;
+    let failure = bench.failure(&bench.request()).await;
+    assert_eq!(failure.code.0, "image.base-missing");
+    assert!(
+        failure.what.contains("127.0.0.1:1/nowhere/base:1"),
+        "{}",
+        failure.what
+    );
+    assert_eq!(failure.place.expect("the line is known").line, 2);
+
+    bench.write(
+        "Dockerfile",
+        &format!("# syntax=127.0.0.1:1/nowhere/syntax:1\nFROM {BASE}\n"),
+    );
+    let failure = bench.failure(&bench.request()).await;
+    assert!(
+        failure.what.contains("127.0.0.1:1/nowhere/syntax:1"),
+        "{failure:?}"
+    );
+    assert_eq!(failure.place.expect("the line is known").line, 1);
+
+    bench.write("Dockerfile", &format!("FROM {BASE}\nFOO bar\n"));
+    let failure = bench.failure(&bench.request()).await;
+    assert_eq!(failure.code.0, "image.bad-dockerfile");
+    assert_eq!(failure.place.expect("the line is known").line, 2);
+}
+
+#[tokio::test]
+async fn a_build_secret_is_there_for_its_instruction_and_nowhere_else() {
+    const CANARY: &str = "canary-7f3a9c51-do-not-keep";
+    let size = CANARY.len();
+    let dockerfile = format!(
+        "FROM {BASE}\nRUN --mount=type=secret,id=token test $(wc -c < /run/secrets/token) = {size} && touch /seen\n"
+    );
+    let bench = Bench::new(
+        "secret",
+        &[("Dockerfile", &dockerfile), (".dockerignore", "token")],
+    )
+    .await;
+    bench.write("token", CANARY);
+    let mut request = bench.request();
+    request
+        .secrets
+        .insert("token".to_owned(), bench.path("token"));
+    let (built, told) = bench.build(&request).await;
+    built.unwrap();
+    assert!(!format!("{told:?}").contains(CANARY));
+    let image: Vec<bytes::Bytes> = raw()
+        .export_image(&request.reference)
+        .try_collect()
+        .await
+        .unwrap();
+    let image = image.concat();
+    let holds = |text: &str| {
+        image
+            .windows(text.len())
+            .any(|window| window == text.as_bytes())
+    };
+    assert!(holds("seen"), "the export can be searched");
+    assert!(!holds(CANARY), "the secret is in the image");
+
+    bench.write(
+        "Dockerfile",
+        &format!("FROM {BASE}\nRUN --mount=type=secret,id=other,required=true true\n"),
+    );
+    let mut request = bench.request();
+    request
+        .secrets
+        .insert("token".to_owned(), bench.path("token"));
+    let failure = bench.failure(&request).await;
+    assert!(failure.why[0].contains("other"), "{:?}", failure.why);
+    request
+        .secrets
+        .insert("lost".to_owned(), bench.path("lost"));
+    assert_eq!(bench.failure(&request).await.code.0, "image.secret-missing");
+}
+
+#[tokio::test]
+async fn a_context_that_changes_while_it_is_built_makes_no_image() {
+    let bench = Bench::new(
+        "changed",
+        &[("Dockerfile", "FROM scratch\nCOPY a /\n"), ("a", "hashed")],
+    )
+    .await;
+    let request = bench.request();
+    bench.write("a", "edited");
+    assert_eq!(
+        bench.failure(&request).await.code.0,
+        "image.context-changed"
+    );
+    assert!(!bench.docker.has_image(&request.reference).await.unwrap());
+}
+
+#[tokio::test]
+async fn cancelling_a_build_ends_it_in_the_engine_too() {
+    let marker = format!("86{}", std::process::id());
+    let dockerfile = format!("FROM {BASE}\nRUN echo started && sleep {marker}\n");
+    let bench = Bench::new("cancel", &[("Dockerfile", &dockerfile)]).await;
+    let cancel = CancellationToken::new();
+    let tell = |progress: BuildProgress| {
+        if matches!(progress, BuildProgress::Log { .. }) {
+            cancel.cancel();
+        }
+    };
+    let request = bench.request();
+    let building = bench.docker.build(&request, &tell, &cancel);
+    let error = tokio::time::timeout(PATIENCE, building)
+        .await
+        .unwrap()
+        .unwrap_err();
+    assert!(matches!(error, BuildError::Cancelled { .. }), "{error}");
+    until("the engine ends the build", async || !sleeps(&marker)).await;
+}
+
+/// Whether a process `sleep <argument>` runs on this machine.
+fn sleeps(argument: &str) -> bool {
+    let wanted = format!("sleep\0{argument}\0");
+    files::list(Path::new("/proc"))
+        .unwrap()
+        .iter()
+        .filter_map(|process| files::read(&process.join("cmdline")).ok())
+        .any(|command| command == wanted.as_bytes())
+}
+
+#[tokio::test]
+async fn a_pushed_image_is_in_the_registry_and_pushing_it_again_sends_nothing() {
+    let dockerfile = format!("FROM {BASE}\nCOPY a /\n");
+    let bench = Bench::new("push", &[("Dockerfile", &dockerfile), ("a", "1")]).await;
+    let (registry_name, port) = bench.registry().await;
+    let mut request = bench.request();
+    request.reference = format!("127.0.0.1:{port}/shop/order:abc");
+    bench.images.lock().unwrap().push(request.reference.clone());
+    bench.build(&request).await.0.unwrap();
+    assert!(
+        !registry::has_manifest(port, "shop/order", "abc")
+            .await
+            .unwrap()
+    );
+
+    let bytes = || {
+        let last = Arc::new(Mutex::new(0));
+        let write = Arc::clone(&last);
+        (
+            last,
+            move |progress: devenv::adapters::docker::PushProgress| {
+                *write.lock().unwrap() = progress.bytes;
+            },
+        )
+    };
+    let never = CancellationToken::new();
+    let (sent, tell) = bytes();
+    bench
+        .docker
+        .push(&request.reference, &tell, &never)
+        .await
+        .unwrap();
+    assert!(*sent.lock().unwrap() > 10_000_000);
+    assert!(
+        registry::has_manifest(port, "shop/order", "abc")
+            .await
+            .unwrap()
+    );
+    let (sent, tell) = bytes();
+    bench
+        .docker
+        .push(&request.reference, &tell, &never)
+        .await
+        .unwrap();
+    assert_eq!(*sent.lock().unwrap(), 0);
+
+    match port_owner(port, &bench.docker).await {
+        PortState::TakenByContainer { container } => assert_eq!(container, registry_name),
+        other => panic!("{other:?}"),
+    }
+    bench
+        .docker
+        .stop_container(&registry_name, Duration::from_secs(1))
+        .await
+        .unwrap();
+    let error = bench
+        .docker
+        .push(&request.reference, &|_| {}, &never)
+        .await
+        .unwrap_err();
+    assert_eq!(error.failure().code.0, "registry.unreachable");
+}
+
+#[tokio::test]
+async fn a_program_in_a_container_gets_its_input_and_gives_its_code_and_both_outputs() {
+    let bench = Bench::new("exec", &[]).await;
+    let (name, _) = bench.registry().await;
+    let run = |command: &'static [&'static str], stdin: Option<Vec<u8>>, deadline| {
+        bench.docker.exec(&name, command, stdin, deadline)
+    };
+    let big = vec![b'x'; 3 << 20];
+    let output = run(&["cat"], Some(big.clone()), PATIENCE).await.unwrap();
+    assert!(
+        output.stdout == big,
+        "{} bytes came back",
+        output.stdout.len()
+    );
+    let output = run(
+        &["sh", "-c", "echo out; echo err >&2; exit 7"],
+        None,
+        PATIENCE,
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        (output.code, &*output.stdout, &*output.stderr),
+        (7, &b"out\n"[..], &b"err\n"[..])
+    );
+
+    let late = run(&["sleep", "30"], None, Duration::from_millis(200))
+        .await
+        .unwrap_err();
+    assert_eq!(late.failure().code.0, "docker.no-answer");
+    let absent = bench
+        .docker
+        .exec("no-such-container", &["true"], None, PATIENCE)
+        .await
+        .unwrap_err();
+    assert!(absent.is_not_found());
+}
+
+#[tokio::test]
+async fn the_containers_of_a_cluster_are_listed_with_roles_and_states() {
+    let bench = Bench::new("list", &[]).await;
+    let cluster: ClusterName = format!("e2e-{}", std::process::id()).parse().unwrap();
+    let k3d = |role| {
+        [
+            ("app", "k3d"),
+            ("k3d.cluster", cluster.as_str()),
+            ("k3d.role", role),
+        ]
+    };
+    let server = bench.container("server", &k3d("server")).await;
+    let balancer = bench.container("lb", &k3d("loadbalancer")).await;
+    let _other = bench
+        .container("other", &[("app", "k3d"), ("k3d.cluster", "another")])
+        .await;
+    bench.docker.start_container(&server).await.unwrap();
+
+    let listed = bench.docker.containers_of(&cluster).await.unwrap();
+    let seen: Vec<_> = listed
+        .iter()
+        .map(|c| (c.name.as_str(), c.role, c.state))
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            (
+                balancer.as_str(),
+                NodeRole::LoadBalancer,
+                EngineState::Created
+            ),
+            (server.as_str(), NodeRole::Server, EngineState::Running),
+        ]
+    );
+    assert_eq!(listed[1].ports[0].container, 5000);
+    assert!(!bench.docker.has_network(&cluster.network()).await.unwrap());
+    bench
+        .docker
+        .remove_network(&cluster.network())
+        .await
+        .unwrap();
+    assert!(
+        bench
+            .docker
+            .volumes_labelled("k3d.cluster", cluster.as_str())
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let engine = bench.docker.version().await.unwrap();
+    assert!(engine.root_directory.is_absolute() && engine.os == "linux");
+}
+
+#[tokio::test]
+async fn a_big_context_is_sent_in_pieces() {
+    let bench = Bench::new("big", &[("Dockerfile", "FROM scratch\nCOPY big /\n")]).await;
+    let file = std::fs::File::create(bench.path("big")).unwrap();
+    file.set_len(64 << 20).unwrap();
+    let request = bench.request();
+    let pieces = request.context.archive().map(|piece| piece.unwrap().len());
+    let largest = pieces
+        .fold(0, |largest, size| async move { largest.max(size) })
+        .await;
+    assert!(largest < 1 << 20, "{largest}");
+    bench.build(&request).await.0.unwrap();
+}
