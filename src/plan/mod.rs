@@ -5,6 +5,7 @@
 
 mod decide;
 mod diagnose;
+mod explain;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -12,5 +13,6 @@ mod values;
 
 pub use decide::{Selection, plan};
 pub use diagnose::diagnose;
+pub use explain::explain;
 pub use step::{Action, Plan, Step};
 pub use values::{VOLUMES_IN_NODE, service_values};
