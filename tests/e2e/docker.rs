@@ -46,7 +46,7 @@ struct Bench {
 impl Bench {
     async fn new(test: &str, files: &[(&str, &str)]) -> Self {
         let bench = Self {
-            docker: Docker::connect(&HostEnvironment::of_process())
+            docker: Docker::connect(&HostEnvironment::from_variables(std::env::vars()))
                 .await
                 .unwrap(),
             directory: tempfile::tempdir().unwrap(),
@@ -178,7 +178,7 @@ fn raw() -> bollard::Docker {
 }
 
 fn registry_image() -> String {
-    HostEnvironment::of_process()
+    HostEnvironment::from_variables(std::env::vars())
         .devenv
         .get("DEVENV_REGISTRY_IMAGE")
         .cloned()
