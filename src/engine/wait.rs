@@ -260,6 +260,7 @@ pub async fn log_lines(cluster: &Cluster, trouble: &Trouble) -> Vec<String> {
     Vec::new()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "used as the map of a stream")]
 fn text(line: crate::adapters::kube::LogLine) -> String {
     String::from_utf8_lossy(&line.bytes).into_owned()
 }

@@ -191,7 +191,7 @@ mod tests {
         record().save(&path).unwrap();
         let text = files::read_text(&path).unwrap();
         for end in 0..text.trim_end().len() {
-            files::write_private(&path, text[..end].as_bytes()).unwrap();
+            files::write_private(&path, &text.as_bytes()[..end]).unwrap();
             let LoadedRecord::Damaged { kept } = Record::load(&path).unwrap() else {
                 panic!("a record of {end} bytes was taken");
             };

@@ -1,4 +1,4 @@
-//! Which hooks have run: the ConfigMap `devenv` of the environment.
+//! Which hooks have run: the `ConfigMap` named `devenv` of the environment.
 
 use std::collections::BTreeMap;
 
