@@ -8,6 +8,8 @@
 
 mod completions;
 mod context;
+mod kubeconfig;
+mod open;
 mod plan;
 mod project;
 mod up;
@@ -118,6 +120,8 @@ macro_rules! verbs {
 verbs! {
     Up => up for Environment,
     Plan => plan for Environment,
+    Open => open for Services,
+    Kubeconfig => kubeconfig for Services,
     Completions => completions for Program,
     Version => version for Program,
 }

@@ -6,6 +6,7 @@
 mod check;
 pub mod desire;
 pub mod observe;
+pub mod open;
 pub mod project;
 pub mod up;
 

@@ -199,3 +199,45 @@ impl Remember for RecordMemory {
             .clone()
     }
 }
+
+/// Small projects for tests.
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+    use crate::{
+        domain::{Expose, PortNumber, Source, testing},
+        state::UserPaths,
+    };
+
+    /// A project of these services, each with what it depends on; its directories need not exist.
+    pub(in crate::features) fn project(services: &[(&str, &[&str])]) -> Project {
+        let environment = testing::environment(services);
+        let variables = [("HOME".to_owned(), "/home/ann".to_owned())];
+        let host = HostEnvironment::from_variables(variables);
+        let paths = UserPaths::of(&host).unwrap().environment(&environment.id);
+        Project {
+            environment,
+            paths,
+            settings: Settings::default(),
+            variables: HostVariables::default(),
+        }
+    }
+
+    /// Gives a service an address on each of `hosts`.
+    pub(in crate::features) fn expose(project: &mut Project, service: &str, hosts: &[&str]) {
+        let service = project
+            .environment
+            .services
+            .get_mut(&testing::name(service));
+        if let Some(Source::Workload(workload)) = service.map(|service| &mut service.source) {
+            workload.expose = hosts
+                .iter()
+                .map(|host| Expose {
+                    host: (*host).to_owned(),
+                    path: "/".to_owned(),
+                    port: PortNumber::MIN,
+                })
+                .collect();
+        }
+    }
+}
