@@ -27,10 +27,6 @@ mod schema;
 mod set;
 mod shape;
 mod source;
-#[cfg(test)]
-pub(crate) mod testing;
-#[cfg(test)]
-mod tests;
 mod tree;
 mod types;
 mod yaml;
@@ -181,3 +177,8 @@ pub fn find_project(start: &Path, files: &dyn ProjectFiles) -> Option<PathBuf> {
         .find(|directory| files.is_file(&directory.join(MANIFEST_FILE)))
         .map(Path::to_path_buf)
 }
+
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
