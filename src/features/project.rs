@@ -19,6 +19,9 @@ use crate::{
     state::{EnvironmentPaths, LoadedRecord, PortsRecord, Record, Settings},
 };
 
+/// What k3d starts a registry from where no other image is set.
+const K3D_IMAGES: [&str; 2] = ["registry:2", "docker.io/library/registry:2"];
+
 /// An environment with everything around it.
 #[derive(Debug, Clone)]
 pub struct Project {
@@ -78,6 +81,7 @@ impl Project {
             charts: self.paths.charts(),
             registry: self.paths.registry(),
             volumes: self.paths.volumes(),
+            data: self.paths.data().to_owned(),
         }
     }
 
@@ -94,6 +98,16 @@ impl Project {
                 let is_exact = cluster.kubernetes.split('.').count() == 3;
                 is_exact.then(|| format!("rancher/k3s:v{}-k3s1", cluster.kubernetes))
             })
+    }
+
+    /// Images of which an environment that was up once has left one on this machine, the likeliest first.
+    pub fn helper_images(&self) -> Vec<String> {
+        let images = &self.settings.images;
+        [self.node_image(), images.tools.clone(), images.registry.clone()]
+            .into_iter()
+            .flatten()
+            .chain(K3D_IMAGES.map(str::to_owned))
+            .collect()
     }
 
     /// What a cluster is created from: a cluster made from something else must be created again.
@@ -190,6 +204,11 @@ impl Remember for RecordMemory {
 
     fn created(&self, identity: &ClusterIdentity) -> Result<(), Failure> {
         self.set(Some(identity.clone()))
+    }
+
+    fn removed(&self) -> Result<(), Failure> {
+        let path = self.project.paths.record();
+        Record::remove(&path).map_err(|error| error.failure())
     }
 
     fn identity(&self) -> Option<ClusterIdentity> {
