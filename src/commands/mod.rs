@@ -8,8 +8,13 @@
 
 mod completions;
 mod context;
+mod down;
+mod kubeconfig;
+mod open;
 mod plan;
 mod project;
+mod start;
+mod stop;
 mod up;
 mod version;
 
@@ -118,6 +123,11 @@ macro_rules! verbs {
 verbs! {
     Up => up for Environment,
     Plan => plan for Environment,
+    Stop => stop for Environment,
+    Start => start for Environment,
+    Down => down for Environment,
+    Open => open for Services,
+    Kubeconfig => kubeconfig for Services,
     Completions => completions for Program,
     Version => version for Program,
 }

@@ -5,7 +5,11 @@
 
 mod check;
 pub mod desire;
+pub mod down;
+mod footprint;
 pub mod observe;
+pub mod open;
+pub mod power;
 pub mod project;
 pub mod up;
 

@@ -52,6 +52,19 @@ pub fn plan(
     }
 }
 
+/// The steps that make registry and cluster run, without a look at what is in the cluster.
+pub(super) fn cluster_steps(environment: &Environment, observed: &Observed) -> Vec<Step> {
+    let mut planner = Planner {
+        environment,
+        desired: &Desired::default(),
+        observed,
+        steps: Vec::new(),
+        ids: BTreeSet::new(),
+    };
+    planner.cluster();
+    planner.steps
+}
+
 /// `services` so that each comes after what it depends on. The manifest has no cycles.
 fn in_dependency_order(environment: &Environment, services: &[ServiceName]) -> Vec<ServiceName> {
     fn visit(
@@ -387,7 +400,7 @@ fn difference(release: &ObservedRelease, desired: &DesiredRelease) -> Option<Str
 fn registry_id() -> StepId {
     StepId::new("start", "registry")
 }
-fn cluster_id() -> StepId {
+pub(super) fn cluster_id() -> StepId {
     StepId::new("start", "cluster")
 }
 fn build_id(input: &BuildInput) -> StepId {
@@ -399,6 +412,6 @@ fn push_id(input: &BuildInput) -> StepId {
 fn install_id(service: &ServiceName) -> StepId {
     StepId::new("deploy", service)
 }
-fn ready_id(service: &ServiceName) -> StepId {
+pub(super) fn ready_id(service: &ServiceName) -> StepId {
     StepId::new("ready", service)
 }
