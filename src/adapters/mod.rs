@@ -16,3 +16,4 @@ pub mod lock_file;
 mod private_file;
 pub mod process;
 pub mod registry;
+pub mod terminal;

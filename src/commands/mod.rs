@@ -8,6 +8,7 @@
 
 mod completions;
 mod context;
+mod logs;
 mod plan;
 mod project;
 mod up;
@@ -118,6 +119,7 @@ macro_rules! verbs {
 verbs! {
     Up => up for Environment,
     Plan => plan for Environment,
+    Logs => logs for Services,
     Completions => completions for Program,
     Version => version for Program,
 }
