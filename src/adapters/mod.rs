@@ -15,3 +15,4 @@ pub mod kube;
 pub mod lock_file;
 pub mod process;
 pub mod registry;
+pub mod terminal;

@@ -10,6 +10,7 @@ mod completions;
 mod context;
 mod down;
 mod kubeconfig;
+mod logs;
 mod open;
 mod plan;
 mod project;
@@ -128,6 +129,7 @@ verbs! {
     Down => down for Environment,
     Open => open for Services,
     Kubeconfig => kubeconfig for Services,
+    Logs => logs for Services,
     Completions => completions for Program,
     Version => version for Program,
 }

@@ -7,6 +7,7 @@ mod check;
 pub mod desire;
 pub mod down;
 mod footprint;
+pub mod logs;
 pub mod observe;
 pub mod open;
 pub mod power;

@@ -13,9 +13,7 @@ use super::{
     up::{completed, run},
 };
 use crate::{
-    domain::{
-        ClusterState, Desired, ExitClass, Failure, Failures, Presence, ServiceName, StepId,
-    },
+    domain::{ClusterState, Desired, ExitClass, Failure, Failures, Presence, ServiceName, StepId},
     engine::Tools,
     plan::{self, Action, Plan},
     report::{Outbox, ServiceState, Start, Stop, UpService},
@@ -143,8 +141,12 @@ async fn carry_out(
 
 fn services(project: &Project, sight: &Sight, ready: &BTreeMap<StepId, f64>) -> Vec<UpService> {
     let urls = project.urls();
-    let deployed: std::collections::BTreeSet<&ServiceName> =
-        sight.observed.workloads.iter().map(|w| &w.service).collect();
+    let deployed: std::collections::BTreeSet<&ServiceName> = sight
+        .observed
+        .workloads
+        .iter()
+        .map(|w| &w.service)
+        .collect();
     let described = deployed.into_iter().map(|name| UpService {
         name: name.to_string(),
         state: match wanted(sight, name) {

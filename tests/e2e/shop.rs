@@ -90,7 +90,7 @@ impl Shop {
     fn sells(&self) {
         let json = "Content-Type: application/json";
         let stock = r#"{"quantity":7}"#;
-        let _ = self.ask(&["-X", "PUT", "-H", json, "-d", stock], "/api/stock/mug");
+        self.ask(&["-X", "PUT", "-H", json, "-d", stock], "/api/stock/mug");
         let (orders, payments) = (self.rows("orders"), self.rows("payments"));
         let order = r#"{"userId":1,"items":[{"sku":"mug","quantity":2}]}"#;
         let placed = self.ask(&["-X", "POST", "-H", json, "-d", order], "/api/orders");
@@ -116,7 +116,7 @@ impl Shop {
     fn has_nothing_to_do(&self) {
         let again = self.project.devenv(&["up"]).assert_code(0);
         let again = again.assert_says(&["nothing to do"]);
-        let _ = again.assert_within(Duration::from_millis(400));
+        again.assert_within(Duration::from_millis(400));
         self.project.devenv(&["plan", "--exit-code"]).assert_code(0);
     }
 
@@ -153,9 +153,9 @@ impl Shop {
         let orders = self.rows("orders");
         self.project.devenv(&["stop"]).assert_code(0);
         let start = self.project.devenv(&["start"]).assert_code(0);
-        let _ = start.assert_within(Duration::from_secs(20));
+        start.assert_within(Duration::from_secs(20));
         assert_eq!(self.rows("orders"), orders);
-        let _ = self.ask(&["--fail"], "/api/products");
+        self.ask(&["--fail"], "/api/products");
         self.project.devenv(&["plan", "--exit-code"]).assert_code(0);
     }
 
@@ -163,9 +163,9 @@ impl Shop {
         let orders = self.rows("orders");
         self.project.devenv(&["down"]).assert_code(0);
         let again = self.project.devenv(&["up"]).assert_code(0);
-        let _ = again.assert_within(Duration::from_secs(45));
+        again.assert_within(Duration::from_secs(45));
         assert_eq!(self.rows("orders"), orders);
-        let _ = self.ask(&["--fail"], "/");
+        self.ask(&["--fail"], "/");
     }
 }
 

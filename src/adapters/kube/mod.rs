@@ -15,6 +15,7 @@ mod marks;
 mod metrics;
 mod observe;
 mod pods;
+mod secrets;
 mod view;
 mod wait;
 
@@ -30,7 +31,7 @@ use rustls::{pki_types::CertificateDer, server::ParsedCertificate};
 pub use self::{
     error::KubeError,
     exec::{ExecEnd, ExecRequest, TerminalSize},
-    logs::{LogLine, LogOptions},
+    logs::{LogLine, LogMark, LogOptions},
     metrics::{NodeUse, PodUse, Usage},
     observe::ClusterContents,
     pods::PodEnd,

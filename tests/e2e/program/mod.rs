@@ -129,11 +129,13 @@ impl Project {
     }
 
     /// Runs devenv to its end.
+    #[must_use = "assert how it ended"]
     pub(crate) fn devenv(&self, arguments: &[&str]) -> Run {
         self.devenv_fed(arguments, b"")
     }
 
     /// Runs devenv to its end with `stdin`.
+    #[must_use = "assert how it ended"]
     pub(crate) fn devenv_fed(&self, arguments: &[&str], stdin: &[u8]) -> Run {
         let mut command = self.command(env!("CARGO_BIN_EXE_devenv"));
         command.args(arguments);
@@ -150,6 +152,7 @@ impl Project {
     }
 
     /// Runs any program as the user would, in the project.
+    #[must_use = "assert how it ended"]
     pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> Run {
         let mut command = self.command(program);
         command.args(arguments);
@@ -157,6 +160,7 @@ impl Project {
     }
 
     /// Runs kubectl against the environment's cluster.
+    #[must_use = "assert how it ended"]
     pub(crate) fn kubectl(&self, arguments: &[&str]) -> Run {
         let kubeconfig = self.kubeconfig();
         let mut words = vec!["--kubeconfig", kubeconfig.to_str().unwrap()];

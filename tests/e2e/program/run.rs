@@ -8,7 +8,6 @@ use std::{
 };
 
 /// How a program ended, and what it said.
-#[must_use = "assert how it ended"]
 pub(crate) struct Run {
     line: String,
     /// The exit code; `None` after a signal.
