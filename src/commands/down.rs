@@ -41,7 +41,11 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         context.outbox.report(Report::Down(report)).await;
         return Ok(Exit::Success);
     }
-    let data = if args.volumes { Data::Remove } else { Data::Keep };
+    let data = if args.volumes {
+        Data::Remove
+    } else {
+        Data::Keep
+    };
     if data == Data::Remove
         && let Some(question) = question(&project).await?
         && !context.confirm(&question).await?

@@ -48,7 +48,10 @@ impl NodeStarts {
         if pod.created.is_none_or(|created| !is_before(created, start)) {
             return pod;
         }
-        if pod.running_since.is_some_and(|since| is_before(since, start)) {
+        if pod
+            .running_since
+            .is_some_and(|since| is_before(since, start))
+        {
             pod.ready = false;
             pod.containers.iter_mut().for_each(reset);
         }
@@ -153,7 +156,10 @@ mod tests {
     fn a_pod_that_ran_before_the_start_is_not_ready_whatever_is_said_of_it() {
         let pod = current(pod(-50, None));
         assert!(!pod.ready);
-        assert!(matches!(pod.containers[0].now, ContainerState::Waiting { .. }));
+        assert!(matches!(
+            pod.containers[0].now,
+            ContainerState::Waiting { .. }
+        ));
     }
 
     #[test]

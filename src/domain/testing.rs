@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     Build, BuildInput, ClusterIdentity, ClusterSpec, ClusterState, Desired, DesiredImage,
     DesiredRelease, Environment, EnvironmentId, Hooks, ImageName, InputsHash, Limits, Observed,
-    ObservedPod, ObservedRelease, ObservedWorkload, PodPhase, PortNumber, ProjectName, Provenance, Provider, ReleaseChart,
-    ReleaseStatus, Requires, Resources, Service, ServiceName, Source, Workload,
+    ObservedPod, ObservedRelease, ObservedWorkload, PodPhase, PortNumber, ProjectName, Provenance,
+    Provider, ReleaseChart, ReleaseStatus, Requires, Resources, Service, ServiceName, Source,
+    Workload,
 };
 
 /// A service's name.

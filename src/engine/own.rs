@@ -106,8 +106,14 @@ mod tests {
         assert_eq!(sorted("/r", vec![ours.clone()]), Ok((1, false)));
         for other in [None, Some("shop-0")] {
             let node = container(NodeRole::Server, other);
-            assert_eq!(sorted("/data/registry", vec![node.clone()]), Err("cluster.not-ours"));
-            assert_eq!(sorted("/r", vec![ours.clone(), node]), Err("cluster.not-ours"));
+            assert_eq!(
+                sorted("/data/registry", vec![node.clone()]),
+                Err("cluster.not-ours")
+            );
+            assert_eq!(
+                sorted("/r", vec![ours.clone(), node]),
+                Err("cluster.not-ours")
+            );
         }
     }
 

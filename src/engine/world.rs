@@ -166,7 +166,10 @@ impl World {
                     .await
                     .map_err(|error| error.failure())?;
                 let view = cluster.watch();
-                let starts = self.tools.node_starts(&self.environment.id.cluster()).await?;
+                let starts = self
+                    .tools
+                    .node_starts(&self.environment.id.cluster())
+                    .await?;
                 Ok(Live {
                     cluster,
                     view,

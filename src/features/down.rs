@@ -141,8 +141,7 @@ fn kept(project: &Project, footprint: &Footprint) -> Vec<Kept> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Presence;
-    use crate::features::project::testing::project;
+    use crate::{domain::Presence, features::project::testing::project};
 
     fn footprint() -> Footprint {
         Footprint {
@@ -173,6 +172,9 @@ mod tests {
         let kept = kept(&project(&[]), &footprint());
         assert_eq!(kept[0].what, "data of postgres, redis");
         assert!(kept[0].path.as_ref().unwrap().ends_with("/volumes"));
-        assert_eq!(kept[1].remove_with.as_deref(), Some("devenv down --volumes"));
+        assert_eq!(
+            kept[1].remove_with.as_deref(),
+            Some("devenv down --volumes")
+        );
     }
 }

@@ -51,10 +51,7 @@ fn presence(containers: &[ClusterContainer]) -> Presence {
     let stands = |container: &ClusterContainer| {
         matches!(
             container.state,
-            EngineState::Created
-                | EngineState::Exited
-                | EngineState::Dead
-                | EngineState::Removing
+            EngineState::Created | EngineState::Exited | EngineState::Dead | EngineState::Removing
         )
     };
     if containers.is_empty() {

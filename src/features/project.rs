@@ -103,11 +103,15 @@ impl Project {
     /// Images of which an environment that was up once has left one on this machine, the likeliest first.
     pub fn helper_images(&self) -> Vec<String> {
         let images = &self.settings.images;
-        [self.node_image(), images.tools.clone(), images.registry.clone()]
-            .into_iter()
-            .flatten()
-            .chain(K3D_IMAGES.map(str::to_owned))
-            .collect()
+        [
+            self.node_image(),
+            images.tools.clone(),
+            images.registry.clone(),
+        ]
+        .into_iter()
+        .flatten()
+        .chain(K3D_IMAGES.map(str::to_owned))
+        .collect()
     }
 
     /// What a cluster is created from: a cluster made from something else must be created again.

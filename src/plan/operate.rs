@@ -254,7 +254,10 @@ mod tests {
         let order = name("order");
         let restart = restart(std::slice::from_ref(&order));
         assert_eq!(ids(&restart), ["restart:order", "ready:order"]);
-        assert_eq!(restart.steps[1].summary.needs, [StepId::new("restart", "order")]);
+        assert_eq!(
+            restart.steps[1].summary.needs,
+            [StepId::new("restart", "order")]
+        );
         let scale = scale(&BTreeMap::from([(order.clone(), 0)]));
         assert_eq!(ids(&scale), ["scale:order", "ready:order"]);
         assert_eq!(scale.steps[0].action, Action::ScaleService(order, 0));

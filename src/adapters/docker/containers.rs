@@ -3,15 +3,12 @@
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use bollard::{
-    models::{
-        ContainerSummary, ContainerSummaryStateEnum as State, NetworkDisconnectRequest,
-    },
+    models::{ContainerSummary, ContainerSummaryStateEnum as State, NetworkDisconnectRequest},
     query_parameters::{
         ListContainersOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
         RemoveVolumeOptionsBuilder, StopContainerOptionsBuilder,
     },
 };
-
 use jiff::Timestamp;
 
 use super::{Docker, DockerError, client::QUICK};

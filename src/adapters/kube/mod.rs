@@ -31,7 +31,7 @@ pub use self::{
     error::KubeError,
     exec::{ExecEnd, ExecRequest, TerminalSize},
     logs::{LogLine, LogOptions},
-    metrics::{NodeUse, PodUse, Usage},
+    metrics::{Capacity, NodeUse, PodUse, Usage},
     observe::ClusterContents,
     pods::PodEnd,
     view::{ClusterView, Connection, LiveView},
