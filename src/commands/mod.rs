@@ -14,7 +14,10 @@ mod logs;
 mod open;
 mod plan;
 mod project;
+mod restart;
+mod scale;
 mod start;
+mod status;
 mod stop;
 mod up;
 mod version;
@@ -127,6 +130,9 @@ verbs! {
     Stop => stop for Environment,
     Start => start for Environment,
     Down => down for Environment,
+    Status => status for Services,
+    Restart => restart for Services,
+    Scale => scale for Services,
     Open => open for Services,
     Kubeconfig => kubeconfig for Services,
     Logs => logs for Services,

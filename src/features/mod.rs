@@ -12,6 +12,9 @@ pub mod observe;
 pub mod open;
 pub mod power;
 pub mod project;
+pub mod restart;
+pub mod scale;
+pub mod status;
 pub mod up;
 
 pub use project::Project;

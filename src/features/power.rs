@@ -1,7 +1,7 @@
 //! Stops an environment and starts it again, with all that is in it.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -80,6 +80,10 @@ pub async fn start(
     }
     if is_first_of_two {
         sight = look(project, &tools, outbox).await?;
+        let looked = begin.elapsed().as_secs_f64();
+        let is_ready = |name: &&ServiceName| sight.observed.is_ready(name);
+        let already = deployed(&sight).into_iter().filter(is_ready);
+        ready.extend(already.map(|name| (StepId::new("ready", name), looked)));
         let second = plan::start(&project.environment, &sight.observed);
         if !second.is_empty() {
             let left = deadline.saturating_sub(begin.elapsed());
@@ -148,6 +152,7 @@ fn services(project: &Project, sight: &Sight, ready: &BTreeMap<StepId, f64>) -> 
         .map(|w| &w.service)
         .collect();
     let described = deployed.into_iter().map(|name| UpService {
+    let described = deployed(sight).into_iter().map(|name| UpService {
         name: name.to_string(),
         state: match wanted(sight, name) {
             0 => ServiceState::Stopped,
@@ -157,6 +162,15 @@ fn services(project: &Project, sight: &Sight, ready: &BTreeMap<StepId, f64>) -> 
         ready_seconds: ready.get(&StepId::new("ready", name)).copied(),
     });
     described.collect()
+}
+
+fn deployed(sight: &Sight) -> BTreeSet<&ServiceName> {
+    sight
+        .observed
+        .workloads
+        .iter()
+        .map(|w| &w.service)
+        .collect()
 }
 
 fn wanted(sight: &Sight, service: &ServiceName) -> u32 {

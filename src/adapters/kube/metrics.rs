@@ -1,6 +1,8 @@
 //! Use of processor and memory, by the metrics server.
 
 use http::Request;
+use k8s_openapi::api::core::v1::Node;
+use kube::{Api, api::ListParams};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{Cluster, KubeError, REQUEST, call};
@@ -35,6 +37,15 @@ pub struct Usage {
     pub pods: Vec<PodUse>,
     /// The nodes.
     pub nodes: Vec<NodeUse>,
+}
+
+/// What pods can have of all nodes together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// Processor time.
+    pub cpu: Cpu,
+    /// Memory.
+    pub memory: Memory,
 }
 
 #[derive(Deserialize)]
@@ -92,6 +103,30 @@ impl Cluster {
             pods: pods.iter().map(pod_use).collect(),
             nodes: nodes.iter().map(node_use).collect(),
         }))
+    }
+
+    /// What pods can have of all nodes together.
+    pub async fn capacity(&self) -> Result<Capacity, KubeError> {
+        let nodes: Api<Node> = Api::all(self.client.clone());
+        let doing = "ask what the nodes have";
+        let found = call(doing, REQUEST, nodes.list(&ListParams::default())).await?;
+        let amounts = found.items.iter().map(|node| {
+            let status = node.status.as_ref();
+            let of = |name: &str| {
+                let amounts = status?.allocatable.as_ref()?;
+                Some(amounts.get(name)?.0.clone())
+            };
+            let amounts = Amounts {
+                cpu: of("cpu").unwrap_or_default(),
+                memory: of("memory").unwrap_or_default(),
+            };
+            amounts.read()
+        });
+        let (cpu, memory) = amounts.fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        Ok(Capacity {
+            cpu: Cpu::from_millis(cpu),
+            memory: Memory::from_bytes(memory),
+        })
     }
 
     async fn metrics<T: DeserializeOwned>(&self, path: &str) -> Result<Option<Vec<T>>, KubeError> {
@@ -156,6 +191,20 @@ mod tests {
         assert_eq!(usage.pods[0].cpu.millis(), 4);
         assert_eq!(usage.pods[0].memory.bytes(), 1024 + (1 << 20));
         assert_eq!(usage.nodes[0].memory.bytes(), 2 << 30);
+    }
+
+    #[tokio::test]
+    async fn what_the_nodes_have_is_added_up() {
+        let node = |name: &str| {
+            json!({
+                "metadata": { "name": name },
+                "status": { "allocatable": { "cpu": "2", "memory": "1Gi" } },
+            })
+        };
+        let api = FakeApi::new().list("nodes", [node("a"), node("b")]);
+        let capacity = api.cluster().capacity().await.unwrap();
+        assert_eq!(capacity.cpu.millis(), 4_000);
+        assert_eq!(capacity.memory.bytes(), 2 << 30);
     }
 
     #[tokio::test]

@@ -33,6 +33,8 @@ pub use self::{
     exec::{ExecEnd, ExecRequest, TerminalSize},
     logs::{LogLine, LogMark, LogOptions},
     metrics::{NodeUse, PodUse, Usage},
+    logs::{LogLine, LogOptions},
+    metrics::{Capacity, NodeUse, PodUse, Usage},
     observe::ClusterContents,
     pods::PodEnd,
     view::{ClusterView, Connection, LiveView},

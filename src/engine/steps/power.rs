@@ -27,6 +27,7 @@ pub(in crate::engine) async fn stop_cluster(
     }
     end_services(world, &own, progress).await;
     progress.note("stopping the nodes");
+    in_nodes(world, &own, progress, END_KUBERNETES).await;
     let docker = &world.tools.docker;
     let stopping = running
         .iter()
@@ -64,21 +65,36 @@ fn runs(container: &&ClusterContainer) -> bool {
 ///
 /// A node that cannot do it any more is stopped all the same.
 pub(super) async fn end_services(world: &World, own: &OwnContainers, progress: &Progress) {
+    progress.note("ending the services");
+    in_nodes(world, own, progress, END_SERVICES).await;
+}
+
+/// Runs a script in every node that runs.
+async fn in_nodes(world: &World, own: &OwnContainers, progress: &Progress, script: &str) {
     let nodes = own.cluster.iter().filter(|container| {
         container.state == EngineState::Running
             && matches!(container.role, NodeRole::Server | NodeRole::Agent)
     });
-    progress.note("ending the services");
-    let ending = nodes.map(|node| async move {
+    let running = nodes.map(|node| async move {
         let docker = &world.tools.docker;
-        let command = ["sh", "-c", END_SERVICES];
-        let ended = docker.exec(&node.name, &command, None, END_WITHIN).await;
-        if let Err(error) = ended {
-            progress.note(format!("the services were not asked to end: {error}"));
+        let command = ["sh", "-c", script];
+        if let Err(error) = docker.exec(&node.name, &command, None, END_WITHIN).await {
+            progress.note(format!("{} did not end by itself: {error}", node.name));
         }
     });
-    join_all(ending).await;
+    join_all(running).await;
 }
+
+/// Has Kubernetes end by itself, and close its store.
+///
+/// Told to stop, a node of k3d drains itself first: it deletes every pod, and is killed while it waits for
+/// those that take their time. The pods are to stay, and have been ended already.
+const END_KUBERNETES: &str = r#"
+for process in /proc/[0-9]*; do
+  read -r name 2>/dev/null < "$process/comm" || continue
+  case $name in k3s*) kill -TERM "${process#/proc/}" ;; esac
+done
+"#;
 
 /// Sends SIGTERM to the processes of all pods and waits until they are gone, at most for 5 seconds.
 ///

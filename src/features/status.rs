@@ -1,0 +1,427 @@
+//! How an environment is: its cluster, its services, and what they use.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+
+use super::{Project, observe::observe};
+use crate::{
+    adapters::kube::{Cluster, Usage},
+    domain::{
+        ClusterState, Desired, ExitClass, Failure, Observed, ObservedPod, ReleaseStatus,
+        ServiceName, Trouble,
+    },
+    engine::{Tools, explain},
+    plan::diagnose,
+    report::{
+        ClusterPhase, ContainerUsage, NodeTotals, Outbox, Replicas, ServiceState, ServiceStatus,
+        Status,
+    },
+};
+
+/// Whether what the services use is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Detail {
+    /// States alone.
+    States,
+    /// Processor and memory too.
+    Resources,
+}
+
+/// A status, with the connection to the cluster if it runs.
+pub struct Look {
+    /// How the environment is.
+    pub status: Status,
+    /// The cluster that answered.
+    pub cluster: Option<Cluster>,
+    /// Whether figures of use were asked for and there are none.
+    pub lacks_figures: bool,
+}
+
+/// Looks at an environment. A cluster that is stopped or absent is a status, not a failure.
+pub async fn look(
+    project: &Project,
+    tools: &Tools,
+    detail: Detail,
+    outbox: &Outbox,
+) -> Result<Look, Failure> {
+    let record = project.record(outbox).await?;
+    let sight = observe(project, tools, record.as_ref(), &Desired::default(), outbox).await?;
+    let mut status = status(project, &sight.observed, Timestamp::now());
+    let mut lacks_figures = false;
+    if let (Some(cluster), Detail::Resources) = (&sight.cluster, detail) {
+        let (usage, capacity) = futures::try_join!(cluster.usage(), cluster.capacity())
+            .map_err(|error| error.failure())?;
+        lacks_figures = usage.is_none();
+        let usage = usage.as_ref();
+        for service in &mut status.services {
+            service.resources = resources(project, &sight.observed, &service.name, usage);
+        }
+        let nodes = usage.map(|usage| usage.nodes.as_slice());
+        status.nodes = Some(NodeTotals {
+            cpu_millis: nodes.map(|nodes| nodes.iter().map(|n| n.cpu.millis()).sum()),
+            cpu_capacity_millis: capacity.cpu.millis(),
+            memory_bytes: nodes.map(|nodes| nodes.iter().map(|n| n.memory.bytes()).sum()),
+            memory_capacity_bytes: capacity.memory.bytes(),
+        });
+    }
+    Ok(Look {
+        status,
+        cluster: sight.cluster,
+        lacks_figures,
+    })
+}
+
+/// What is wrong, if anything is: a cluster that does not run, or a service that is not ready.
+///
+/// A service that is not deployed is nothing wrong: with `up payment` the others are left out on purpose.
+pub fn what_is_wrong(status: &Status) -> Option<ExitClass> {
+    if status.cluster_state != ClusterPhase::Running {
+        return Some(ExitClass::Cluster);
+    }
+    let states = status.services.iter().map(|service| service.state);
+    let is_bad = |state| matches!(state, ServiceState::Starting | ServiceState::Failed);
+    let nothing_runs = status
+        .services
+        .iter()
+        .all(|service| service.state == ServiceState::Absent);
+    (states.clone().any(is_bad) || nothing_runs).then_some(ExitClass::NotReady)
+}
+
+fn status(project: &Project, observed: &Observed, now: Timestamp) -> Status {
+    let (cluster_state, cluster_trouble) = match &observed.cluster {
+        ClusterState::Absent => (ClusterPhase::Absent, None),
+        ClusterState::Stopped => (ClusterPhase::Stopped, None),
+        ClusterState::Running { .. } => (ClusterPhase::Running, None),
+        ClusterState::Broken { reason, .. } => (ClusterPhase::Broken, Some(reason.clone())),
+    };
+    let named = project.environment.services.keys();
+    let deployed = observed.workloads.iter().map(|w| &w.service);
+    let names: BTreeSet<&ServiceName> = named.chain(deployed).collect();
+    let urls = project.urls();
+    let services = names.into_iter().map(|name| {
+        let mut service = service(project, observed, name, cluster_state, now);
+        // An address of what does not run leads nowhere.
+        if service.state != ServiceState::Absent {
+            service.urls = urls.get(name).cloned().unwrap_or_default();
+        }
+        service
+    });
+    Status {
+        environment: project.environment.id.to_string(),
+        cluster: project.environment.id.cluster().to_string(),
+        cluster_state,
+        cluster_trouble,
+        services: services.collect(),
+        nodes: None,
+    }
+}
+
+fn service(
+    project: &Project,
+    observed: &Observed,
+    name: &ServiceName,
+    cluster: ClusterPhase,
+    now: Timestamp,
+) -> ServiceStatus {
+    let workloads = observed.workloads.iter().filter(|w| &w.service == name);
+    let pods: Vec<&ObservedPod> = observed
+        .pods
+        .iter()
+        .filter(|pod| &pod.service == name && !pod.deleting)
+        .collect();
+    let ready = pods.iter().filter(|pod| pod.ready).count();
+    let desired = workloads.clone().map(|w| w.desired).sum();
+    let since = pods.iter().filter_map(|pod| pod.created).max();
+    let containers = pods.iter().flat_map(|pod| &pod.containers);
+    let (state, trouble) = state(project, observed, name, cluster, desired);
+    ServiceStatus {
+        name: name.to_string(),
+        state,
+        replicas: Replicas {
+            ready: u32::try_from(ready).unwrap_or(u32::MAX),
+            desired,
+        },
+        urls: Vec::new(),
+        images: workloads.flat_map(|w| w.images.clone()).collect(),
+        since,
+        age_seconds: since.map(|since| {
+            let age = now.duration_since(since).as_secs();
+            u64::try_from(age).unwrap_or(0)
+        }),
+        restarts: containers.map(|container| container.restarts).sum(),
+        trouble,
+        resources: None,
+    }
+}
+
+fn state(
+    project: &Project,
+    observed: &Observed,
+    name: &ServiceName,
+    cluster: ClusterPhase,
+    desired: u32,
+) -> (ServiceState, Option<String>) {
+    match cluster {
+        ClusterPhase::Running => {}
+        ClusterPhase::Stopped => return (ServiceState::Stopped, None),
+        ClusterPhase::Absent | ClusterPhase::Broken => return (ServiceState::Absent, None),
+    }
+    let gone = (!project.environment.services.contains_key(name))
+        .then(|| "no longer in devenv.yaml: `devenv up` removes it".to_owned());
+    if !observed.workloads.iter().any(|w| &w.service == name) {
+        return without_workload(observed, name);
+    }
+    if observed.is_ready(name) {
+        let state = match desired {
+            0 => ServiceState::Stopped,
+            _ => ServiceState::Ready,
+        };
+        return (state, gone);
+    }
+    match diagnose(
+        name,
+        &observed.workloads,
+        &observed.pods,
+        &observed.warnings,
+    ) {
+        Some(trouble) => {
+            let state = if trouble.is_final {
+                ServiceState::Failed
+            } else {
+                ServiceState::Starting
+            };
+            (state, Some(words(project, &trouble)))
+        }
+        None => (ServiceState::Starting, gone),
+    }
+}
+
+/// A service of which no workload runs: not deployed, or of other objects than workloads.
+fn without_workload(observed: &Observed, name: &ServiceName) -> (ServiceState, Option<String>) {
+    match observed.releases.get(name).map(|release| release.status) {
+        None => (ServiceState::Absent, None),
+        Some(ReleaseStatus::Deployed) => (ServiceState::Ready, None),
+        Some(_) => {
+            let text = "its deployment failed: `devenv up` tries again";
+            (ServiceState::Failed, Some(text.to_owned()))
+        }
+    }
+}
+
+/// The explanation in one line, the same that `up` gives.
+fn words(project: &Project, trouble: &Trouble) -> String {
+    let failure = explain(trouble, &project.environment, Vec::new());
+    let what = failure.what;
+    let said = trouble.message.lines().next().unwrap_or_default().trim();
+    let mut parts = vec![what];
+    parts.extend(failure.why.into_iter().take(1));
+    if parts.len() == 1 && !said.is_empty() {
+        parts.push(said.to_owned());
+    }
+    parts.join(": ")
+}
+
+/// What the containers of a service use, and what the manifest allows its pods together.
+fn resources(
+    project: &Project,
+    observed: &Observed,
+    name: &str,
+    usage: Option<&Usage>,
+) -> Option<ContainerUsage> {
+    let pods: Vec<&str> = observed
+        .pods
+        .iter()
+        .filter(|pod| pod.service.as_str() == name && !pod.deleting)
+        .map(|pod| pod.name.as_str())
+        .collect();
+    if pods.is_empty() {
+        return None;
+    }
+    let used: Option<Vec<_>> = usage.map(|usage| {
+        let ours = usage.pods.iter();
+        ours.filter(|pod| pods.contains(&pod.pod.as_str()))
+            .collect()
+    });
+    // A pod that was started just now has no figures yet.
+    let used = used.filter(|used| !used.is_empty());
+    let services = project.environment.services.iter();
+    let mut named = services.filter(|(service, _)| service.as_str() == name);
+    let allowed = named
+        .next()
+        .and_then(|(_, service)| service.workload())
+        .map(|workload| workload.resources.clone())
+        .unwrap_or_default();
+    let count = pods.len() as u64;
+    let all = |one: Option<u64>| one.map(|one| one * count);
+    Some(ContainerUsage {
+        cpu_millis: used
+            .as_ref()
+            .map(|pods| pods.iter().map(|pod| pod.cpu.millis()).sum()),
+        cpu_request_millis: all(allowed.request_cpu.map(|cpu| cpu.millis())),
+        cpu_limit_millis: all(allowed.limit_cpu.map(|cpu| cpu.millis())),
+        memory_bytes: used
+            .as_ref()
+            .map(|pods| pods.iter().map(|pod| pod.memory.bytes()).sum()),
+        memory_request_bytes: all(allowed.request_memory.map(|memory| memory.bytes())),
+        memory_limit_bytes: all(allowed.limit_memory.map(|memory| memory.bytes())),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        adapters::kube::PodUse,
+        domain::{
+            ContainerState, ObservedContainer,
+            testing::{achieved, desired, name},
+        },
+        features::project::testing::{expose, project},
+    };
+
+    fn shop() -> Project {
+        let mut project = project(&[("order", &[]), ("web", &[])]);
+        expose(&mut project, "web", &["shop.localhost"]);
+        project
+    }
+
+    fn up(project: &Project) -> Observed {
+        achieved(&desired(&project.environment, "1"))
+    }
+
+    fn seen(project: &Project, observed: &Observed) -> (Status, Option<u8>) {
+        let status = status(project, observed, Timestamp::UNIX_EPOCH);
+        let wrong = what_is_wrong(&status).map(ExitClass::code);
+        (status, wrong)
+    }
+
+    #[test]
+    fn an_environment_that_is_up_has_nothing_wrong_and_shows_its_addresses() {
+        let project = shop();
+        let (status, wrong) = seen(&project, &up(&project));
+        assert_eq!(wrong, None);
+        assert_eq!(status.services[1].urls, ["http://shop.localhost:8080/"]);
+        assert_eq!(
+            status.services[0].replicas,
+            Replicas {
+                ready: 1,
+                desired: 1
+            }
+        );
+    }
+
+    #[test]
+    fn a_stopped_or_absent_cluster_is_a_state_and_not_an_error_of_connection() {
+        let project = shop();
+        let with = |cluster| Observed {
+            cluster,
+            ..Observed::nothing()
+        };
+        let (status, wrong) = seen(&project, &with(ClusterState::Stopped));
+        assert_eq!(
+            (status.services[0].state, wrong),
+            (ServiceState::Stopped, Some(5))
+        );
+        let (status, wrong) = seen(&project, &with(ClusterState::Absent));
+        assert_eq!(
+            (status.services[0].state, wrong),
+            (ServiceState::Absent, Some(5))
+        );
+    }
+
+    #[test]
+    fn a_service_in_trouble_is_explained_and_decides_the_exit_code() {
+        let project = shop();
+        let mut observed = up(&project);
+        observed.workloads[0].ready = 0;
+        observed.pods[0].ready = false;
+        observed.pods[0].containers.push(ObservedContainer {
+            name: "order".to_owned(),
+            image: String::new(),
+            ready: false,
+            restarts: 3,
+            now: ContainerState::Running,
+            before: Some(ContainerState::Terminated {
+                reason: "Error".to_owned(),
+                exit_code: 127,
+                signal: None,
+                finished: None,
+            }),
+        });
+        let (status, wrong) = seen(&project, &observed);
+        let order = &status.services[0];
+        assert_eq!((order.state, wrong), (ServiceState::Failed, Some(6)));
+        assert_eq!(order.restarts, 3);
+        let trouble = order.trouble.as_deref().unwrap();
+        assert!(
+            trouble.contains("the command is not in the image"),
+            "{trouble}"
+        );
+    }
+
+    #[test]
+    fn services_that_were_not_asked_for_are_nothing_wrong_unless_there_is_no_other() {
+        let project = shop();
+        let mut observed = up(&project);
+        let is_order = |service: &ServiceName| service == &name("order");
+        observed.workloads.retain(|w| is_order(&w.service));
+        observed.releases.retain(|service, _| is_order(service));
+        let (status, wrong) = seen(&project, &observed);
+        assert_eq!(
+            (status.services[1].state, wrong),
+            (ServiceState::Absent, None)
+        );
+        assert!(status.services[1].urls.is_empty());
+        observed.workloads.clear();
+        observed.releases.clear();
+        assert_eq!(seen(&project, &observed).1, Some(6));
+    }
+
+    #[test]
+    fn a_service_scaled_to_nothing_is_stopped_on_purpose() {
+        let project = shop();
+        let mut observed = up(&project);
+        observed.workloads[0].desired = 0;
+        observed.pods.remove(0);
+        let (status, wrong) = seen(&project, &observed);
+        assert_eq!(
+            (status.services[0].state, wrong),
+            (ServiceState::Stopped, None)
+        );
+    }
+
+    #[test]
+    fn use_is_added_up_over_the_pods_and_limits_are_those_of_all_of_them() {
+        let mut project = shop();
+        let order = project
+            .environment
+            .services
+            .get_mut(&name("order"))
+            .unwrap();
+        if let crate::domain::Source::Workload(workload) = &mut order.source {
+            workload.resources.limit_memory = Some("64Mi".parse().unwrap());
+        }
+        let mut observed = up(&project);
+        let mut second = observed.pods[0].clone();
+        second.name = "order-1-b".to_owned();
+        observed.pods.push(second);
+        let pod = |pod: &str| PodUse {
+            pod: pod.to_owned(),
+            cpu: "5m".parse().unwrap(),
+            memory: "10Mi".parse().unwrap(),
+        };
+        let usage = Usage {
+            pods: vec![pod("order-1-a"), pod("order-1-b"), pod("other")],
+            nodes: Vec::new(),
+        };
+        let used = resources(&project, &observed, "order", Some(&usage)).unwrap();
+        assert_eq!(used.cpu_millis, Some(10));
+        assert_eq!(used.memory_limit_bytes, Some(128 << 20));
+        let unmeasured = resources(&project, &observed, "order", None).unwrap();
+        assert_eq!(
+            (unmeasured.cpu_millis, unmeasured.memory_limit_bytes),
+            (None, Some(128 << 20))
+        );
+    }
+}
