@@ -8,6 +8,7 @@
 
 mod completions;
 mod context;
+mod exec;
 mod logs;
 mod plan;
 mod project;
@@ -120,6 +121,7 @@ verbs! {
     Up => up for Environment,
     Plan => plan for Environment,
     Logs => logs for Services,
+    Exec => exec for Services,
     Completions => completions for Program,
     Version => version for Program,
 }

@@ -5,6 +5,7 @@
 
 mod check;
 pub mod desire;
+pub mod exec;
 pub mod logs;
 pub mod observe;
 pub mod project;

@@ -109,6 +109,15 @@ impl KubeError {
         }
     }
 
+    /// The exit code that a shell would give where a command could not be started: 126 if it may not be
+    /// executed, 127 if it is not there.
+    pub fn shell_code(&self) -> Option<u8> {
+        match self {
+            Self::ExecNotStarted { message, .. } => Some(shell_code_of(message)),
+            _ => None,
+        }
+    }
+
     /// Whether there is no such object.
     pub const fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
@@ -158,6 +167,17 @@ impl KubeError {
     }
 }
 
+/// What the words of a container runtime come to as a shell's exit code.
+pub fn shell_code_of(message: &str) -> u8 {
+    let message = message.to_lowercase();
+    let refusals = ["permission denied", "exec format error", "is a directory"];
+    if refusals.iter().any(|word| message.contains(word)) {
+        126
+    } else {
+        127
+    }
+}
+
 /// An error and its sources, each said once.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
@@ -188,6 +208,16 @@ mod tests {
         assert_eq!(code(401), "kube.forbidden");
         assert_eq!(code(404), "kube.not-found");
         assert_eq!(code(422), "kube.rejected");
+    }
+
+    #[test]
+    fn a_command_that_cannot_be_started_has_the_code_of_a_shell() {
+        assert_eq!(
+            shell_code_of("exec: \"x\": executable file not found in $PATH"),
+            127
+        );
+        assert_eq!(shell_code_of("exec /etc/passwd: Permission denied"), 126);
+        assert_eq!(KubeError::of("x", api(404)).shell_code(), None);
     }
 
     #[test]
