@@ -38,7 +38,7 @@ pub struct Args {
     #[arg(short, long, value_name = "NAME")]
     pub container: Option<String>,
 
-    /// Connect the terminal, also to a task
+    /// Connect the terminal, also to a task, whose first output may be missed then
     #[arg(short, long, conflicts_with = "no_tty")]
     pub tty: bool,
 

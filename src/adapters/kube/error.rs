@@ -158,13 +158,19 @@ impl KubeError {
                 .help("see what is there: devenv status"),
             Self::Rejected { message, .. } => new("kube.rejected").because(message),
             Self::ExecNotStarted { message, .. } => new("kube.exec-not-started")
-                .because(message)
+                .because(runtime_words(message))
                 .help("name a program that is in the container's image"),
             Self::BrokenOff { why, .. } => new("kube.broken-off")
                 .because(why)
                 .help("the pod may have been replaced: devenv status"),
         }
     }
+}
+
+/// What a container runtime says itself, without the words of everyone who passed it on.
+pub fn runtime_words(message: &str) -> &str {
+    let said = message.rsplit("unable to start container process: ").next();
+    said.unwrap_or(message).trim_end_matches(": unknown")
 }
 
 /// What the words of a container runtime come to as a shell's exit code.
@@ -218,6 +224,10 @@ mod tests {
         );
         assert_eq!(shell_code_of("exec /etc/passwd: Permission denied"), 126);
         assert_eq!(KubeError::of("x", api(404)).shell_code(), None);
+        let passed_on = "Internal error occurred: OCI runtime exec failed: unable to start \
+                         container process: exec: \"x\": permission denied: unknown";
+        assert_eq!(runtime_words(passed_on), "exec: \"x\": permission denied");
+        assert_eq!(runtime_words("anything else"), "anything else");
     }
 
     #[test]

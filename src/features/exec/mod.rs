@@ -7,6 +7,7 @@ mod pod;
 mod service;
 mod streams;
 mod task;
+mod trouble;
 
 pub use self::{service::in_service, task::in_task};
 use crate::domain::{Failure, Failures};

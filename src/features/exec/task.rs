@@ -14,6 +14,7 @@ use super::{
     pod::{Stdin, labels, specification},
     service::no_terminal,
     streams::Outputs,
+    trouble::{explain_task, has_run, is_command, killed_for_memory},
 };
 use crate::{
     adapters::{
@@ -21,10 +22,10 @@ use crate::{
         terminal::{self, RawMode, Redraw},
     },
     domain::{
-        BuildInput, ContainerState, Desired, ExitClass, Failure, Failures, ImageName, NoticeLevel,
-        ObservedPod, ServiceName, Task, Trouble, TroubleKind,
+        BuildInput, Desired, ExitClass, Failure, Failures, ImageName, NoticeLevel, ObservedPod,
+        ServiceName, Task, Trouble, TroubleKind,
     },
-    engine::{explain, log_lines},
+    engine::log_lines,
     features::{
         Project,
         desire::{read_secrets, task_image},
@@ -184,11 +185,7 @@ impl Run<'_> {
             let made = self.cluster.create_secret(&prefix, &labels, &secrets);
             Some(made.await.map_err(|error| error.failure())?)
         };
-        let command = if self.wanted.command.is_empty() {
-            &self.task.command
-        } else {
-            &self.wanted.command
-        };
+        let command = self.command();
         let environment = &self.project.environment;
         let secret_name = secret.as_deref();
         let stdin = self.stdin();
@@ -331,14 +328,38 @@ impl Run<'_> {
             None => None,
         };
         let trouble = told.as_ref().unwrap_or(trouble);
-        let lines = log_lines(self.cluster, trouble).await;
-        let failure = explain_task(self.project, self.task, trouble, lines);
-        match &trouble.kind {
-            TroubleKind::CannotStart { reason } if is_command(reason) => Ok(Ended::NotStarted {
+        if let TroubleKind::CannotStart { reason } = &trouble.kind
+            && is_command(reason)
+        {
+            return Ok(Ended::NotStarted {
                 code: shell_code_of(&trouble.message),
-                failure: Box::new(failure),
-            }),
-            _ => Err(failure.into()),
+                failure: Box::new(self.no_such_command(&trouble.message)),
+            });
+        }
+        let lines = log_lines(self.cluster, trouble).await;
+        Err(explain_task(&self.project.environment, self.task, trouble, lines).into())
+    }
+
+    fn no_such_command(&self, message: &str) -> Failure {
+        let program = self.command().first().map_or("", String::as_str);
+        let error = KubeError::ExecNotStarted {
+            command: program.to_owned(),
+            pod: format!("the task {}", self.task.name),
+            message: message.to_owned(),
+        };
+        let key = format!("tasks.{}.command", self.task.name);
+        let place = self.project.environment.provenance.place(&key).cloned();
+        // A command of the command line is in no file.
+        error
+            .failure()
+            .at(place.filter(|_| self.wanted.command.is_empty()))
+    }
+
+    const fn command(&self) -> &Vec<String> {
+        if self.wanted.command.is_empty() {
+            &self.task.command
+        } else {
+            &self.wanted.command
         }
     }
 
@@ -440,111 +461,5 @@ impl Run<'_> {
         )
         .help("allow more time: --timeout 10m")
         .help("devenv status")
-    }
-}
-
-/// Whether the process of a pod runs or has run.
-fn has_run(pod: &ObservedPod) -> bool {
-    pod.containers.iter().any(|container| match &container.now {
-        ContainerState::Running => true,
-        ContainerState::Terminated { reason, .. } => !is_command(reason),
-        ContainerState::Waiting { .. } => false,
-    })
-}
-
-/// Whether the kubelet says by this word that the command itself could not be started.
-fn is_command(reason: &str) -> bool {
-    matches!(reason, "StartError" | "ContainerCannotRun")
-}
-
-fn killed_for_memory(pod: &ObservedPod) -> bool {
-    pod.containers.iter().any(|container| {
-        matches!(&container.now, ContainerState::Terminated { reason, .. } if reason == "OOMKilled")
-    })
-}
-
-/// The explanation of a trouble in the words of a task.
-fn explain_task(project: &Project, task: &Task, trouble: &Trouble, lines: Vec<String>) -> Failure {
-    let mut failure = explain(trouble, &project.environment, lines);
-    let name = &task.name;
-    let (key, help) = match &trouble.kind {
-        TroubleKind::ImageUnavailable { .. } => match task.image {
-            ImageName::Build(_) => ("build", None),
-            ImageName::Reference(_) => ("image", None),
-        },
-        TroubleKind::CannotStart { reason } if is_command(reason) => (
-            "command",
-            Some(format!(
-                "devenv exec {name} -- PROGRAM, one that is in its image"
-            )),
-        ),
-        TroubleKind::CannotStart { .. } => (
-            "command",
-            Some("check `command` and `secrets` of the task".to_owned()),
-        ),
-        TroubleKind::Unschedulable => (
-            "resources",
-            Some("lower `resources.requests` of the task".to_owned()),
-        ),
-        _ => ("command", None),
-    };
-    if let Some(help) = help {
-        failure.help = vec![help];
-    }
-    let place = format!("tasks.{name}.{key}");
-    failure.service = None;
-    failure.at(project.environment.provenance.place(&place).cloned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::{ObservedContainer, PodPhase, testing::name};
-
-    fn pod(now: ContainerState) -> ObservedPod {
-        ObservedPod {
-            name: "test-abcde".to_owned(),
-            service: name("test"),
-            phase: PodPhase::Pending,
-            deleting: false,
-            ready: false,
-            created: None,
-            unschedulable: None,
-            node: None,
-            containers: vec![ObservedContainer {
-                name: "test".to_owned(),
-                image: String::new(),
-                ready: false,
-                restarts: 0,
-                now,
-                before: None,
-            }],
-        }
-    }
-
-    fn ended(reason: &str) -> ObservedPod {
-        pod(ContainerState::Terminated {
-            reason: reason.to_owned(),
-            exit_code: 1,
-            signal: None,
-        })
-    }
-
-    #[test]
-    fn a_task_that_ended_at_once_has_run_and_one_whose_command_is_missing_has_not() {
-        assert!(has_run(&pod(ContainerState::Running)));
-        assert!(has_run(&ended("Error")));
-        assert!(has_run(&ended("Completed")));
-        assert!(!has_run(&ended("StartError")));
-        assert!(!has_run(&pod(ContainerState::Waiting {
-            reason: "ContainerCreating".to_owned(),
-            message: String::new(),
-        })));
-    }
-
-    #[test]
-    fn a_process_killed_for_its_memory_is_told_from_one_that_failed() {
-        assert!(killed_for_memory(&ended("OOMKilled")));
-        assert!(!killed_for_memory(&ended("Error")));
     }
 }
