@@ -157,7 +157,7 @@ async fn closed(output: impl AsFd) {
             })
     });
     if watched.is_err() || closed_rx.await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -79,8 +79,7 @@ fn connection(tty: Tty, streams: Streams, format: OutputFormat) -> Result<Connec
         StreamKind::Other => Input::File,
     };
     match (tty, format) {
-        (Tty::Always, OutputFormat::Text) if is_there => Ok(Connection::Terminal),
-        (Tty::IfThere, OutputFormat::Text) if is_there => Ok(Connection::Terminal),
+        (Tty::Always | Tty::IfThere, OutputFormat::Text) if is_there => Ok(Connection::Terminal),
         (Tty::Always, _) => Err(no_terminal()),
         (Tty::Never | Tty::IfThere, OutputFormat::Text) => Ok(Connection::Streams(input)),
         (Tty::Never | Tty::IfThere, OutputFormat::Json | OutputFormat::Yaml) => {

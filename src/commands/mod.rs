@@ -8,10 +8,15 @@
 
 mod completions;
 mod context;
+mod down;
 mod exec;
+mod kubeconfig;
 mod logs;
+mod open;
 mod plan;
 mod project;
+mod start;
+mod stop;
 mod up;
 mod version;
 
@@ -120,6 +125,11 @@ macro_rules! verbs {
 verbs! {
     Up => up for Environment,
     Plan => plan for Environment,
+    Stop => stop for Environment,
+    Start => start for Environment,
+    Down => down for Environment,
+    Open => open for Services,
+    Kubeconfig => kubeconfig for Services,
     Logs => logs for Services,
     Exec => exec for Services,
     Completions => completions for Program,

@@ -9,10 +9,12 @@ mod environment;
 mod event;
 mod failure;
 mod files;
+mod footprint;
 mod names;
 mod observed;
 mod place;
 mod quantity;
+mod starts;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trouble;
@@ -27,13 +29,15 @@ pub use environment::{
 pub use event::{Event, EventKind, NoticeLevel, Outcome, Stage, StageTime, StepId, StepSummary};
 pub use failure::{Code, Evidence, ExitClass, Failure, Failures};
 pub use files::ProjectFiles;
+pub use footprint::{Footprint, Presence};
 pub use names::{
     ClusterName, EnvironmentId, InvalidName, ProfileName, ProjectName, ServiceName, TaskName,
 };
 pub use observed::{
     ClusterIdentity, ClusterState, ContainerState, Observed, ObservedContainer, ObservedPod,
-    ObservedRelease, ObservedWorkload, PodPhase, ReleaseStatus, WarningEvent,
+    ObservedRelease, ObservedWorkload, PodPhase, ReleaseStatus, WarningEvent, is_service_ready,
 };
 pub use place::{Place, Provenance};
 pub use quantity::{Cpu, InvalidQuantity, Memory};
+pub use starts::NodeStarts;
 pub use trouble::{Trouble, TroubleKind};

@@ -154,6 +154,8 @@ pub enum ContainerState {
         exit_code: i32,
         /// The signal that ended it, if one did.
         signal: Option<i32>,
+        /// When it ended.
+        finished: Option<Timestamp>,
     },
 }
 
@@ -191,6 +193,8 @@ pub struct ObservedPod {
     pub ready: bool,
     /// When it was made.
     pub created: Option<Timestamp>,
+    /// When the first started of its containers that run was started; `None` if none runs.
+    pub running_since: Option<Timestamp>,
     /// Why it has no node, in the scheduler's words.
     pub unschedulable: Option<String>,
     /// The node it runs on.
@@ -258,9 +262,22 @@ impl Observed {
 
     /// Whether all workloads of `service` are ready.
     pub fn is_ready(&self, service: &ServiceName) -> bool {
-        self.workloads
-            .iter()
-            .filter(|w| &w.service == service)
-            .all(ObservedWorkload::is_ready)
+        is_service_ready(service, &self.workloads, &self.pods)
     }
+}
+
+/// Whether all workloads of `service` are ready, and as many of its pods as they want.
+///
+/// The count of a workload lags behind its pods: both must agree.
+pub fn is_service_ready(
+    service: &ServiceName,
+    workloads: &[ObservedWorkload],
+    pods: &[ObservedPod],
+) -> bool {
+    let mut ours = workloads.iter().filter(|w| &w.service == service);
+    let wanted: u32 = ours.clone().map(|w| w.desired).sum();
+    let ready = pods
+        .iter()
+        .filter(|pod| &pod.service == service && pod.ready && !pod.deleting);
+    ours.all(ObservedWorkload::is_ready) && ready.count() >= wanted as usize
 }

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, time::Duration};
 use super::{
     Build, BuildInput, ClusterIdentity, ClusterSpec, ClusterState, Desired, DesiredImage,
     DesiredRelease, Environment, EnvironmentId, Hooks, ImageName, InputsHash, Limits, Observed,
-    ObservedRelease, ObservedWorkload, PortNumber, ProjectName, Provenance, Provider, ReleaseChart,
-    ReleaseStatus, Requires, Resources, Service, ServiceName, Source, Workload,
+    ObservedPod, ObservedRelease, ObservedWorkload, PodPhase, PortNumber, ProjectName, Provenance,
+    Provider, ReleaseChart, ReleaseStatus, Requires, Resources, Service, ServiceName, Source,
+    Workload,
 };
 
 /// A service's name.
@@ -140,6 +141,7 @@ pub(crate) fn achieved(desired: &Desired) -> Observed {
             })
             .collect(),
         workloads: desired.releases.keys().map(ready_workload).collect(),
+        pods: desired.releases.keys().map(ready_pod).collect(),
         hooks_done: desired.hooks.iter().cloned().enumerate().collect(),
         ..Observed::nothing()
     }
@@ -158,5 +160,21 @@ pub(crate) fn ready_workload(service: &ServiceName) -> ObservedWorkload {
         current: true,
         selector: BTreeMap::new(),
         images: Vec::new(),
+    }
+}
+
+/// The ready pod of a service.
+pub(crate) fn ready_pod(service: &ServiceName) -> ObservedPod {
+    ObservedPod {
+        name: format!("{service}-1-a"),
+        service: service.clone(),
+        phase: PodPhase::Running,
+        deleting: false,
+        ready: true,
+        created: None,
+        running_since: None,
+        unschedulable: None,
+        node: None,
+        containers: Vec::new(),
     }
 }

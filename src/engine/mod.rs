@@ -5,12 +5,14 @@
 //! decides what should be done: that is `plan`'s.
 
 mod explain;
+mod own;
 mod run;
 mod steps;
 mod wait;
 mod world;
 
 pub use explain::explain;
+pub use own::{OwnContainers, not_ours};
 pub use run::{Execute, Finished, Progress, RunResult, run};
 pub use wait::{Target, log_lines, newest_ready_pod};
 pub use world::{NAMESPACE, Places, Remember, Tools, World, check_identity};

@@ -9,7 +9,10 @@ use tokio_util::sync::CancellationToken;
 use super::{Finished, Progress, World, explain, world::Live};
 use crate::{
     adapters::kube::{Cluster, ClusterView, Connection, LogOptions},
-    domain::{EventKind, ExitClass, Failure, ObservedContainer, ObservedPod, ServiceName, Trouble},
+    domain::{
+        EventKind, ExitClass, Failure, NodeStarts, ObservedContainer, ObservedPod, ServiceName,
+        Trouble, is_service_ready,
+    },
     plan::diagnose,
 };
 
@@ -77,6 +80,7 @@ pub(super) async fn wait_until_ready(
         service,
         generations: generations(live, service).await?,
         since: world.installed_at(service),
+        starts: &live.starts,
         told: None,
     };
     let waiting = waiter.wait(live, progress);
@@ -92,7 +96,7 @@ pub(super) async fn wait_until_ready(
         Ok(Some(None)) => return Ok(Finished::Done),
         Ok(Some(Some(trouble))) => trouble,
         Err(_) => {
-            let view = live.view.subscribe().borrow().clone();
+            let view = current(&live.view.subscribe().borrow(), &live.starts);
             let found = diagnose(service, &view.workloads, &view.pods, &view.warnings);
             match found {
                 Some(trouble) => trouble,
@@ -125,7 +129,18 @@ struct Waiter<'a> {
     generations: BTreeMap<String, i64>,
     /// When the service was installed in this run: older pods belong to what was there before.
     since: Option<Timestamp>,
+    starts: &'a NodeStarts,
     told: Option<Trouble>,
+}
+
+/// The view without what was true before the nodes were started.
+fn current(view: &ClusterView, starts: &NodeStarts) -> ClusterView {
+    ClusterView {
+        connection: view.connection.clone(),
+        workloads: view.workloads.clone(),
+        pods: starts.current_pods(view.pods.clone()),
+        warnings: starts.current_warnings(view.warnings.clone()),
+    }
 }
 
 impl Waiter<'_> {
@@ -133,7 +148,7 @@ impl Waiter<'_> {
     async fn wait(&mut self, live: &Live, progress: &Progress) -> Option<Trouble> {
         let mut view_rx = live.view.subscribe();
         loop {
-            let view = view_rx.borrow_and_update().clone();
+            let view = current(&view_rx.borrow_and_update(), self.starts);
             match &view.connection {
                 Connection::Reconnecting { reason, .. } => {
                     progress.note(format!("the cluster does not answer: {reason}"));
@@ -159,13 +174,14 @@ impl Waiter<'_> {
     }
 
     fn is_ready(&self, view: &ClusterView) -> bool {
-        self.generations.iter().all(|(name, generation)| {
+        let is_current = self.generations.iter().all(|(name, generation)| {
             let seen = view
                 .workloads
                 .iter()
                 .find(|w| &w.service == self.service && &w.name == name);
-            seen.is_some_and(|w| w.generation >= *generation && w.is_ready())
-        })
+            seen.is_some_and(|w| w.generation >= *generation)
+        });
+        is_current && is_service_ready(self.service, &view.workloads, &view.pods)
     }
 
     fn trouble(&self, view: &ClusterView) -> Option<Trouble> {

@@ -13,13 +13,16 @@ use tokio_util::sync::CancellationToken;
 use super::{Execute, Finished, Progress, steps};
 use crate::{
     adapters::{
-        docker::Docker,
+        docker::{Docker, DockerError, NodeRole},
         helm::Helm,
         k3d::K3d,
         kube::{Cluster, LiveView},
         process::ChildEnvironment,
     },
-    domain::{ClusterIdentity, Desired, Environment, ExitClass, Failure, ServiceName},
+    domain::{
+        ClusterIdentity, ClusterName, Desired, Environment, ExitClass, Failure, NodeStarts,
+        ServiceName,
+    },
     plan::{Action, Step},
 };
 
@@ -39,6 +42,24 @@ pub struct Tools {
     pub children: ChildEnvironment,
 }
 
+impl Tools {
+    /// When the nodes of a cluster were started last.
+    pub async fn node_starts(&self, cluster: &ClusterName) -> Result<NodeStarts, Failure> {
+        let containers = self.docker.containers_of(cluster).await;
+        let containers = containers.map_err(|error| error.failure())?;
+        let nodes = containers
+            .into_iter()
+            .filter(|container| matches!(container.role, NodeRole::Server | NodeRole::Agent));
+        let asking = nodes.map(|node| async move {
+            let started = self.docker.started_at(&node.name).await?;
+            Ok::<_, DockerError>(started.map(|started| (node.name, started)))
+        });
+        let starts = futures::future::try_join_all(asking).await;
+        let starts = starts.map_err(|error| error.failure())?;
+        Ok(starts.into_iter().flatten().collect())
+    }
+}
+
 /// Directories and files of the environment on this machine.
 #[derive(Debug, Clone)]
 pub struct Places {
@@ -50,6 +71,8 @@ pub struct Places {
     pub registry: PathBuf,
     /// The volumes of the services.
     pub volumes: PathBuf,
+    /// Everything that is the user's: the volumes and what the registry holds are below it.
+    pub data: PathBuf,
 }
 
 /// Remembers who the cluster is, so that no other is ever changed in its place.
@@ -58,6 +81,8 @@ pub trait Remember: Send + Sync {
     fn creating(&self) -> Result<(), Failure>;
     /// The cluster is created.
     fn created(&self, identity: &ClusterIdentity) -> Result<(), Failure>;
+    /// The cluster is gone.
+    fn removed(&self) -> Result<(), Failure>;
     /// Who the cluster must be; `None` if nobody remembers.
     fn identity(&self) -> Option<ClusterIdentity>;
 }
@@ -67,6 +92,8 @@ pub trait Remember: Send + Sync {
 pub(super) struct Live {
     pub(super) cluster: Cluster,
     pub(super) view: LiveView,
+    /// When the nodes were started last.
+    pub(super) starts: NodeStarts,
 }
 
 /// What the steps of one run work with.
@@ -81,6 +108,8 @@ pub struct World {
     pub places: Places,
     /// The node image; k3d's own default if `None`.
     pub node_image: Option<String>,
+    /// Images with a `rm` of which one is local: they remove what belongs to root.
+    pub helper_images: Vec<String>,
     /// Who the cluster is.
     pub memory: Box<dyn Remember>,
     live: OnceCell<Live>,
@@ -95,6 +124,7 @@ impl World {
         tools: Tools,
         places: Places,
         node_image: Option<String>,
+        helper_images: Vec<String>,
         memory: Box<dyn Remember>,
     ) -> Self {
         Self {
@@ -103,6 +133,7 @@ impl World {
             tools,
             places,
             node_image,
+            helper_images,
             memory,
             live: OnceCell::new(),
             installed: Mutex::default(),
@@ -135,7 +166,15 @@ impl World {
                     .await
                     .map_err(|error| error.failure())?;
                 let view = cluster.watch();
-                Ok(Live { cluster, view })
+                let starts = self
+                    .tools
+                    .node_starts(&self.environment.id.cluster())
+                    .await?;
+                Ok(Live {
+                    cluster,
+                    view,
+                    starts,
+                })
             })
             .await
     }
@@ -182,7 +221,16 @@ impl Execute for World {
     ) -> Result<Finished, Failure> {
         match &step.action {
             Action::EnsureRegistry => steps::cluster::ensure_registry(self, cancel).await,
-            Action::DeleteCluster => steps::cluster::delete(self, cancel).await,
+            Action::DeleteCluster => steps::remove::cluster(self, progress).await,
+            Action::StopCluster => steps::power::stop_cluster(self, progress).await,
+            Action::StopRegistry => steps::power::stop_registry(self).await,
+            Action::DeleteRegistry => steps::remove::registry(self).await,
+            Action::RemoveData => steps::remove::data(self, progress).await,
+            Action::RemoveImages(images) => steps::remove::images(self, images, progress).await,
+            Action::RestartService(service) => steps::workloads::restart(self, service).await,
+            Action::ScaleService(service, replicas) => {
+                steps::workloads::scale(self, service, *replicas).await
+            }
             Action::CreateCluster => steps::cluster::create(self, progress, cancel).await,
             Action::StartCluster => steps::cluster::start(self, progress, cancel).await,
             Action::BuildImage(input) => steps::images::build(self, input, progress, cancel).await,

@@ -5,9 +5,13 @@
 
 mod check;
 pub mod desire;
+pub mod down;
 pub mod exec;
+mod footprint;
 pub mod logs;
 pub mod observe;
+pub mod open;
+pub mod power;
 pub mod project;
 pub mod up;
 

@@ -11,7 +11,7 @@ use crate::{
         registry,
     },
     domain::{BuildInput, ClusterState, Desired, ExitClass, Failure, Observed},
-    engine::{NAMESPACE, Tools, check_identity},
+    engine::{NAMESPACE, Tools, check_identity, not_ours},
     report::Outbox,
     state::Record,
 };
@@ -57,12 +57,16 @@ pub async fn observe(
         ..Observed::nothing()
     };
     if let Some(cluster) = &cluster {
-        let (contents, marks) = futures::try_join!(cluster.observe(), cluster.hook_marks())
-            .map_err(|error| error.failure())?;
+        let starts = tools.node_starts(&name);
+        let contents = async {
+            let both = futures::try_join!(cluster.observe(), cluster.hook_marks());
+            both.map_err(|error| error.failure())
+        };
+        let ((contents, marks), starts) = futures::try_join!(contents, starts)?;
         observed.releases = contents.releases;
         observed.workloads = contents.workloads;
-        observed.pods = contents.pods;
-        observed.warnings = contents.warnings;
+        observed.pods = starts.current_pods(contents.pods);
+        observed.warnings = starts.current_warnings(contents.warnings);
         observed.hooks_done = marks;
         if record.is_none() {
             adopt(project, &observed.cluster, outbox).await?;
@@ -134,7 +138,7 @@ async fn look_at_cluster(
     };
     let id = project.environment.id.as_str();
     if record.is_none() && server.environment.as_deref() != Some(id) {
-        return Err(foreign(server));
+        return Err(not_ours(server));
     }
     let created = record.is_none_or(|record| record.identity.is_some());
     if !created {
@@ -188,19 +192,6 @@ async fn connect(project: &Project, tools: &Tools) -> Result<Cluster, Failure> {
     Cluster::connect(&kubeconfig, NAMESPACE)
         .await
         .map_err(|error| error.failure())
-}
-
-fn foreign(server: &ClusterContainer) -> Failure {
-    Failure::new(
-        "cluster.not-ours",
-        ExitClass::Cluster,
-        "a cluster of this environment's name exists, and devenv did not create it",
-    )
-    .because(format!(
-        "its container {} lacks the label `devenv.environment`",
-        server.name
-    ))
-    .help("rename the project in devenv.yaml, or remove that cluster yourself: k3d cluster list")
 }
 
 fn changed(project: &Project) -> Failure {

@@ -19,6 +19,9 @@ use crate::{
     state::{EnvironmentPaths, LoadedRecord, PortsRecord, Record, Settings},
 };
 
+/// What k3d starts a registry from where no other image is set.
+const K3D_IMAGES: [&str; 2] = ["registry:2", "docker.io/library/registry:2"];
+
 /// An environment with everything around it.
 #[derive(Debug, Clone)]
 pub struct Project {
@@ -78,6 +81,7 @@ impl Project {
             charts: self.paths.charts(),
             registry: self.paths.registry(),
             volumes: self.paths.volumes(),
+            data: self.paths.data().to_owned(),
         }
     }
 
@@ -94,6 +98,20 @@ impl Project {
                 let is_exact = cluster.kubernetes.split('.').count() == 3;
                 is_exact.then(|| format!("rancher/k3s:v{}-k3s1", cluster.kubernetes))
             })
+    }
+
+    /// Images of which an environment that was up once has left one on this machine, the likeliest first.
+    pub fn helper_images(&self) -> Vec<String> {
+        let images = &self.settings.images;
+        [
+            self.node_image(),
+            images.tools.clone(),
+            images.registry.clone(),
+        ]
+        .into_iter()
+        .flatten()
+        .chain(K3D_IMAGES.map(str::to_owned))
+        .collect()
     }
 
     /// What a cluster is created from: a cluster made from something else must be created again.
@@ -192,10 +210,57 @@ impl Remember for RecordMemory {
         self.set(Some(identity.clone()))
     }
 
+    fn removed(&self) -> Result<(), Failure> {
+        let path = self.project.paths.record();
+        Record::remove(&path).map_err(|error| error.failure())
+    }
+
     fn identity(&self) -> Option<ClusterIdentity> {
         self.identity
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .clone()
+    }
+}
+
+/// Small projects for tests.
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+    use crate::{
+        domain::{Expose, PortNumber, Source, testing},
+        state::UserPaths,
+    };
+
+    /// A project of these services, each with what it depends on; its directories need not exist.
+    pub(in crate::features) fn project(services: &[(&str, &[&str])]) -> Project {
+        let environment = testing::environment(services);
+        let variables = [("HOME".to_owned(), "/home/ann".to_owned())];
+        let host = HostEnvironment::from_variables(variables);
+        let paths = UserPaths::of(&host).unwrap().environment(&environment.id);
+        Project {
+            environment,
+            paths,
+            settings: Settings::default(),
+            variables: HostVariables::default(),
+        }
+    }
+
+    /// Gives a service an address on each of `hosts`.
+    pub(in crate::features) fn expose(project: &mut Project, service: &str, hosts: &[&str]) {
+        let service = project
+            .environment
+            .services
+            .get_mut(&testing::name(service));
+        if let Some(Source::Workload(workload)) = service.map(|service| &mut service.source) {
+            workload.expose = hosts
+                .iter()
+                .map(|host| Expose {
+                    host: (*host).to_owned(),
+                    path: "/".to_owned(),
+                    port: PortNumber::MIN,
+                })
+                .collect();
+        }
     }
 }

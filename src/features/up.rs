@@ -140,12 +140,7 @@ struct Summary {
 impl Summary {
     /// Adds a run; a run with failures ends the command with them.
     fn add(&mut self, result: RunResult) -> Result<(), Failures> {
-        if result.cancelled {
-            return Err(interrupted().into());
-        }
-        if let Some(failures) = result.failures() {
-            return Err(failures);
-        }
+        let result = completed(result)?;
         let (done, skipped) = result.counts();
         self.counts.done += done;
         self.counts.skipped += skipped;
@@ -190,6 +185,14 @@ impl Summary {
     }
 }
 
+/// The run if every step of it is done; else why not.
+pub(super) fn completed(result: RunResult) -> Result<RunResult, Failures> {
+    if result.cancelled {
+        return Err(interrupted().into());
+    }
+    result.failures().map_or(Ok(result), Err)
+}
+
 /// The failure of a command that the user ended.
 pub(super) fn interrupted() -> Failure {
     Failure::new("run.interrupted", ExitClass::Interrupted, "interrupted")
@@ -214,6 +217,7 @@ impl Project {
             tools,
             self.places(),
             self.node_image(),
+            self.helper_images(),
             memory,
         )
     }

@@ -147,10 +147,10 @@ fn plan(report: &PlanReport, style: &Style) -> String {
 }
 
 fn down(report: &Down, style: &Style) -> String {
-    if report.removed.is_empty() && report.kept.is_empty() {
-        return "There was nothing to remove\n".to_owned();
-    }
     let mut out = String::new();
+    if report.removed.is_empty() {
+        out.push_str("There was nothing to remove\n");
+    }
     for removed in &report.removed {
         let (sign, what) = (good(style), safe_text(removed));
         out.push_str(&format!("{sign} removed {what}\n"));

@@ -52,6 +52,19 @@ pub fn plan(
     }
 }
 
+/// The steps that make registry and cluster run, without a look at what is in the cluster.
+pub(super) fn cluster_steps(environment: &Environment, observed: &Observed) -> Vec<Step> {
+    let mut planner = Planner {
+        environment,
+        desired: &Desired::default(),
+        observed,
+        steps: Vec::new(),
+        ids: BTreeSet::new(),
+    };
+    planner.cluster();
+    planner.steps
+}
+
 /// The steps after which a task can run in a running cluster: its image is in the registry, and the deployed
 /// services it depends on are ready.
 pub fn plan_task(
@@ -425,7 +438,7 @@ fn difference(release: &ObservedRelease, desired: &DesiredRelease) -> Option<Str
 fn registry_id() -> StepId {
     StepId::new("start", "registry")
 }
-fn cluster_id() -> StepId {
+pub(super) fn cluster_id() -> StepId {
     StepId::new("start", "cluster")
 }
 fn build_id(input: &BuildInput) -> StepId {
@@ -437,6 +450,6 @@ fn push_id(input: &BuildInput) -> StepId {
 fn install_id(service: &ServiceName) -> StepId {
     StepId::new("deploy", service)
 }
-fn ready_id(service: &ServiceName) -> StepId {
+pub(super) fn ready_id(service: &ServiceName) -> StepId {
     StepId::new("ready", service)
 }

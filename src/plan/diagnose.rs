@@ -249,6 +249,7 @@ impl Scene<'_> {
             reason,
             exit_code,
             signal,
+            ..
         } = state
         else {
             return None;

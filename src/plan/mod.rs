@@ -1,4 +1,5 @@
 //! Decides what to do: `Environment` x `Desired` x `Observed` -> `Plan`, each step with its reason.
+//! What other commands than `up` do is decided in `operate`.
 //!
 //! Called by `engine` and by the features. Pure: no input or output, no clock, no async. The same
 //! inputs give the same plan; after a green `up` the plan is empty (a property test holds this).
@@ -6,6 +7,7 @@
 mod decide;
 mod diagnose;
 mod explain;
+mod operate;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -14,5 +16,6 @@ mod values;
 pub use decide::{Selection, plan, plan_task};
 pub use diagnose::diagnose;
 pub use explain::explain;
+pub use operate::{Data, down, restart, scale, start, stop};
 pub use step::{Action, Plan, Step};
 pub use values::{VOLUMES_IN_NODE, resources, service_values};

@@ -7,8 +7,18 @@ use crate::domain::{BuildInput, ServiceName, Stage, StepId, StepSummary};
 pub enum Action {
     /// Have the environment's image registry running: created, or started if it was stopped.
     EnsureRegistry,
-    /// Delete a cluster that cannot be used: an interrupted creation.
+    /// Delete the cluster with its network: containers and what is in them; not the services' data.
     DeleteCluster,
+    /// Stop the cluster; everything in it stays.
+    StopCluster,
+    /// Stop the image registry.
+    StopRegistry,
+    /// Remove the container of the image registry; the images it holds stay.
+    DeleteRegistry,
+    /// Remove the data: the services' volumes, and what the registry holds.
+    RemoveData,
+    /// Remove images that were built for the environment from the docker engine.
+    RemoveImages(Vec<String>),
     /// Create the cluster and wait until its node is ready.
     CreateCluster,
     /// Start the stopped cluster and wait until its node is ready.
@@ -23,6 +33,10 @@ pub enum Action {
     InstallRelease(ServiceName),
     /// Uninstall the release of a service that is no longer in the manifest.
     RemoveRelease(ServiceName),
+    /// Replace all pods of a service, one after another.
+    RestartService(ServiceName),
+    /// Set how many pods a service has.
+    ScaleService(ServiceName, u32),
     /// Wait until every workload of a service is ready.
     WaitReady(ServiceName),
     /// Run a hook of `hooks.afterUp`, by its index.

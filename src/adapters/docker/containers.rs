@@ -1,14 +1,15 @@
 //! Containers, networks and volumes.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use bollard::{
-    models::{ContainerSummary, ContainerSummaryStateEnum as State},
+    models::{ContainerSummary, ContainerSummaryStateEnum as State, NetworkDisconnectRequest},
     query_parameters::{
         ListContainersOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
         RemoveVolumeOptionsBuilder, StopContainerOptionsBuilder,
     },
 };
+use jiff::Timestamp;
 
 use super::{Docker, DockerError, client::QUICK};
 use crate::domain::{ClusterName, PortNumber};
@@ -35,6 +36,8 @@ pub struct ClusterContainer {
     pub ports: Vec<PublishedPort>,
     /// Its image as it was named when it was made.
     pub image: String,
+    /// Directories of the host that it sees.
+    pub host_directories: Vec<PathBuf>,
 }
 
 /// What a container of a cluster is for.
@@ -110,6 +113,22 @@ impl Docker {
         Ok(ours)
     }
 
+    /// When a container was started last; `None` if it never was, or is not there.
+    pub async fn started_at(&self, name: &str) -> Result<Option<Timestamp>, DockerError> {
+        let inspect = self.client().inspect_container(name, None);
+        let what = format!("look at the container {name}");
+        match self.call(&what, QUICK, inspect).await {
+            Ok(found) => {
+                let started = found.state.and_then(|state| state.started_at);
+                // The engine writes the year 1 for never.
+                let started = started.and_then(|text| text.parse::<Timestamp>().ok());
+                Ok(started.filter(|time| *time > Timestamp::UNIX_EPOCH))
+            }
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The running container that publishes `port` on the host, whoever made it.
     pub async fn container_publishing(
         &self,
@@ -171,6 +190,17 @@ impl Docker {
             .call(&format!("look at the network {name}"), QUICK, inspect)
             .await;
         is_there(found)
+    }
+
+    /// Takes a container off a network, running or not; one that is not on it is left alone.
+    pub async fn disconnect(&self, network: &str, container: &str) -> Result<(), DockerError> {
+        let request = NetworkDisconnectRequest {
+            container: container.to_owned(),
+            force: Some(true),
+        };
+        let disconnect = self.client().disconnect_network(network, request);
+        let what = format!("take the container {container} off the network {network}");
+        absent_is_fine(self.call(&what, QUICK, disconnect).await)
     }
 
     /// Removes a network; none there is fine.
@@ -271,6 +301,12 @@ fn of_summary(summary: ContainerSummary) -> Option<ClusterContainer> {
         },
         ports,
         image: summary.image.unwrap_or_default(),
+        host_directories: summary
+            .mounts
+            .unwrap_or_default()
+            .into_iter()
+            .filter_map(|mount| Some(mount.source?.into()))
+            .collect(),
     })
 }
 
@@ -285,6 +321,7 @@ mod tests {
             "Image": "registry:2",
             "State": "running",
             "Labels": { "app": "k3d", "k3d.role": "registry", "devenv.environment": "shop-1" },
+            "Mounts": [{ "Type": "bind", "Source": "/data/registry", "Destination": "/var/lib/registry" }],
             "Ports": [
                 { "PrivatePort": 5000, "Type": "tcp" },
                 { "IP": "127.0.0.1", "PrivatePort": 5000, "PublicPort": 5050, "Type": "tcp" }
@@ -304,6 +341,7 @@ mod tests {
                     container: 5000,
                 }],
                 image: "registry:2".to_owned(),
+                host_directories: vec!["/data/registry".into()],
             }
         );
     }

@@ -14,6 +14,7 @@ mod error;
 mod exec;
 mod images;
 mod push;
+mod remove_tree;
 mod session;
 mod trace;
 mod transport;

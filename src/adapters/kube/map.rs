@@ -158,6 +158,11 @@ pub(super) fn observed_pod(object: &Pod, service: ServiceName) -> ObservedPod {
         status.init_container_statuses.unwrap_or_default(),
         status.container_statuses.unwrap_or_default(),
     );
+    let started = |status: &ContainerStatus| {
+        let running = status.state.as_ref()?.running.as_ref()?;
+        Some(running.started_at.as_ref()?.0)
+    };
+    let running_since = main.iter().filter_map(started).min();
     let spec = object.spec.clone().unwrap_or_default();
     let init_containers = spec.init_containers.unwrap_or_default();
     let containers = init_containers
@@ -182,6 +187,7 @@ pub(super) fn observed_pod(object: &Pod, service: ServiceName) -> ObservedPod {
         deleting: object.metadata.deletion_timestamp.is_some(),
         ready: condition("Ready").is_some_and(|c| c.status == "True"),
         created: object.creation_timestamp().map(|time| time.0),
+        running_since,
         unschedulable,
         node: spec.node_name,
         containers,
@@ -204,6 +210,7 @@ fn observed_container(
                 reason: ended.reason.clone().unwrap_or_default(),
                 exit_code: ended.exit_code,
                 signal: ended.signal,
+                finished: ended.finished_at.as_ref().map(|time| time.0),
             });
         }
         if let Some(waiting) = &state.waiting {

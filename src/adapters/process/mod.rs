@@ -203,17 +203,39 @@ pub async fn run(
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place that starts processes"
-)]
-fn spawn(invocation: &Invocation) -> Result<Child, ProcessError> {
-    let program = invocation.environment.find(&invocation.program)?;
-    let mut command = Command::new(program);
+/// Whether a program that was let go has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Launched {
+    /// It runs on, and will whatever becomes of this process.
+    Runs,
+    /// It ended with this code.
+    Ended(i32),
+}
+
+/// Starts a program that may outlive this process, such as a browser, without input or output.
+///
+/// Looks at it until the invocation's deadline, so that one that ends at once can be told from one that
+/// works; it is not ended then.
+pub async fn launch(invocation: &Invocation) -> Result<Launched, ProcessError> {
+    let mut command = command(invocation)?;
     command
-        .args(&invocation.args)
-        .env_clear()
-        .envs(invocation.environment.iter())
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let mut child = start(command, invocation)?;
+    match tokio::time::timeout(invocation.deadline, child.wait()).await {
+        Err(_) => Ok(Launched::Runs),
+        Ok(Ok(status)) => Ok(Launched::Ended(exit_code(status))),
+        Ok(Err(source)) => Err(ProcessError::Wait {
+            command: invocation.command_line(),
+            source,
+        }),
+    }
+}
+
+fn spawn(invocation: &Invocation) -> Result<Child, ProcessError> {
+    let mut command = command(invocation)?;
+    command
         .stdin(if invocation.stdin.is_some() {
             Stdio::piped()
         } else {
@@ -221,15 +243,34 @@ fn spawn(invocation: &Invocation) -> Result<Child, ProcessError> {
         })
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
-        .process_group(0)
         .kill_on_drop(true);
-    if let Some(directory) = &invocation.directory {
-        command.current_dir(directory);
-    }
+    start(command, invocation)
+}
+
+fn start(mut command: Command, invocation: &Invocation) -> Result<Child, ProcessError> {
     command.spawn().map_err(|source| ProcessError::Spawn {
         program: invocation.program.clone(),
         source,
     })
+}
+
+/// The program in a process group of its own, with nothing but the environment that it is given.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place that starts processes"
+)]
+fn command(invocation: &Invocation) -> Result<Command, ProcessError> {
+    let program = invocation.environment.find(&invocation.program)?;
+    let mut command = Command::new(program);
+    command
+        .args(&invocation.args)
+        .env_clear()
+        .envs(invocation.environment.iter())
+        .process_group(0);
+    if let Some(directory) = &invocation.directory {
+        command.current_dir(directory);
+    }
+    Ok(command)
 }
 
 /// Feeds the child, reads what it says and waits for its end.

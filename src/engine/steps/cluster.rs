@@ -88,21 +88,6 @@ async fn create_registry(world: &World, cancel: &CancellationToken) -> Result<()
         .map_err(|e| e.failure())
 }
 
-/// Deletes a cluster that an interrupted creation left.
-pub(in crate::engine) async fn delete(
-    world: &World,
-    cancel: &CancellationToken,
-) -> Result<Finished, Failure> {
-    let name = world.environment.id.cluster();
-    let deleted = world
-        .tools
-        .k3d
-        .delete_cluster(&name, cancel, DELETE_WITHIN)
-        .await;
-    deleted.map_err(|e| e.failure())?;
-    Ok(Finished::Done)
-}
-
 /// Creates the cluster and waits until it takes pods.
 pub(in crate::engine) async fn create(
     world: &World,

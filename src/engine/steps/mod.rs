@@ -6,4 +6,7 @@
 pub(super) mod cluster;
 pub(super) mod hooks;
 pub(super) mod images;
+pub(super) mod power;
 pub(super) mod releases;
+pub(super) mod remove;
+pub(super) mod workloads;

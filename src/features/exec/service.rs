@@ -205,6 +205,7 @@ mod tests {
             deleting: false,
             ready,
             created: jiff::Timestamp::from_second(second).ok(),
+            running_since: None,
             unschedulable: None,
             node: None,
             containers: vec![container("init", ended()), container("order", now)],
@@ -216,6 +217,7 @@ mod tests {
             reason: "Completed".to_owned(),
             exit_code: 0,
             signal: None,
+            finished: None,
         }
     }
 
@@ -237,7 +239,7 @@ mod tests {
             chosen(&[old, new.clone(), starting.clone()]).unwrap(),
             "new"
         );
-        assert_eq!(chosen(&[starting.clone()]).unwrap(), "starting");
+        assert_eq!(chosen(std::slice::from_ref(&starting)).unwrap(), "starting");
         assert_eq!(chosen(&[pod("ended", 4, false, ended())]), None);
         let leaving = ObservedPod {
             deleting: true,

@@ -72,6 +72,7 @@ mod tests {
             deleting: false,
             ready: false,
             created: None,
+            running_since: None,
             unschedulable: None,
             node: None,
             containers: vec![ObservedContainer {
@@ -90,6 +91,7 @@ mod tests {
             reason: reason.to_owned(),
             exit_code: 1,
             signal: None,
+            finished: None,
         })
     }
 

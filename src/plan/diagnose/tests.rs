@@ -15,6 +15,7 @@ fn pod(name: &str, age: u32, container: ObservedContainer) -> ObservedPod {
                 .parse()
                 .unwrap(),
         ),
+        running_since: None,
         unschedulable: None,
         node: Some("node".to_owned()),
         containers: vec![container],
@@ -44,6 +45,7 @@ fn ended(reason: &str, exit_code: i32) -> ContainerState {
         reason: reason.to_owned(),
         exit_code,
         signal: None,
+        finished: None,
     }
 }
 

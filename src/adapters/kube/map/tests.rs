@@ -140,7 +140,8 @@ fn a_pod_is_its_workloads_and_tells_what_its_containers_do() {
         Some(ContainerState::Terminated {
             reason: "OOMKilled".into(),
             exit_code: 137,
-            signal: Some(9)
+            signal: Some(9),
+            finished: None,
         })
     );
 }

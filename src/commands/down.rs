@@ -1,0 +1,79 @@
+//! `devenv down`
+
+use std::time::Duration;
+
+use super::{Context, Exit, project};
+use crate::{
+    adapters::files,
+    domain::{EventKind, ExitClass, Failure, Failures},
+    features::down::{down, is_untouched, question},
+    plan::Data,
+    report::{Down, Report},
+};
+
+/// How long `down` may take when `--timeout` says nothing.
+const DEADLINE: Duration = Duration::from_mins(5);
+
+/// Remove the cluster; the data stays unless --volumes is given
+///
+/// Removes cluster, registry and network, and says what it left: the data of the services' volumes, and
+/// the built images, so that the next `up` is fast. Nothing of another project is touched. There may be
+/// nothing to remove.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  devenv down
+  devenv down --volumes         # the data too; asks first
+  devenv down --volumes --yes")]
+pub struct Args {
+    /// Remove the data too: volumes, built images, and devenv's own state of this environment
+    #[arg(long)]
+    pub volumes: bool,
+}
+
+/// Runs the command.
+pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures> {
+    let project = project::open(context).await?;
+    if is_untouched(&project).await? {
+        let report = Down {
+            environment: project.environment.id.to_string(),
+            ..Down::default()
+        };
+        context.outbox.report(Report::Down(report)).await;
+        return Ok(Exit::Success);
+    }
+    let data = if args.volumes {
+        Data::Remove
+    } else {
+        Data::Keep
+    };
+    if data == Data::Remove
+        && let Some(question) = question(&project).await?
+        && !context.confirm(&question).await?
+    {
+        return Err(declined().into());
+    }
+    let lock = context.begin_run(&project.paths, "down").await?;
+    let started = EventKind::RunStarted {
+        command: "down".to_owned(),
+    };
+    context.outbox.event(started).await;
+    let deadline = context.timeout.unwrap_or(DEADLINE);
+    let report = down(&project, data, &context.outbox, &context.cancel, deadline).await?;
+    if data == Data::Remove {
+        // The lock lies in it, so this comes last; it is held until the directory is gone.
+        files::remove_tree(project.paths.state()).map_err(|error| error.failure())?;
+        files::remove_tree(project.paths.data()).map_err(|error| error.failure())?;
+    }
+    drop(lock);
+    context.outbox.report(Report::Down(report)).await;
+    Ok(Exit::Success)
+}
+
+fn declined() -> Failure {
+    Failure::new(
+        "usage.declined",
+        ExitClass::Usage,
+        "nothing was removed, as you did not agree",
+    )
+    .help("devenv down   # keeps the data")
+}

@@ -1,0 +1,39 @@
+//! `devenv start`
+
+use std::time::Duration;
+
+use super::{Context, Exit, project};
+use crate::{
+    domain::{EventKind, Failures},
+    features::power::{is_there, nothing_to_start, start},
+    report::Report,
+};
+
+/// How long `start` may take when `--timeout` says nothing.
+const DEADLINE: Duration = Duration::from_mins(5);
+
+/// Start a stopped environment, and wait until its services are ready
+///
+/// Builds and deploys nothing: what was there is there again. `devenv up` takes changes over.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  devenv start
+  devenv start --timeout 2m")]
+pub struct Args {}
+
+/// Runs the command.
+pub(super) async fn run(_: Args, context: &Context) -> Result<Exit, Failures> {
+    let project = project::open(context).await?;
+    if !is_there(&project).await? {
+        return Err(nothing_to_start().into());
+    }
+    let _lock = context.begin_run(&project.paths, "start").await?;
+    let started = EventKind::RunStarted {
+        command: "start".to_owned(),
+    };
+    context.outbox.event(started).await;
+    let deadline = context.timeout.unwrap_or(DEADLINE);
+    let report = start(&project, &context.outbox, &context.cancel, deadline).await?;
+    context.outbox.report(Report::Start(report)).await;
+    Ok(Exit::Success)
+}

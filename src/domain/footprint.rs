@@ -1,0 +1,35 @@
+//! What an environment occupies on this machine, whatever state its cluster is in.
+
+/// Whether something is there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Presence {
+    /// There is none.
+    #[default]
+    Absent,
+    /// It is there and does not run.
+    Stopped,
+    /// It runs, or some of it does.
+    Running,
+}
+
+/// What an environment occupies on this machine. Only what is its own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Footprint {
+    /// The containers of the cluster's nodes, its network and its volume.
+    pub cluster: Presence,
+    /// The container of the image registry.
+    pub registry: Presence,
+    /// The names of images that were built for it and are kept by the docker engine.
+    pub images: Vec<String>,
+    /// Services whose volumes hold data.
+    pub volumes: Vec<String>,
+    /// Whether there is a directory of data: volumes, and what the registry holds.
+    pub has_data: bool,
+}
+
+impl Footprint {
+    /// Whether nothing of it runs or could be started.
+    pub fn is_down(&self) -> bool {
+        self.cluster == Presence::Absent && self.registry == Presence::Absent
+    }
+}

@@ -1,0 +1,142 @@
+//! Removing cluster, registry, data and images.
+
+use std::time::Duration;
+
+use futures::future::try_join_all;
+
+use crate::{
+    adapters::{docker::Docker, files},
+    domain::{ExitClass, Failure},
+    engine::{Finished, OwnContainers, Progress, World},
+};
+
+/// The label that k3d gives a cluster's volume.
+const K3D_CLUSTER: &str = "k3d.cluster";
+const REMOVE_WITHIN: Duration = Duration::from_mins(5);
+
+/// Removes the cluster's containers, volume and network, whatever state they are in.
+pub(in crate::engine) async fn cluster(
+    world: &World,
+    progress: &Progress,
+) -> Result<Finished, Failure> {
+    let docker = &world.tools.docker;
+    let own = own(world).await?;
+    super::power::end_services(world, &own, progress).await;
+    progress.note("removing its containers");
+    let removing = own
+        .cluster
+        .iter()
+        .map(|container| docker.remove_container(&container.name));
+    let removed = try_join_all(removing).await;
+    removed.map_err(|error| error.failure())?;
+    let name = world.environment.id.cluster();
+    let volumes = docker.volumes_labelled(K3D_CLUSTER, name.as_str()).await;
+    for volume in volumes.map_err(|error| error.failure())? {
+        let removed = docker.remove_volume(&volume).await;
+        removed.map_err(|error| error.failure())?;
+    }
+    let network = name.network();
+    if let Some(registry) = &own.registry {
+        let taken_off = docker.disconnect(&network, &registry.name).await;
+        taken_off.map_err(|error| error.failure())?;
+    }
+    let removed = docker.remove_network(&network).await;
+    removed.map_err(|error| error.failure())?;
+    world.memory.removed()?;
+    Ok(Finished::Done)
+}
+
+/// Removes the container of the registry.
+pub(in crate::engine) async fn registry(world: &World) -> Result<Finished, Failure> {
+    let own = own(world).await?;
+    let Some(registry) = own.registry else {
+        return Ok(Finished::Skipped("it is gone already".to_owned()));
+    };
+    let removed = world.tools.docker.remove_container(&registry.name).await;
+    removed.map_err(|error| error.failure())?;
+    Ok(Finished::Done)
+}
+
+/// Removes the directory of the environment's data.
+///
+/// What containers wrote may belong to root: where the user may not remove it, a container does.
+pub(in crate::engine) async fn data(
+    world: &World,
+    progress: &Progress,
+) -> Result<Finished, Failure> {
+    let directory = world.places.data.clone();
+    let removal = tokio::task::spawn_blocking(move || files::remove_tree(&directory));
+    let Ok(removed) = removal.await else {
+        return Err(still_there(world));
+    };
+    let Err(error) = removed else {
+        return Ok(Finished::Done);
+    };
+    progress.note("some of it belongs to root: a container removes it");
+    let Some(image) = helper_image(world).await? else {
+        return Err(still_there(world).caused_by(&error));
+    };
+    let data = &world.places.data;
+    let children = files::list(data).map_err(|error| error.failure())?;
+    let names = children
+        .iter()
+        .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()));
+    let names: Vec<String> = names.collect();
+    let docker = &world.tools.docker;
+    let code = docker
+        .remove_tree(data, &names, &image, REMOVE_WITHIN)
+        .await
+        .map_err(|error| error.failure())?;
+    if code != 0 {
+        return Err(still_there(world));
+    }
+    files::remove_tree(data).map_err(|error| error.failure())?;
+    Ok(Finished::Done)
+}
+
+/// Removes images from the docker engine; those that another name keeps lose only this one.
+pub(in crate::engine) async fn images(
+    world: &World,
+    images: &[String],
+    progress: &Progress,
+) -> Result<Finished, Failure> {
+    for image in images {
+        progress.note(image.as_str());
+        let removed = world.tools.docker.remove_image(image).await;
+        removed.map_err(|error| error.failure())?;
+    }
+    Ok(Finished::Done)
+}
+
+/// An image that is local already and has a `rm`.
+async fn helper_image(world: &World) -> Result<Option<String>, Failure> {
+    for image in &world.helper_images {
+        if has(&world.tools.docker, image).await? {
+            return Ok(Some(image.clone()));
+        }
+    }
+    Ok(None)
+}
+
+async fn has(docker: &Docker, image: &str) -> Result<bool, Failure> {
+    docker
+        .has_image(image)
+        .await
+        .map_err(|error| error.failure())
+}
+
+fn still_there(world: &World) -> Failure {
+    let data = world.places.data.display();
+    Failure::new(
+        "data.not-removed",
+        ExitClass::Data,
+        format!("the data in {data} could not be removed"),
+    )
+    .because("files in it belong to root, as containers wrote them")
+    .help(format!("sudo rm -rf {data}"))
+}
+
+async fn own(world: &World) -> Result<OwnContainers, Failure> {
+    let id = &world.environment.id;
+    OwnContainers::find(&world.tools.docker, id, &world.places.registry).await
+}

@@ -1,0 +1,265 @@
+//! What is done to an environment that is there: stop, start, take down, restart, scale.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{
+    Action, Plan, Step,
+    decide::{cluster_id, cluster_steps, ready_id},
+};
+use crate::domain::{
+    Environment, Footprint, Observed, Presence, ServiceName, Stage, StepId, StepSummary,
+};
+
+/// What becomes of an environment's data when it is taken down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Data {
+    /// It stays for the next `up`.
+    Keep,
+    /// It is removed.
+    Remove,
+}
+
+/// The steps that stop what runs.
+pub fn stop(footprint: &Footprint) -> Plan {
+    let mut steps = Vec::new();
+    let cluster = StepId::new("stop", "cluster");
+    if footprint.cluster == Presence::Running {
+        let (title, reason) = ("stop the cluster", "it runs");
+        steps.push(step(
+            &cluster,
+            Action::StopCluster,
+            Stage::Cluster,
+            title,
+            reason,
+        ));
+    }
+    if footprint.registry == Presence::Running {
+        let id = StepId::new("stop", "registry");
+        let (title, reason) = ("stop the image registry", "it runs");
+        steps.push(step(
+            &id,
+            Action::StopRegistry,
+            Stage::Cluster,
+            title,
+            reason,
+        ));
+    }
+    Plan { steps }
+}
+
+/// The steps that remove what `up` made.
+pub fn down(footprint: &Footprint, data: Data) -> Plan {
+    let (cluster, registry) = (
+        StepId::new("remove", "cluster"),
+        StepId::new("remove", "registry"),
+    );
+    let mut steps = Vec::new();
+    if footprint.cluster != Presence::Absent {
+        steps.push(step(
+            &cluster,
+            Action::DeleteCluster,
+            Stage::Remove,
+            "remove the cluster",
+            "it is there",
+        ));
+    }
+    if footprint.registry != Presence::Absent {
+        steps.push(step(
+            &registry,
+            Action::DeleteRegistry,
+            Stage::Remove,
+            "remove the image registry",
+            "it is there",
+        ));
+    }
+    if data == Data::Keep {
+        return Plan { steps };
+    }
+    if footprint.has_data {
+        let reason = match footprint.volumes.as_slice() {
+            [] => "--volumes".to_owned(),
+            services => format!("--volumes; there is data of {}", services.join(", ")),
+        };
+        let mut remove = step(
+            &StepId::new("remove", "data"),
+            Action::RemoveData,
+            Stage::Remove,
+            "remove the data",
+            &reason,
+        );
+        // What still runs would write it anew.
+        remove.summary.needs = steps.iter().map(|step| step.id().clone()).collect();
+        steps.push(remove);
+    }
+    if !footprint.images.is_empty() {
+        let title = match footprint.images.len() {
+            1 => "remove 1 image from docker".to_owned(),
+            count => format!("remove {count} images from docker"),
+        };
+        let action = Action::RemoveImages(footprint.images.clone());
+        let id = StepId::new("remove", "images");
+        steps.push(step(&id, action, Stage::Remove, &title, "--volumes"));
+    }
+    Plan { steps }
+}
+
+/// The steps that start what is stopped and wait for what is deployed.
+///
+/// Only a cluster that runs says what is deployed: for a stopped one, plan again after it was started.
+pub fn start(environment: &Environment, observed: &Observed) -> Plan {
+    let mut steps = cluster_steps(environment, observed);
+    let deployed: BTreeSet<&ServiceName> = observed.workloads.iter().map(|w| &w.service).collect();
+    let waits = deployed
+        .into_iter()
+        .filter(|service| !observed.is_ready(service));
+    steps.extend(waits.map(|service| wait(service, "it is not ready", vec![cluster_id()])));
+    let known: BTreeSet<StepId> = steps.iter().map(|step| step.id().clone()).collect();
+    for step in &mut steps {
+        step.summary.needs.retain(|need| known.contains(need));
+    }
+    Plan { steps }
+}
+
+/// The steps that replace the pods of `services` and wait for the new ones.
+pub fn restart(services: &[ServiceName]) -> Plan {
+    let steps = services.iter().flat_map(|service| {
+        let id = StepId::new("restart", service);
+        let action = Action::RestartService(service.clone());
+        let title = format!("restart {service}");
+        let mut restart = step(&id, action, Stage::Deploy, &title, "you asked for it");
+        restart.summary.service = Some(service.clone());
+        [restart, wait(service, "it is restarted", vec![id])]
+    });
+    Plan {
+        steps: steps.collect(),
+    }
+}
+
+/// The steps that give each service its number of pods and wait for them.
+pub fn scale(wanted: &BTreeMap<ServiceName, u32>) -> Plan {
+    let steps = wanted.iter().flat_map(|(service, replicas)| {
+        let id = StepId::new("scale", service);
+        let action = Action::ScaleService(service.clone(), *replicas);
+        let title = format!("scale {service} to {replicas}");
+        let mut scale = step(&id, action, Stage::Deploy, &title, "you asked for it");
+        scale.summary.service = Some(service.clone());
+        [scale, wait(service, "it is scaled", vec![id])]
+    });
+    Plan {
+        steps: steps.collect(),
+    }
+}
+
+fn wait(service: &ServiceName, reason: &str, needs: Vec<StepId>) -> Step {
+    let title = format!("wait until {service} is ready");
+    let action = Action::WaitReady(service.clone());
+    let mut wait = step(&ready_id(service), action, Stage::Ready, &title, reason);
+    wait.summary.service = Some(service.clone());
+    wait.summary.needs = needs;
+    wait
+}
+
+fn step(id: &StepId, action: Action, stage: Stage, title: &str, reason: &str) -> Step {
+    Step {
+        summary: StepSummary {
+            id: id.clone(),
+            title: title.to_owned(),
+            reason: reason.to_owned(),
+            stage,
+            service: None,
+            needs: Vec::new(),
+        },
+        action,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        ClusterState,
+        testing::{achieved, desired, environment, name},
+    };
+
+    fn ids(plan: &Plan) -> Vec<&str> {
+        plan.steps.iter().map(|step| step.id().as_str()).collect()
+    }
+
+    fn footprint(cluster: Presence, registry: Presence) -> Footprint {
+        Footprint {
+            cluster,
+            registry,
+            images: vec!["127.0.0.1:5050/shop:order-1".to_owned()],
+            volumes: vec!["postgres".to_owned()],
+            has_data: true,
+        }
+    }
+
+    #[test]
+    fn stopping_touches_only_what_runs() {
+        let all = footprint(Presence::Running, Presence::Running);
+        assert_eq!(ids(&stop(&all)), ["stop:cluster", "stop:registry"]);
+        let half = footprint(Presence::Stopped, Presence::Running);
+        assert_eq!(ids(&stop(&half)), ["stop:registry"]);
+        assert!(stop(&Footprint::default()).is_empty());
+    }
+
+    #[test]
+    fn taking_down_leaves_the_data_unless_it_is_to_go() {
+        let all = footprint(Presence::Stopped, Presence::Running);
+        let keep = down(&all, Data::Keep);
+        assert_eq!(ids(&keep), ["remove:cluster", "remove:registry"]);
+        let remove = down(&all, Data::Remove);
+        assert_eq!(ids(&remove)[2..], ["remove:data", "remove:images"]);
+        let needs: Vec<&str> = remove.steps[2]
+            .summary
+            .needs
+            .iter()
+            .map(StepId::as_str)
+            .collect();
+        assert_eq!(needs, ["remove:cluster", "remove:registry"]);
+        assert!(remove.steps[2].summary.reason.contains("postgres"));
+    }
+
+    #[test]
+    fn taking_down_what_is_not_there_does_nothing() {
+        assert!(down(&Footprint::default(), Data::Remove).is_empty());
+        let data_only = footprint(Presence::Absent, Presence::Absent);
+        assert!(down(&data_only, Data::Keep).is_empty());
+        assert_eq!(
+            ids(&down(&data_only, Data::Remove)),
+            ["remove:data", "remove:images"]
+        );
+    }
+
+    #[test]
+    fn a_stopped_environment_is_started_and_one_that_runs_is_only_waited_for() {
+        let environment = environment(&[("order", &[])]);
+        let stopped = Observed {
+            cluster: ClusterState::Stopped,
+            ..Observed::nothing()
+        };
+        assert_eq!(
+            ids(&start(&environment, &stopped)),
+            ["start:registry", "start:cluster"]
+        );
+        let mut running = achieved(&desired(&environment, "1"));
+        assert!(start(&environment, &running).is_empty());
+        running.pods[0].ready = false;
+        assert_eq!(ids(&start(&environment, &running)), ["ready:order"]);
+    }
+
+    #[test]
+    fn a_service_is_waited_for_after_it_was_restarted_or_scaled() {
+        let order = name("order");
+        let restart = restart(std::slice::from_ref(&order));
+        assert_eq!(ids(&restart), ["restart:order", "ready:order"]);
+        assert_eq!(
+            restart.steps[1].summary.needs,
+            [StepId::new("restart", "order")]
+        );
+        let scale = scale(&BTreeMap::from([(order.clone(), 0)]));
+        assert_eq!(ids(&scale), ["scale:order", "ready:order"]);
+        assert_eq!(scale.steps[0].action, Action::ScaleService(order, 0));
+    }
+}
