@@ -64,15 +64,24 @@ pub fn size() -> Option<TerminalSize> {
     })
 }
 
+/// Whether what is on the screen already should be drawn again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Redraw {
+    /// Yes: a program that draws its screen does so when the size changes, which shows what it drew before
+    /// anyone was connected. The first size comes twice for it, at first a little larger.
+    Asked,
+    /// No.
+    NotNeeded,
+}
+
 /// The size of the terminal now, and again whenever it changes. Needs a tokio runtime.
-///
-/// The first size comes twice, at first a little larger: a program that draws its screen draws it anew
-/// then, which shows what it drew before anyone was connected.
-pub fn sizes() -> io::Result<mpsc::Receiver<TerminalSize>> {
+pub fn sizes(redraw: Redraw) -> io::Result<mpsc::Receiver<TerminalSize>> {
     let mut changed = signal(SignalKind::window_change())?;
     let (size_tx, size_rx) = mpsc::channel(2);
     tokio::spawn(async move {
-        if let Some(TerminalSize { width, height }) = size() {
+        if redraw == Redraw::Asked
+            && let Some(TerminalSize { width, height }) = size()
+        {
             let larger = TerminalSize {
                 width: width.saturating_add(1),
                 height: height.saturating_add(1),
@@ -148,7 +157,7 @@ async fn closed(output: impl AsFd) {
             })
     });
     if watched.is_err() || closed_rx.await.is_err() {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -71,10 +71,12 @@ pub enum Since {
 
 impl Since {
     fn time(self, now: Timestamp) -> Timestamp {
-        match self {
-            Self::Ago(ago) => now.checked_sub(ago).unwrap_or(Timestamp::MIN),
+        let time = match self {
+            Self::Ago(ago) => now.checked_sub(ago).unwrap_or(Timestamp::UNIX_EPOCH),
             Self::At(time) => time,
-        }
+        };
+        // The cluster does not understand the years before our era.
+        time.max(Timestamp::UNIX_EPOCH)
     }
 }
 
@@ -159,9 +161,11 @@ mod tests {
     }
 
     #[test]
-    fn a_span_longer_than_time_itself_means_everything() {
-        let now = Timestamp::UNIX_EPOCH;
-        let since = parse_since("99999999h").unwrap();
-        assert_eq!(since.time(now), Timestamp::MIN);
+    fn a_span_longer_than_the_calendar_means_everything() {
+        let now: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
+        for text in ["99999999h", "9999999999h"] {
+            let since = parse_since(text).unwrap();
+            assert_eq!(since.time(now), Timestamp::UNIX_EPOCH);
+        }
     }
 }

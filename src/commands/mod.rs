@@ -9,6 +9,7 @@
 mod completions;
 mod context;
 mod down;
+mod exec;
 mod kubeconfig;
 mod logs;
 mod open;
@@ -136,6 +137,7 @@ verbs! {
     Open => open for Services,
     Kubeconfig => kubeconfig for Services,
     Logs => logs for Services,
+    Exec => exec for Services,
     Completions => completions for Program,
     Version => version for Program,
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use super::Context;
 use crate::{
     adapters::files,
-    domain::{ExitClass, Failure, Failures, NoticeLevel, ServiceName},
+    domain::{ExitClass, Failure, Failures, NoticeLevel, ServiceName, Task},
     features::Project,
     manifest,
 };
@@ -57,24 +57,72 @@ pub(super) fn services(project: &Project, names: &[String]) -> Result<Vec<Servic
     Failures::from_list(failures).map_or(Ok(services), Err)
 }
 
+/// What a command can run in.
+pub(super) enum Target<'a> {
+    /// A service.
+    Service(ServiceName),
+    /// A task.
+    Task(&'a Task),
+}
+
+/// The service or task of that name; an unknown one is told with what it may have meant.
+pub(super) fn target<'a>(project: &'a Project, name: &str) -> Result<Target<'a>, Failures> {
+    let environment = &project.environment;
+    if let Some(service) = environment.services.keys().find(|s| s.as_str() == name) {
+        return Ok(Target::Service(service.clone()));
+    }
+    let mut tasks = environment.tasks.values();
+    if let Some(task) = tasks.find(|task| task.name.as_str() == name) {
+        return Ok(Target::Task(task));
+    }
+    let services: Vec<&str> = environment.services.keys().map(AsRef::as_ref).collect();
+    let tasks: Vec<&str> = environment.tasks.keys().map(AsRef::as_ref).collect();
+    let known: Vec<&str> = services.iter().chain(&tasks).copied().collect();
+    let mut failure = Failure::new(
+        "usage.unknown-service",
+        ExitClass::Usage,
+        format!("there is no service or task `{name}`"),
+    );
+    failure.help.extend(meant(&known, name));
+    let failure = failure.help(format!("the services are {}", services.join(", ")));
+    Err(if tasks.is_empty() {
+        failure
+    } else {
+        failure.help(format!("the tasks are {}", tasks.join(", ")))
+    }
+    .into())
+}
+
 fn unknown(project: &Project, name: &str) -> Failure {
-    let known: Vec<&str> = project
-        .environment
-        .services
-        .keys()
-        .map(ServiceName::as_str)
-        .collect();
-    let failure = Failure::new(
+    let services = project.environment.services.keys();
+    let known: Vec<&str> = services.map(ServiceName::as_str).collect();
+    let mut failure = Failure::new(
         "usage.unknown-service",
         ExitClass::Usage,
         format!("there is no service `{name}`"),
     );
+    failure.help.extend(meant(&known, name));
+    failure.help(format!("the services are {}", known.join(", ")))
+}
+
+/// What a name that is not known may have meant.
+fn meant(known: &[&str], name: &str) -> Option<String> {
     let nearest = known
         .iter()
-        .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
-    match nearest.filter(|nearest| strsim::jaro_winkler(nearest, name) > 0.75) {
-        Some(nearest) => failure.help(format!("did you mean `{nearest}`?")),
-        None => failure,
+        .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)))?;
+    (strsim::jaro_winkler(nearest, name) > 0.75).then(|| format!("did you mean `{nearest}`?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_is_told_with_what_was_meant_and_a_guess_is_not_forced() {
+        let known = ["payment", "order"];
+        let told = meant(&known, "paymnet").unwrap();
+        assert_eq!(told, "did you mean `payment`?");
+        assert_eq!(meant(&known, "xyz"), None);
+        assert_eq!(meant(&[], "order"), None);
     }
-    .help(format!("the services are {}", known.join(", ")))
 }

@@ -6,6 +6,7 @@
 mod check;
 pub mod desire;
 pub mod down;
+pub mod exec;
 mod footprint;
 pub mod logs;
 pub mod observe;

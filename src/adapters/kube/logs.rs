@@ -35,6 +35,8 @@ pub struct LogLine {
     pub time: Option<Timestamp>,
     /// Its bytes as they are, without the line's end.
     pub bytes: Bytes,
+    /// Whether the line ends here; a very long one comes in pieces.
+    pub ends: bool,
 }
 
 /// Where a reader of a log stopped: what lies before is not said again.
@@ -114,6 +116,7 @@ impl Position {
             return Some(LogLine {
                 time: self.mark.map(|mark| mark.time),
                 bytes: Bytes::copy_from_slice(text),
+                ends: is_end,
             });
         }
         let (time, bytes) = split_time(text);
@@ -126,6 +129,7 @@ impl Position {
         Some(LogLine {
             time,
             bytes: Bytes::copy_from_slice(bytes),
+            ends: is_end,
         })
     }
 

@@ -29,7 +29,7 @@ use kube::{
 use rustls::{pki_types::CertificateDer, server::ParsedCertificate};
 
 pub use self::{
-    error::KubeError,
+    error::{KubeError, runtime_words, shell_code_of},
     exec::{ExecEnd, ExecRequest, TerminalSize},
     logs::{LogLine, LogMark, LogOptions},
     metrics::{NodeUse, PodUse, Usage},

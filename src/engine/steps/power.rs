@@ -21,7 +21,11 @@ pub(in crate::engine) async fn stop_cluster(
     progress: &Progress,
 ) -> Result<Finished, Failure> {
     let own = own(world).await?;
-    let running: Vec<&ClusterContainer> = own.cluster.iter().filter(runs).collect();
+    let running: Vec<&ClusterContainer> = own
+        .cluster
+        .iter()
+        .filter(|container| runs(container))
+        .collect();
     if running.is_empty() {
         return Ok(Finished::Skipped("it does not run any more".to_owned()));
     }
@@ -40,7 +44,7 @@ pub(in crate::engine) async fn stop_cluster(
 /// Stops the container of the registry.
 pub(in crate::engine) async fn stop_registry(world: &World) -> Result<Finished, Failure> {
     let own = own(world).await?;
-    let Some(registry) = own.registry.filter(|container| runs(&container)) else {
+    let Some(registry) = own.registry.filter(runs) else {
         return Ok(Finished::Skipped("it does not run any more".to_owned()));
     };
     let stopped = world.tools.docker.stop_container(&registry.name, GRACE);
@@ -53,7 +57,7 @@ async fn own(world: &World) -> Result<OwnContainers, Failure> {
     OwnContainers::find(&world.tools.docker, id, &world.places.registry).await
 }
 
-fn runs(container: &&ClusterContainer) -> bool {
+fn runs(container: &ClusterContainer) -> bool {
     matches!(
         container.state,
         EngineState::Running | EngineState::Restarting | EngineState::Paused

@@ -83,7 +83,7 @@ pub(super) async fn follow(
     loop {
         tokio::select! {
             Some((source, line)) = line_rx.recv() => {
-                outbox.log(published(&source, labels, line)).await;
+                outbox.log(published(&source, labels, &line)).await;
                 continue;
             }
             Some(ended) = followers.tasks.join_next() => {
@@ -238,6 +238,7 @@ mod tests {
             reason: "Error".to_owned(),
             exit_code: 1,
             signal: None,
+            finished: None,
         }
     }
 

@@ -80,7 +80,7 @@ pub async fn logs(project: &Project, wanted: &Wanted, outbox: &Outbox) -> Result
     }
     let mut reading = Reading::begin(&cluster, sources, wanted.part, outbox).await?;
     while let Some((source, line)) = reading.next(outbox).await {
-        outbox.log(published(&source, &labels, line)).await;
+        outbox.log(published(&source, &labels, &line)).await;
     }
     if let Part::Follow(_) = wanted.part {
         silence::waiting(&sight.observed, &services, outbox).await;
@@ -137,7 +137,7 @@ fn sources(observed: &Observed, services: &BTreeSet<ServiceName>, part: Part) ->
     pods.into_iter().flat_map(of_pod).collect()
 }
 
-fn published(source: &Source, labels: &Labels, line: LogLine) -> report::LogLine {
+fn published(source: &Source, labels: &Labels, line: &LogLine) -> report::LogLine {
     report::LogLine {
         time: line.time,
         service: source.service.clone(),
@@ -297,6 +297,7 @@ mod tests {
             deleting: false,
             ready: false,
             created: None,
+            running_since: None,
             unschedulable: None,
             node: None,
             containers: vec![ObservedContainer {
