@@ -8,6 +8,7 @@
 
 mod completions;
 mod context;
+mod init;
 mod plan;
 mod project;
 mod up;
@@ -116,6 +117,7 @@ macro_rules! verbs {
 
 // By purpose; within one, in the order in which a newcomer meets them.
 verbs! {
+    Init => init for Environment,
     Up => up for Environment,
     Plan => plan for Environment,
     Completions => completions for Program,

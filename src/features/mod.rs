@@ -1,10 +1,11 @@
-//! Capabilities of more than one step: bring up, take down, status, logs, exec.
+//! Capabilities of more than one step: bring up, take down, status, logs, exec, a first manifest.
 //!
 //! Called by `commands`. A feature puts together state, adapters, plan and engine; it returns reports
 //! and failures, speaks through the outbox, and knows neither flags nor the terminal.
 
 mod check;
 pub mod desire;
+pub mod init;
 pub mod observe;
 pub mod project;
 pub mod up;
