@@ -63,9 +63,8 @@ fn expression(inner: &str, known: &BTreeMap<String, String>, depth: usize, out: 
         .get(name)
         .filter(|value| may_be_empty || !value.is_empty());
     match (operator.chars().next(), value) {
-        (Some('-'), None) => replace(&operator[1..], known, depth, out),
+        (Some('-'), None) | (Some('+'), Some(_)) => replace(&operator[1..], known, depth, out),
         (Some('+'), None) => {}
-        (Some('+'), Some(_)) => replace(&operator[1..], known, depth, out),
         (_, Some(value)) => out.text.push_str(value),
         (_, None) => out.missing.push(name.to_owned()),
     }

@@ -21,8 +21,8 @@ pub(super) fn label(text: &str) -> Option<String> {
 }
 
 /// `name`, or with a number at its end if it is taken already; it is taken then.
-pub(super) fn unique(name: String, taken: &mut BTreeSet<String>) -> String {
-    let mut candidate = name.clone();
+pub(super) fn unique(name: &str, taken: &mut BTreeSet<String>) -> String {
+    let mut candidate = name.to_owned();
     let mut number = 1;
     while !taken.insert(candidate.clone()) {
         number += 1;
@@ -55,10 +55,10 @@ mod tests {
     #[test]
     fn a_name_is_given_once() {
         let mut taken = BTreeSet::new();
-        let names = ["api", "api", "api"].map(|name| unique(name.to_owned(), &mut taken));
+        let names = ["api", "api", "api"].map(|name| unique(name, &mut taken));
         assert_eq!(names, ["api", "api-2", "api-3"]);
         let long = "x".repeat(LONGEST);
-        unique(long.clone(), &mut taken);
-        assert_eq!(unique(long, &mut taken).len(), LONGEST);
+        unique(&long, &mut taken);
+        assert_eq!(unique(&long, &mut taken).len(), LONGEST);
     }
 }

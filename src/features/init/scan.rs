@@ -83,7 +83,7 @@ fn service(
     let wanted = directory
         .file_name()
         .and_then(|name| names::label(&name.to_string_lossy()));
-    let name = names::unique(wanted.unwrap_or_else(|| project.to_owned()), taken);
+    let name = names::unique(wanted.as_deref().unwrap_or(project), taken);
     let image = dockerfile::read(&files.read(file).unwrap_or_default(), None);
     let mut part = Part {
         name: name.clone(),

@@ -44,8 +44,8 @@ pub(super) fn convert(converter: &mut Converter<'_>) {
 
 /// The first TCP port of the service.
 fn first_port(converter: &Converter<'_>) -> Option<String> {
-    let ports = converter.part.get("ports")?.items().iter();
-    ports.filter_map(Value::text).next().map(str::to_owned)
+    let mut ports = converter.part.get("ports")?.items().iter();
+    ports.find_map(Value::text).map(str::to_owned)
 }
 
 /// How long the checks may fail in all, if that is longer than what a manifest takes.

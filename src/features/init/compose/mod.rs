@@ -63,7 +63,7 @@ pub(super) struct Shared<'a> {
     /// Services that run to an end.
     jobs: BTreeSet<String>,
     /// Named volumes of more than one service.
-    shared_volumes: BTreeSet<String>,
+    common_volumes: BTreeSet<String>,
     /// The directory of the compose file, relative to the project.
     directory: PathBuf,
     /// The variables of `.env`.
@@ -186,12 +186,12 @@ impl<'a> Shared<'a> {
         let mut taken = BTreeSet::new();
         let names = raw.iter().map(|(name, _)| {
             let wanted = names::label(name).unwrap_or_else(|| "service".to_owned());
-            (name.clone(), names::unique(wanted, &mut taken))
+            (name.clone(), names::unique(&wanted, &mut taken))
         });
         Self {
             names: names.collect(),
             jobs: jobs(&services),
-            shared_volumes: storage::shared(&services),
+            common_volumes: storage::shared(&services),
             services,
             directory: file.parent().unwrap_or(Path::new("")).to_path_buf(),
             known,
@@ -273,3 +273,6 @@ fn jobs(services: &BTreeMap<String, Value>) -> BTreeSet<String> {
     });
     ended.map(|(name, _)| name.clone()).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -7,9 +7,10 @@ use crate::{domain::PortNumber, features::init::yaml::Value};
 const MOST_PORTS: usize = 40;
 
 /// Ports of programs that do not speak HTTP.
-const NOT_WEB: [u16; 33] = [
-    21, 22, 25, 53, 110, 143, 389, 465, 587, 636, 993, 995, 1025, 1433, 1521, 1883, 2181, 2379,
-    3306, 4222, 5432, 5672, 6379, 6432, 7687, 8883, 9042, 9092, 9229, 11211, 26257, 27017, 50051,
+const NOT_WEB: [u16; 34] = [
+    443, 21, 22, 25, 53, 110, 143, 389, 465, 587, 636, 993, 995, 1025, 1433, 1521, 1883, 2181,
+    2379, 3306, 4222, 5432, 5672, 6379, 6432, 7687, 8883, 9042, 9092, 9229, 11211, 26257, 27017,
+    50051,
 ];
 
 /// Names of well-known images, and the port they listen on.
@@ -182,7 +183,7 @@ fn write(converter: &mut Converter<'_>, ports: &[PortEntry]) {
             .services
             .values()
             .any(|other| waits_for(other).contains(&converter.original.to_owned()));
-        if is_needed {
+        if is_needed && converter.part.left_out.is_none() {
             let what = "no port is known, and others depend on it";
             converter.tell(
                 "ports",
@@ -230,7 +231,7 @@ fn expose(converter: &mut Converter<'_>, ports: &[PortEntry]) {
             .filter(|before| !before.is_empty())
         {
             converter.part.comment(format!(
-                "was localhost:{before}, is http://{host} on the port of cluster.ports.http (8080)"
+                "was localhost:{before}, is http://{host}:8080 (the port is cluster.ports.http)"
             ));
         }
         let is_first = ports

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What a service came to.
-pub(super) struct Converted {
+pub(super) struct Outcome {
     pub(super) part: Part,
     pub(super) secrets: Option<SecretFile>,
     pub(super) not_converted: Vec<NotConverted>,
@@ -109,7 +109,7 @@ pub(super) struct Converter<'a> {
     pub(super) not_converted: Vec<NotConverted>,
 }
 
-pub(super) fn convert(original: &str, shared: &Shared<'_>) -> Converted {
+pub(super) fn convert(original: &str, shared: &Shared<'_>) -> Outcome {
     let nothing = Value::Null;
     let raw = shared.services.get(original).unwrap_or(&nothing);
     let name = shared.names.get(original).cloned().unwrap_or_default();
@@ -165,7 +165,7 @@ fn filled(value: &Value, known: &BTreeMap<String, String>, missing: &mut Vec<Str
 }
 
 impl Converter<'_> {
-    fn all(mut self) -> Converted {
+    fn all(mut self) -> Outcome {
         let is_job = self.shared.jobs.contains(self.original);
         if self.original != self.name {
             let what = format!("`{}` is now called `{}`", self.original, self.name);
@@ -187,7 +187,7 @@ impl Converter<'_> {
             self.replicas();
         }
         self.others(is_job);
-        Converted {
+        Outcome {
             part: self.part,
             secrets,
             not_converted: self.not_converted,

@@ -101,7 +101,7 @@ pub(super) fn convert(converter: &mut Converter<'_>) {
             MountKind::Named if path.starts_with('/') && paths.insert(path.clone()) => {
                 let source = mount.source.unwrap_or_default();
                 let name = names::unique(
-                    names::label(&source).unwrap_or_else(|| "data".to_owned()),
+                    &names::label(&source).unwrap_or_else(|| "data".to_owned()),
                     &mut taken,
                 );
                 let pairs = [("name", name), ("path", path)];
@@ -109,7 +109,7 @@ pub(super) fn convert(converter: &mut Converter<'_>) {
                     .into_iter()
                     .map(|(key, value)| (key.to_owned(), Value::of(value)));
                 volumes.push(Value::Map(pairs.collect()));
-                if converter.shared.shared_volumes.contains(&source) {
+                if converter.shared.common_volumes.contains(&source) {
                     let what = format!("other services have the volume {source} too");
                     converter.tell("volumes", &what, "here each service gets one of its own: let one service serve the files to the others");
                 }
