@@ -13,6 +13,7 @@ mod exec;
 mod kubeconfig;
 mod logs;
 mod open;
+mod init;
 mod plan;
 mod project;
 mod restart;
@@ -126,6 +127,7 @@ macro_rules! verbs {
 
 // By purpose; within one, in the order in which a newcomer meets them.
 verbs! {
+    Init => init for Environment,
     Up => up for Environment,
     Plan => plan for Environment,
     Stop => stop for Environment,

@@ -1,4 +1,4 @@
-//! Capabilities of more than one step: bring up, take down, status, logs, exec.
+//! Capabilities of more than one step: bring up, take down, status, logs, exec, a first manifest.
 //!
 //! Called by `commands`. A feature puts together state, adapters, plan and engine; it returns reports
 //! and failures, speaks through the outbox, and knows neither flags nor the terminal.
@@ -9,6 +9,7 @@ pub mod down;
 pub mod exec;
 mod footprint;
 pub mod logs;
+pub mod init;
 pub mod observe;
 pub mod open;
 pub mod power;
