@@ -6,6 +6,7 @@ mod cluster;
 mod docker;
 mod program;
 mod shop;
+mod streams;
 
 use std::io::Write as _;
 

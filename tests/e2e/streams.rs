@@ -1,0 +1,192 @@
+//! `logs` and `exec` on a real cluster: nothing lost, nothing twice, nothing left.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::program::{BASE, Project};
+
+/// Counts, with every number on one of its outputs; says farewell, so that the last line of a pod is known.
+const COUNTER: &str = "trap 'echo bye; exit 0' TERM; n=0; \
+                       while true; do n=$((n+1)); echo out $n; echo err $n >&2; sleep 0.1 & wait $!; done";
+
+#[test]
+fn what_services_say_is_seen_and_what_users_say_is_done() {
+    let project = Project::empty("streams");
+    project.manifest(&format!(
+        "services:\n\
+         \x20 counter: {{ build: image, command: [sh, -c, {COUNTER:?}], replicas: 2 }}\n\
+         \x20 starter:\n\
+         \x20   build: image\n\
+         \x20   command: [sh, -c, 'echo warming; sleep 2; touch /tmp/ready; sleep 3; echo serving; sleep infinity']\n\
+         \x20   ready: {{ command: [test, -e, /tmp/ready] }}\n\
+         tasks:\n\
+         \x20 check: {{ build: image, command: [sh, -c, 'echo checked; exit 3'], secrets: [.env.check], dependsOn: [starter] }}\n\
+         \x20 lost: {{ image: \"nowhere.invalid/none:1\", command: [sh] }}\n"
+    ));
+    project.write("image/Dockerfile", &format!("FROM {BASE}\n"));
+    project.write(".env.check", "TOKEN=e2e-hidden-token\n");
+    project.devenv(&["up"]).assert_code(0);
+
+    logs_are_in_order_and_go_on_across_pods(&project);
+    commands_run_in_services(&project);
+    tasks_run_in_pods_of_their_own(&project);
+    project.end();
+}
+
+fn logs_are_in_order_and_go_on_across_pods(project: &Project) {
+    let lines = lines(
+        &project
+            .devenv(&["logs", "counter", "-o", "json"])
+            .assert_code(0)
+            .stdout,
+    );
+    assert_complete(&lines);
+
+    let log = project.directory().join("follow.log");
+    let follow = ["logs", "-f", "counter", "-o", "json", "--timeout", "12s"];
+    let mut following = project.start(&follow, &log);
+    // It ends with its container, by whichever comes first.
+    let killed = project.devenv(&["exec", "counter", "--", "sh", "-c", "kill 1"]);
+    assert!(killed.code.is_some(), "{killed}");
+    assert!(following.wait().unwrap().success());
+    let text = std::fs::read_to_string(&log).unwrap();
+    let followed = self::lines(&text);
+    assert!(
+        followed.iter().any(|line| line["message"] == "bye"),
+        "the last line of a run is shown"
+    );
+    assert_complete(&followed);
+
+    project
+        .devenv(&["logs", "counter", "--previous"])
+        .assert_code(0)
+        .assert_says(&["bye"]);
+    let startup = project
+        .devenv(&["logs", "starter", "--startup"])
+        .assert_code(0);
+    assert!(startup.stdout.contains("warming") && !startup.stdout.contains("serving"));
+    project
+        .devenv(&["logs", "countre"])
+        .assert_code(2)
+        .assert_says(&["did you mean `counter`?"]);
+}
+
+fn lines(text: &str) -> Vec<Value> {
+    let documents = text
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok());
+    documents.collect()
+}
+
+/// Every run of every pod counts from 1 on both outputs without a gap and without a repetition.
+fn assert_complete(lines: &[Value]) {
+    let mut next = std::collections::BTreeMap::new();
+    for line in lines {
+        let message = line["message"].as_str().unwrap();
+        let Some((output, number)) = message.split_once(' ') else {
+            continue;
+        };
+        let number: u32 = number.parse().unwrap();
+        let key = (line["pod"].to_string(), output.to_owned());
+        let expected = next.entry(key).or_insert(1);
+        assert!(
+            number == *expected || number == 1,
+            "{line} instead of {expected}"
+        );
+        *expected = number + 1;
+    }
+    assert!(next.len() >= 4, "two pods with two outputs: {next:?}");
+}
+
+fn commands_run_in_services(project: &Project) {
+    let counted = project.devenv_fed(&["exec", "starter", "--", "cat"], b"through\n");
+    assert_eq!(counted.assert_code(0).stdout, "through\n");
+    let both = [
+        "exec",
+        "starter",
+        "--",
+        "sh",
+        "-c",
+        "echo out; echo err >&2; exit 42",
+    ];
+    let both = project.devenv(&both).assert_code(42);
+    assert_eq!(
+        (both.stdout.as_str(), both.stderr.as_str()),
+        ("out\n", "err\n")
+    );
+    project
+        .devenv(&["exec", "starter", "--", "sh", "-c", "kill -9 $$"])
+        .assert_code(137);
+    project
+        .devenv(&["exec", "starter", "--", "nonesuch"])
+        .assert_code(127)
+        .assert_says(&["executable file not found"]);
+    project
+        .devenv(&["exec", "starter", "--", "/etc/passwd"])
+        .assert_code(126);
+    let much = [
+        "exec",
+        "starter",
+        "--",
+        "head",
+        "-c",
+        "10000000",
+        "/dev/zero",
+    ];
+    let much = project.devenv(&much).assert_code(0);
+    assert_eq!(much.stdout.len(), 10_000_000);
+    let early = format!(
+        "{} exec starter -- yes </dev/null | head -n 1",
+        env!("CARGO_BIN_EXE_devenv")
+    );
+    let early = project.run("sh", &["-c", &early]).assert_code(0);
+    assert_eq!((early.stdout.as_str(), early.stderr.as_str()), ("y\n", ""));
+}
+
+fn tasks_run_in_pods_of_their_own(project: &Project) {
+    let first = project.devenv(&["exec", "check"]).assert_code(3);
+    assert_eq!(first.stdout, "checked\n");
+    let fed = project.devenv_fed(&["exec", "check", "--", "cat"], b"to the task\n");
+    assert_eq!(fed.assert_code(0).stdout, "to the task\n");
+    project
+        .devenv(&[
+            "exec",
+            "check",
+            "--",
+            "sh",
+            "-c",
+            "test \"$TOKEN\" = e2e-hidden-token",
+        ])
+        .assert_code(0);
+    project
+        .devenv(&["exec", "check", "--", "nonesuch"])
+        .assert_code(127);
+    project
+        .devenv(&["exec", "lost"])
+        .assert_code(6)
+        .assert_says(&["nowhere.invalid"])
+        .assert_within(Duration::from_secs(60));
+    let kubeconfig = project.devenv(&["kubeconfig"]).assert_code(0).stdout;
+    let left = [
+        "--kubeconfig",
+        kubeconfig.trim(),
+        "wait",
+        "pod",
+        "-l",
+        "devenv.task",
+    ];
+    let gone = [&left[..], &["--for=delete", "--timeout=20s"]].concat();
+    project.run("kubectl", &gone).assert_code(0);
+    let secrets = [
+        "--kubeconfig",
+        kubeconfig.trim(),
+        "get",
+        "secret",
+        "-l",
+        "devenv.task",
+        "-o",
+        "name",
+    ];
+    assert_eq!(project.run("kubectl", &secrets).assert_code(0).stdout, "");
+}
