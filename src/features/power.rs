@@ -145,13 +145,6 @@ async fn carry_out(
 
 fn services(project: &Project, sight: &Sight, ready: &BTreeMap<StepId, f64>) -> Vec<UpService> {
     let urls = project.urls();
-    let deployed: std::collections::BTreeSet<&ServiceName> = sight
-        .observed
-        .workloads
-        .iter()
-        .map(|w| &w.service)
-        .collect();
-    let described = deployed.into_iter().map(|name| UpService {
     let described = deployed(sight).into_iter().map(|name| UpService {
         name: name.to_string(),
         state: match wanted(sight, name) {

@@ -32,8 +32,6 @@ pub use self::{
     error::{KubeError, runtime_words, shell_code_of},
     exec::{ExecEnd, ExecRequest, TerminalSize},
     logs::{LogLine, LogMark, LogOptions},
-    metrics::{NodeUse, PodUse, Usage},
-    logs::{LogLine, LogOptions},
     metrics::{Capacity, NodeUse, PodUse, Usage},
     observe::ClusterContents,
     pods::PodEnd,
