@@ -1,6 +1,6 @@
 //! `logs` and `exec` on a real cluster: nothing lost, nothing twice, nothing left.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -46,6 +46,7 @@ fn logs_are_in_order_and_go_on_across_pods(project: &Project) {
     let log = project.directory().join("follow.log");
     let follow = ["logs", "-f", "counter", "-o", "json", "--timeout", "12s"];
     let mut following = project.start(&follow, &log);
+    until_written(&log);
     // It ends with its container, by whichever comes first.
     let killed = project.devenv(&["exec", "counter", "--", "sh", "-c", "kill 1"]);
     assert!(killed.code.is_some(), "{killed}");
@@ -54,7 +55,7 @@ fn logs_are_in_order_and_go_on_across_pods(project: &Project) {
     let followed = self::lines(&text);
     assert!(
         followed.iter().any(|line| line["message"] == "bye"),
-        "the last line of a run is shown"
+        "the last line of a run is shown: {killed}\n{text}"
     );
     assert_complete(&followed);
 
@@ -70,6 +71,18 @@ fn logs_are_in_order_and_go_on_across_pods(project: &Project) {
         .devenv(&["logs", "countre"])
         .assert_code(2)
         .assert_says(&["did you mean `counter`?"]);
+}
+
+/// Waits until a file has something in it.
+fn until_written(file: &std::path::Path) {
+    let begun = Instant::now();
+    while std::fs::metadata(file).is_ok_and(|file| file.len() == 0) {
+        assert!(
+            begun.elapsed() < Duration::from_secs(30),
+            "nothing is written"
+        );
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 fn lines(text: &str) -> Vec<Value> {
