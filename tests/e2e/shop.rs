@@ -121,7 +121,7 @@ impl Shop {
     }
 
     fn deploys_only_what_changed(&self) {
-        let before = self.pods();
+        let before = self.project.pods();
         let app = "examples/shop/payment/src/app.py";
         let changed = format!("{}\n# Changed by the test.\n", self.project.read(app));
         self.project.write(app, &changed);
@@ -132,21 +132,12 @@ impl Shop {
             assert_eq!(step["service"], "payment", "{plan}");
         }
         self.project.devenv(&["up"]).assert_code(0);
-        let after = self.pods();
+        let after = self.project.pods();
         let kept = |pod: &&String| after.contains(pod);
         let gone: Vec<&String> = before.iter().filter(|pod| !kept(pod)).collect();
         assert_eq!(gone.len(), 1, "{gone:?}");
         assert!(gone[0].starts_with("payment-"), "{gone:?}");
         self.project.devenv(&["plan", "--exit-code"]).assert_code(0);
-    }
-
-    /// The names of all pods that are not on their way out.
-    fn pods(&self) -> Vec<String> {
-        let template =
-            "jsonpath={range .items[?(!@.metadata.deletionTimestamp)]}{.metadata.name} {end}";
-        let listed = self.project.kubectl(&["get", "pods", "-o", template]);
-        let listed = listed.assert_code(0).stdout;
-        listed.split_whitespace().map(str::to_owned).collect()
     }
 
     fn stops_and_starts(&self) {

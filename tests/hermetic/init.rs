@@ -11,7 +11,21 @@ fn a_compose_file_becomes_a_manifest_and_its_secrets_stay_private() {
     let environment = TestEnvironment::new();
     environment.write_project("compose.yaml", COMPOSE);
     environment.write_project(".git/HEAD", "");
-    insta::assert_snapshot!(environment.devenv(["init"]), @"");
+    insta::assert_snapshot!(environment.devenv(["init"]), @r"
+    ✓ created devenv.yaml
+    ✓ created .gitignore
+    ✓ created .devenv/devenv.schema.json
+    ✓ created .env.db
+
+    services: db
+
+    not converted; each stands as a comment in its place:
+    ! db: ports: 5432 is not published on this machine
+        services reach it as db:5432
+
+    next:
+      devenv up
+    ");
     let manifest = environment.read_project("devenv.yaml");
     assert!(
         manifest.contains("secrets: [\".env.db\"]") && !manifest.contains("hunter2"),
@@ -58,7 +72,20 @@ fn slips_are_mended_and_the_rest_is_shown() {
     let dry = environment.devenv(["init", "--fix", "--dry-run"]);
     assert_eq!(dry.code, Some(3), "{dry}");
     assert_eq!(environment.read_project("devenv.yaml"), text);
-    insta::assert_snapshot!(environment.devenv(["init", "--fix"]), @"");
+    insta::assert_snapshot!(environment.devenv(["init", "--fix"]), @r#"
+    ✓ updated devenv.yaml
+    4: db: { imag: "postgres" } # mine → db: { image: "postgres" } # mine
+    ------- stderr -------
+    error[manifest.unknown-key]: `services.x.banana` is not a known key
+      ╭─▸ devenv.yaml:5:8
+      │
+    5 │   x: { banana: 1, image: y }
+      │        ━━━━━━
+      ╵
+      try:
+        allowed here: `args`, `autoscale`, `build`, `chart`, `command`, `dependsOn`, `env`, `expose`, `image`, `manifests`, `ports`, `ready`, `replicas`, `resources`, `secrets`, `volumes`
+    [exit code: 3]
+    "#);
     assert_eq!(
         environment.read_project("devenv.yaml"),
         text.replace("imag:", "image:")

@@ -168,6 +168,19 @@ impl Project {
         self.run("kubectl", &words)
     }
 
+    /// The names of all pods that are not on their way out.
+    pub(crate) fn pods(&self) -> Vec<String> {
+        let listed = self.kubectl(&["get", "pods", "-o", "json"]).assert_code(0);
+        let pods = listed.json()["items"].as_array().unwrap().clone();
+        let staying = pods
+            .iter()
+            .map(|pod| &pod["metadata"])
+            .filter(|metadata| metadata["deletionTimestamp"].is_null());
+        staying
+            .map(|metadata| metadata["name"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
     /// The private kubeconfig of the environment, which has been up.
     pub(crate) fn kubeconfig(&self) -> PathBuf {
         self.state().join("kubeconfig")

@@ -1,8 +1,10 @@
 //! One run of a program, from its start to its end.
 
 use std::{
+    ffi::OsStr,
     fmt,
     io::Write as _,
+    path::Path,
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
@@ -19,7 +21,7 @@ pub(crate) struct Run {
 
 impl Run {
     pub(super) fn of(mut command: Command, stdin: &[u8]) -> Self {
-        let line = format!("{command:?}");
+        let line = line(&command);
         let started = Instant::now();
         command.stdin(Stdio::piped());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -43,15 +45,6 @@ impl Run {
             run.short()
         ));
         run
-    }
-
-    /// The command without its environment.
-    fn short(&self) -> &str {
-        let program = self
-            .line
-            .find("devenv\" \"")
-            .or_else(|| self.line.find('"'));
-        &self.line[program.unwrap_or_default()..]
     }
 
     /// Fails with all there is to know unless it ended so.
@@ -85,9 +78,18 @@ impl Run {
     }
 }
 
+/// The command as one would type it, without its environment.
+fn line(command: &Command) -> String {
+    let program = Path::new(command.get_program());
+    let name = program.file_name().unwrap_or_default();
+    let words = std::iter::once(name).chain(command.get_args());
+    let words: Vec<_> = words.map(OsStr::to_string_lossy).collect();
+    words.join(" ")
+}
+
 impl fmt::Display for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{}\n{}", self.short(), self.stdout)?;
+        writeln!(f, "{}\n{}", self.line, self.stdout)?;
         writeln!(f, "------- stderr -------\n{}", self.stderr)?;
         write!(f, "------- exit {:?} after {:?}", self.code, self.took)
     }
