@@ -69,12 +69,35 @@ fn unknown(project: &Project, name: &str) -> Failure {
         ExitClass::Usage,
         format!("there is no service `{name}`"),
     );
-    let nearest = known
-        .iter()
-        .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)));
-    match nearest.filter(|nearest| strsim::jaro_winkler(nearest, name) > 0.75) {
+    match nearest(&known, name) {
         Some(nearest) => failure.help(format!("did you mean `{nearest}`?")),
         None => failure,
     }
     .help(format!("the services are {}", known.join(", ")))
+}
+
+/// The name that was probably meant: a longer beginning in common, or two letters that changed places.
+fn nearest<'a>(known: &[&'a str], name: &str) -> Option<&'a str> {
+    let likeness = |known: &&str| {
+        let typed_wrong = strsim::osa_distance(known, name) <= 1;
+        strsim::jaro_winkler(known, name).max(if typed_wrong { 0.9 } else { 0.0 })
+    };
+    let best = known
+        .iter()
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    (likeness(best) > 0.75).then_some(*best)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::nearest;
+
+    #[test]
+    fn a_slip_of_the_finger_is_recognised_and_another_word_is_not() {
+        let known = ["store", "web", "payment"];
+        assert_eq!(nearest(&known, "wbe"), Some("web"));
+        assert_eq!(nearest(&known, "paymnet"), Some("payment"));
+        assert_eq!(nearest(&known, "nope"), None);
+        assert_eq!(nearest(&[], "web"), None);
+    }
 }

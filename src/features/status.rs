@@ -8,8 +8,8 @@ use super::{Project, observe::observe};
 use crate::{
     adapters::kube::{Cluster, Usage},
     domain::{
-        ClusterState, Desired, ExitClass, Failure, Observed, ObservedPod, ReleaseStatus,
-        ServiceName, Trouble,
+        ClusterState, Cpu, Desired, ExitClass, Failure, Memory, Observed, ObservedPod,
+        ReleaseStatus, ServiceName, Trouble,
     },
     engine::{Tools, explain},
     plan::diagnose,
@@ -258,13 +258,13 @@ fn resources(
         cpu_millis: used
             .as_ref()
             .map(|pods| pods.iter().map(|pod| pod.cpu.millis()).sum()),
-        cpu_request_millis: all(allowed.request_cpu.map(|cpu| cpu.millis())),
-        cpu_limit_millis: all(allowed.limit_cpu.map(|cpu| cpu.millis())),
+        cpu_request_millis: all(allowed.request_cpu.map(Cpu::millis)),
+        cpu_limit_millis: all(allowed.limit_cpu.map(Cpu::millis)),
         memory_bytes: used
             .as_ref()
             .map(|pods| pods.iter().map(|pod| pod.memory.bytes()).sum()),
-        memory_request_bytes: all(allowed.request_memory.map(|memory| memory.bytes())),
-        memory_limit_bytes: all(allowed.limit_memory.map(|memory| memory.bytes())),
+        memory_request_bytes: all(allowed.request_memory.map(Memory::bytes)),
+        memory_limit_bytes: all(allowed.limit_memory.map(Memory::bytes)),
     })
 }
 
