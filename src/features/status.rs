@@ -209,12 +209,13 @@ fn without_workload(observed: &Observed, name: &ServiceName) -> (ServiceState, O
     }
 }
 
-/// The explanation in one line, the same that `up` gives.
+/// The explanation in one line, the same that `up` gives, without the service's name in front.
 fn words(project: &Project, trouble: &Trouble) -> String {
     let failure = explain(trouble, &project.environment, Vec::new());
-    let what = failure.what;
+    let name = format!("{} ", trouble.service);
+    let what = failure.what.strip_prefix(&name).unwrap_or(&failure.what);
     let said = trouble.message.lines().next().unwrap_or_default().trim();
-    let mut parts = vec![what];
+    let mut parts = vec![what.to_owned()];
     parts.extend(failure.why.into_iter().take(1));
     if parts.len() == 1 && !said.is_empty() {
         parts.push(said.to_owned());
