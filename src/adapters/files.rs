@@ -241,22 +241,24 @@ pub fn list(path: &Path) -> Result<Vec<PathBuf>, FileError> {
 
 /// The hash of a directory: names and contents of all files in it. Links are not followed. Blocks.
 pub fn hash_tree(directory: &Path) -> Result<InputsHash, FileError> {
-    fn walk(directory: &Path, names: &mut String) -> Result<(), FileError> {
+    fn walk(root: &Path, directory: &Path, names: &mut String) -> Result<(), FileError> {
         for path in list(directory)? {
             let kind = fs::symlink_metadata(&path)
                 .at(Operation::Inspect, &path)?
                 .file_type();
             if kind.is_dir() {
-                walk(&path, names)?;
+                walk(root, &path, names)?;
             } else if kind.is_file() {
                 let content = InputsHash::of(&read(&path)?);
-                names.push_str(&format!("{} {}\n", path.display(), content.as_str()));
+                // Relative, so that a project that moves is still the same.
+                let name = path.strip_prefix(root).unwrap_or(&path);
+                names.push_str(&format!("{} {}\n", name.display(), content.as_str()));
             }
         }
         Ok(())
     }
     let mut names = String::new();
-    walk(directory, &mut names)?;
+    walk(directory, directory, &mut names)?;
     Ok(InputsHash::of(names.as_bytes()))
 }
 

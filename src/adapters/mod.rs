@@ -13,6 +13,6 @@ pub mod host;
 pub mod k3d;
 pub mod kube;
 pub mod lock_file;
-mod private_file;
 pub mod process;
 pub mod registry;
+pub mod terminal;

@@ -172,6 +172,10 @@ impl From<Failures> for Ending {
 
 async fn last_words(ending: Ending, outbox: &Outbox) -> u8 {
     let code = match ending.result {
+        Ok(exit @ Exit::Class(ExitClass::Interrupted)) => ending
+            .interruption
+            .exit_code()
+            .unwrap_or_else(|| exit.code()),
         Ok(exit) => exit.code(),
         Err(failures) => {
             let exit_code = ending

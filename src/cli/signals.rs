@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU8, Ordering},
     },
+    time::Duration,
 };
 
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
@@ -18,6 +19,8 @@ use crate::{domain::NoticeLevel, output::SHOW_CURSOR, report::Outbox};
 /// Exit codes by the convention of shells: 128 and the signal's number.
 const BY_INTERRUPT: u8 = 130;
 const BY_TERMINATION: u8 = 143;
+/// How long a command may take to stop before the user is told that there is a faster way.
+const AT_ONCE: Duration = Duration::from_millis(200);
 
 /// The exit code that a signal asks for; none came if it is 0.
 #[derive(Debug, Clone, Default)]
@@ -82,11 +85,17 @@ pub(super) fn listen(
             }
             shared.0.store(code, Ordering::Relaxed);
             cancel.cancel();
-            let text = "stopping; press Ctrl-C again to stop at once";
-            outbox.notice(NoticeLevel::Info, text).await;
+            tokio::spawn(say_how_to_stop_at_once(outbox.clone()));
         }
     });
     Ok(interruption)
+}
+
+/// Says nothing where the command ends at once, and waits for no slow reader: the next signal must be heard.
+async fn say_how_to_stop_at_once(outbox: Outbox) {
+    tokio::time::sleep(AT_ONCE).await;
+    let text = "stopping; press Ctrl-C again to stop at once";
+    outbox.notice(NoticeLevel::Info, text).await;
 }
 
 #[expect(clippy::exit, reason = "the user asked twice")]

@@ -9,7 +9,10 @@
 mod completions;
 mod context;
 mod down;
+mod exec;
+mod init;
 mod kubeconfig;
+mod logs;
 mod open;
 mod plan;
 mod project;
@@ -124,6 +127,7 @@ macro_rules! verbs {
 
 // By purpose; within one, in the order in which a newcomer meets them.
 verbs! {
+    Init => init for Environment,
     Up => up for Environment,
     Plan => plan for Environment,
     Stop => stop for Environment,
@@ -134,6 +138,8 @@ verbs! {
     Scale => scale for Services,
     Open => open for Services,
     Kubeconfig => kubeconfig for Services,
+    Logs => logs for Services,
+    Exec => exec for Services,
     Completions => completions for Program,
     Version => version for Program,
 }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use super::Context;
 use crate::{
     adapters::files,
-    domain::{ExitClass, Failure, Failures, NoticeLevel, ServiceName},
+    domain::{ExitClass, Failure, Failures, NoticeLevel, ServiceName, Task},
     features::Project,
     manifest,
 };
@@ -57,27 +57,56 @@ pub(super) fn services(project: &Project, names: &[String]) -> Result<Vec<Servic
     Failures::from_list(failures).map_or(Ok(services), Err)
 }
 
+/// What a command can run in.
+pub(super) enum Target<'a> {
+    /// A service.
+    Service(ServiceName),
+    /// A task.
+    Task(&'a Task),
+}
+
+/// The service or task of that name; an unknown one is told with what it may have meant.
+pub(super) fn target<'a>(project: &'a Project, name: &str) -> Result<Target<'a>, Failures> {
+    let environment = &project.environment;
+    if let Some(service) = environment.services.keys().find(|s| s.as_str() == name) {
+        return Ok(Target::Service(service.clone()));
+    }
+    let mut tasks = environment.tasks.values();
+    if let Some(task) = tasks.find(|task| task.name.as_str() == name) {
+        return Ok(Target::Task(task));
+    }
+    let services: Vec<&str> = environment.services.keys().map(AsRef::as_ref).collect();
+    let tasks: Vec<&str> = environment.tasks.keys().map(AsRef::as_ref).collect();
+    let known: Vec<&str> = services.iter().chain(&tasks).copied().collect();
+    let mut failure = Failure::new(
+        "usage.unknown-service",
+        ExitClass::Usage,
+        format!("there is no service or task `{name}`"),
+    );
+    failure.help.extend(meant(&known, name));
+    let failure = failure.help(format!("the services are {}", services.join(", ")));
+    Err(if tasks.is_empty() {
+        failure
+    } else {
+        failure.help(format!("the tasks are {}", tasks.join(", ")))
+    }
+    .into())
+}
+
 fn unknown(project: &Project, name: &str) -> Failure {
-    let known: Vec<&str> = project
-        .environment
-        .services
-        .keys()
-        .map(ServiceName::as_str)
-        .collect();
-    let failure = Failure::new(
+    let services = project.environment.services.keys();
+    let known: Vec<&str> = services.map(ServiceName::as_str).collect();
+    let mut failure = Failure::new(
         "usage.unknown-service",
         ExitClass::Usage,
         format!("there is no service `{name}`"),
     );
-    match nearest(&known, name) {
-        Some(nearest) => failure.help(format!("did you mean `{nearest}`?")),
-        None => failure,
-    }
-    .help(format!("the services are {}", known.join(", ")))
+    failure.help.extend(meant(&known, name));
+    failure.help(format!("the services are {}", known.join(", ")))
 }
 
-/// The name that was probably meant: a longer beginning in common, or two letters that changed places.
-fn nearest<'a>(known: &[&'a str], name: &str) -> Option<&'a str> {
+/// What a name that is not known may have meant: a longer beginning in common, or one slip of the finger.
+fn meant(known: &[&str], name: &str) -> Option<String> {
     let likeness = |known: &&str| {
         let typed_wrong = strsim::osa_distance(known, name) <= 1;
         strsim::jaro_winkler(known, name).max(if typed_wrong { 0.9 } else { 0.0 })
@@ -85,19 +114,20 @@ fn nearest<'a>(known: &[&'a str], name: &str) -> Option<&'a str> {
     let best = known
         .iter()
         .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-    (likeness(best) > 0.75).then_some(*best)
+    (likeness(best) > 0.75).then(|| format!("did you mean `{best}`?"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::nearest;
+    use super::*;
 
     #[test]
-    fn a_slip_of_the_finger_is_recognised_and_another_word_is_not() {
-        let known = ["store", "web", "payment"];
-        assert_eq!(nearest(&known, "wbe"), Some("web"));
-        assert_eq!(nearest(&known, "paymnet"), Some("payment"));
-        assert_eq!(nearest(&known, "nope"), None);
-        assert_eq!(nearest(&[], "web"), None);
+    fn a_slip_is_told_with_what_was_meant_and_a_guess_is_not_forced() {
+        let known = ["payment", "order", "web"];
+        let told = meant(&known, "paymnet").unwrap();
+        assert_eq!(told, "did you mean `payment`?");
+        assert_eq!(meant(&known, "wbe").unwrap(), "did you mean `web`?");
+        assert_eq!(meant(&known, "xyz"), None);
+        assert_eq!(meant(&[], "order"), None);
     }
 }

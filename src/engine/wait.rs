@@ -1,6 +1,9 @@
 //! The one wait for services: on the shared view of the cluster, never a poll of its own.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use futures::TryStreamExt as _;
 use jiff::Timestamp;
@@ -11,7 +14,7 @@ use crate::{
     adapters::kube::{Cluster, ClusterView, Connection, LogOptions},
     domain::{
         EventKind, ExitClass, Failure, NodeStarts, ObservedContainer, ObservedPod, ServiceName,
-        Trouble, is_service_ready,
+        Trouble, TroubleKind, is_service_ready,
     },
     plan::diagnose,
 };
@@ -19,6 +22,8 @@ use crate::{
 /// How many of the last log lines explain a failure.
 const LOG_LINES: u32 = 20;
 const LOGS_WITHIN: Duration = Duration::from_secs(3);
+/// How long a probe may fail without a word about it.
+const PROBE_GRACE: Duration = Duration::from_secs(10);
 
 /// A pod and the container in it that does the service's work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,7 +86,7 @@ pub(super) async fn wait_until_ready(
         generations: generations(live, service).await?,
         since: world.installed_at(service),
         starts: &live.starts,
-        told: None,
+        trouble: None,
     };
     let waiting = waiter.wait(live, progress);
     let limited = tokio::time::timeout(within, cancel.run_until_cancelled(waiting)).await;
@@ -130,7 +135,21 @@ struct Waiter<'a> {
     /// When the service was installed in this run: older pods belong to what was there before.
     since: Option<Timestamp>,
     starts: &'a NodeStarts,
-    told: Option<Trouble>,
+    trouble: Option<Found>,
+}
+
+/// A trouble that waiting may mend.
+struct Found {
+    kind: TroubleKind,
+    since: Instant,
+    is_told: bool,
+}
+
+impl Found {
+    /// Every probe fails until the process listens: that alone is worth a line only when it lasts.
+    fn is_worth_telling(&self) -> bool {
+        self.kind != TroubleKind::ProbeFailing || self.since.elapsed() >= PROBE_GRACE
+    }
 }
 
 /// The view without what was true before the nodes were started.
@@ -156,7 +175,7 @@ impl Waiter<'_> {
                 Connection::Starting => {}
                 Connection::Live if self.is_ready(&view) => return None,
                 Connection::Live => {
-                    if let Some(trouble) = self.trouble(&view) {
+                    if let Some(trouble) = self.diagnosis(&view) {
                         if trouble.is_final {
                             return Some(trouble);
                         }
@@ -184,7 +203,7 @@ impl Waiter<'_> {
         is_current && is_service_ready(self.service, &view.workloads, &view.pods)
     }
 
-    fn trouble(&self, view: &ClusterView) -> Option<Trouble> {
+    fn diagnosis(&self, view: &ClusterView) -> Option<Trouble> {
         let is_ours = |pod: &&ObservedPod| match (self.since, pod.created) {
             // Kubernetes keeps whole seconds.
             (Some(since), Some(created)) => created.as_second() >= since.as_second(),
@@ -195,20 +214,24 @@ impl Waiter<'_> {
     }
 
     async fn tell(&mut self, trouble: Trouble, progress: &Progress) {
-        let is_new = self
-            .told
-            .as_ref()
-            .is_none_or(|told| told.kind != trouble.kind);
         progress.note(trouble.message.clone());
-        if is_new {
-            progress
-                .outbox()
-                .event(EventKind::ServiceTrouble {
-                    trouble: trouble.clone(),
-                })
-                .await;
+        let found = match self.trouble.take() {
+            Some(found) if found.kind == trouble.kind => found,
+            _ => Found {
+                kind: trouble.kind.clone(),
+                since: Instant::now(),
+                is_told: false,
+            },
+        };
+        let tells = !found.is_told && found.is_worth_telling();
+        self.trouble = Some(Found {
+            is_told: found.is_told || tells,
+            ..found
+        });
+        if tells {
+            let event = EventKind::ServiceTrouble { trouble };
+            progress.outbox().event(event).await;
         }
-        self.told = Some(trouble);
     }
 
     fn state(&self, view: &ClusterView) -> String {

@@ -1,4 +1,4 @@
-//! Capabilities of more than one step: bring up, take down, status, logs, exec.
+//! Capabilities of more than one step: bring up, take down, status, logs, exec, a first manifest.
 //!
 //! Called by `commands`. A feature puts together state, adapters, plan and engine; it returns reports
 //! and failures, speaks through the outbox, and knows neither flags nor the terminal.
@@ -6,7 +6,10 @@
 mod check;
 pub mod desire;
 pub mod down;
+pub mod exec;
 mod footprint;
+pub mod init;
+pub mod logs;
 pub mod observe;
 pub mod open;
 pub mod power;

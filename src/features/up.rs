@@ -225,8 +225,18 @@ impl Project {
 
 /// The running cluster of a project, checked to be its own; fails with what to do where it does not run.
 pub async fn running(project: &Project, tools: &Tools, outbox: &Outbox) -> Result<Sight, Failure> {
+    running_with(project, tools, &Desired::default(), outbox).await
+}
+
+/// The same, looking for the images of `desired` too.
+pub async fn running_with(
+    project: &Project,
+    tools: &Tools,
+    desired: &Desired,
+    outbox: &Outbox,
+) -> Result<Sight, Failure> {
     let record = project.record(outbox).await?;
-    let sight = observe(project, tools, record.as_ref(), &Desired::default(), outbox).await?;
+    let sight = observe(project, tools, record.as_ref(), desired, outbox).await?;
     let (why, help) = match &sight.observed.cluster {
         ClusterState::Running { .. } => return Ok(sight),
         ClusterState::Absent => ("it has not been brought up".to_owned(), "devenv up"),

@@ -4,7 +4,7 @@ use serde_json::Value as Json;
 
 use super::{
     format::{Refusal, TextFormat},
-    problem::{Findings, Problem, nearest, suggestions},
+    problem::{Findings, Mending, Problem, nearest, nearest_alone, suggestions},
     shape::{ObjectShape, PROFILE, Shape},
     tree::{Map, Node, Origin, Scalar, Style, Value},
 };
@@ -27,6 +27,7 @@ pub(super) enum ShapeProblem {
         wanted: String,
         found: String,
         help: String,
+        mend: Option<String>,
     },
     #[error("`{path}` must be {wanted}, not `{text}`{}", because(reason))]
     InvalidText {
@@ -114,6 +115,30 @@ impl Problem for ShapeProblem {
             }
         }
     }
+
+    fn mend(&self) -> Option<Mending> {
+        match self {
+            Self::UnknownKey {
+                key,
+                allowed,
+                is_profile_key: false,
+                ..
+            } => {
+                let word = nearest_alone(key, allowed.iter().map(String::as_str))?;
+                Some(Mending::Replace(word.to_owned()))
+            }
+            Self::NotAChoice { text, allowed, .. } => {
+                let word = nearest_alone(text, allowed.iter().map(String::as_str))?;
+                Some(Mending::Replace(word.to_owned()))
+            }
+            Self::MissingKey { path, .. } if path == "name" => Some(Mending::InsertName),
+            Self::MissingKey { path, .. } if path == "apiVersion" => {
+                Some(Mending::Insert("apiVersion: devenv/v1".to_owned()))
+            }
+            Self::WrongType { mend, .. } => mend.clone().map(Mending::Replace),
+            _ => None,
+        }
+    }
 }
 
 /// Checks `node` against `shape`. The JSON leaves out what is wrong, so that the rest can be checked on.
@@ -162,6 +187,7 @@ impl Conformer<'_> {
                     wanted: wanted(shape),
                     found: node.to_string(),
                     help: advice(shape, node),
+                    mend: rewritten(shape, node),
                 };
                 self.findings.add(&problem, path.as_str(), place);
                 None
@@ -379,6 +405,37 @@ fn advice(shape: &Shape, node: &Node) -> String {
         }
         (Shape::Map { .. }, Value::List(_)) => "write `KEY: value` lines without `-`".to_owned(),
         _ => String::new(),
+    }
+}
+
+/// The same value as the type that is wanted, where that is beyond doubt.
+fn rewritten(shape: &Shape, node: &Node) -> Option<String> {
+    let Value::Scalar(scalar) = &node.value else {
+        return None;
+    };
+    let is_word = |word: &str| {
+        word.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '/' || c == '.')
+            && word
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_-./=".contains(&b))
+    };
+    let words: Vec<&str> = scalar.text.split_whitespace().collect();
+    match shape {
+        Shape::Integer { .. } if scalar.style == Style::Quoted => {
+            let text = scalar.text.trim();
+            text.bytes()
+                .all(|b| b.is_ascii_digit())
+                .then(|| text.to_owned())
+        }
+        Shape::Flag => match scalar.text.to_ascii_lowercase().as_str() {
+            "true" | "yes" | "on" => Some("true".to_owned()),
+            "false" | "no" | "off" => Some("false".to_owned()),
+            _ => None,
+        },
+        Shape::List { .. } if !words.is_empty() && words.iter().all(|word| is_word(word)) => {
+            Some(format!("[{}]", words.join(", ")))
+        }
+        _ => None,
     }
 }
 

@@ -34,6 +34,7 @@ mod yaml;
 use std::path::{Path, PathBuf};
 
 pub use env_file::parse_env_file;
+pub use problem::{Mending, Mistake};
 pub use reference::reference;
 pub use schema::schema;
 
@@ -75,19 +76,29 @@ pub struct Loaded {
 ///
 /// All mistakes are reported at once, in the order of the files, with codes `manifest.*`.
 pub fn load(request: &Request, files: &dyn ProjectFiles) -> Result<Loaded, Failures> {
+    load_with_mistakes(request, files).map_err(|(failures, _)| failures)
+}
+
+/// Like [`load`]; what fails comes with the mistakes that can be mended mechanically.
+pub fn load_with_mistakes(
+    request: &Request,
+    files: &dyn ProjectFiles,
+) -> Result<Loaded, (Failures, Vec<Mistake>)> {
     let mut sources = Sources::default();
     let mut findings = Findings::default();
-    let layers = layers::gather(request, files, &mut sources, &mut findings)?;
+    let bare = |failures| (failures, Vec::new());
+    let layers = layers::gather(request, files, &mut sources, &mut findings).map_err(bare)?;
     let loaded = match layers {
         Some(layers) => finish(request, files, layers, &mut sources, &mut findings),
         None => None,
     };
+    let mistakes = findings.mendable(&sources);
     if let Some(failures) = Failures::from_list(findings.into_failures(&sources)) {
-        return Err(failures);
+        return Err((failures, mistakes));
     }
     loaded.ok_or_else(|| {
         let what = "the manifest could not be resolved though nothing was wrong with it";
-        Failure::new("internal.unresolved-manifest", ExitClass::Internal, what).into()
+        bare(Failure::new("internal.unresolved-manifest", ExitClass::Internal, what).into())
     })
 }
 

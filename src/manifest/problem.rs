@@ -3,7 +3,7 @@
 use std::{collections::HashSet, fmt::Display};
 
 use super::{source::Sources, tree::Origin};
-use crate::domain::{ExitClass, Failure};
+use crate::domain::{Code, ExitClass, Failure, Place};
 
 /// A kind of mistake in a manifest: its stable code and what to do about it.
 pub(super) trait Problem: Display {
@@ -12,11 +12,27 @@ pub(super) trait Problem: Display {
     /// What to do next.
     fn help(&self) -> Vec<String>;
 
+    /// The text that would mend it, in the place of the one it is about; `None` if only people know.
+    fn mend(&self) -> Option<Mending> {
+        None
+    }
+
     /// The failure without its place.
     fn failure(&self) -> Failure {
         let failure = Failure::new(self.code(), ExitClass::Manifest, self.to_string());
         self.help().into_iter().fold(failure, Failure::help)
     }
+}
+
+/// How a mistake is mended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mending {
+    /// Another text in its place.
+    Replace(String),
+    /// A new first line of the manifest's keys.
+    Insert(String),
+    /// `name:` with the name of the project's directory, as a new line.
+    InsertName,
 }
 
 /// A mistake, the key it is about, and where to point.
@@ -26,6 +42,7 @@ struct Finding {
     /// `None` where it is not about a place in a file, such as a flag's.
     origin: Option<Origin>,
     failure: Failure,
+    mend: Option<Mending>,
 }
 
 /// More mistakes than this are counted, not kept: a large file of another kind has one on each line.
@@ -62,6 +79,7 @@ impl Findings {
             path,
             origin: origin.into(),
             failure,
+            mend: problem.mend(),
         });
     }
 
@@ -84,6 +102,18 @@ impl Findings {
         self.list.iter().map(|finding| finding.path.as_str())
     }
 
+    /// The mistakes that can be mended, each with the way.
+    pub(super) fn mendable(&self, sources: &Sources) -> Vec<Mistake> {
+        let list = self.list.iter().filter_map(|finding| {
+            Some(Mistake {
+                code: finding.failure.code,
+                place: sources.place(finding.origin?),
+                mending: finding.mend.clone()?,
+            })
+        });
+        list.collect()
+    }
+
     /// All mistakes in the order of the files, each once: an anchor or `defaults` brings one line
     /// to many keys.
     pub(super) fn into_failures(mut self, sources: &Sources) -> Vec<Failure> {
@@ -104,6 +134,28 @@ impl Findings {
         }
         failures
     }
+}
+
+/// A mistake that can be mended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mistake {
+    /// Its code.
+    pub code: Code,
+    /// Where it is.
+    pub place: Place,
+    /// How it is mended.
+    pub mending: Mending,
+}
+
+/// The candidate that `word` is most likely a slip of, unless another one is as near.
+pub(super) fn nearest_alone<'a>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'a str> + Clone,
+) -> Option<&'a str> {
+    let distance = |other: &str| strsim::osa_distance(&word.to_lowercase(), &other.to_lowercase());
+    let found = nearest(word, candidates.clone())?;
+    let mut others = candidates.into_iter().filter(|other| *other != found);
+    (!others.any(|other| distance(other) <= distance(found))).then_some(found)
 }
 
 /// The candidate that `word` is most likely a slip of, if any is near.
@@ -156,5 +208,7 @@ mod tests {
         assert_eq!(nearest("replica", keys), Some("replicas"));
         assert_eq!(nearest("evn", keys), Some("env"));
         assert_eq!(nearest("banana", keys), None);
+        assert_eq!(nearest_alone("evn", keys), Some("env"));
+        assert_eq!(nearest_alone("por", ["port", "pord"]), None);
     }
 }

@@ -250,6 +250,22 @@ fn init(report: &Init, style: &Style) -> String {
             safe_text(&report.services.join(", "))
         ));
     }
+    for mend in &report.mends {
+        let (before, after) = (safe_text(mend.before.trim()), safe_text(mend.after.trim()));
+        let arrow = style.glyph("→", "->");
+        out.push_str(&format!("{}: {before} {arrow} {after}\n", mend.line));
+    }
+    if !report.not_converted.is_empty() {
+        out.push_str("\nnot converted; each stands as a comment in its place:\n");
+        for item in &report.not_converted {
+            let service = item.service.as_deref().map(|name| format!("{name}: "));
+            let text = format!("{}{}: {}", service.unwrap_or_default(), item.key, item.what);
+            let sign = style.paint(Tone::Warn, "!");
+            out.push_str(&format!("{sign} {}\n", safe_text(&text)));
+            let help = style.paint(Tone::Dim, safe_text(&item.help));
+            out.push_str(&format!("    {help}\n"));
+        }
+    }
     out + &next_steps(&report.next_steps, style)
 }
 

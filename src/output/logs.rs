@@ -17,7 +17,7 @@ const MESSAGE: [&str; 3] = ["msg", "message", "event"];
 /// Names under which loggers write the time, which the line's place in the stream tells.
 const TIME: [&str; 4] = ["time", "ts", "timestamp", "@timestamp"];
 
-/// Renders log lines; knows the widest service so far.
+/// Renders log lines; knows the widest label so far.
 #[derive(Debug)]
 pub(super) struct Logs {
     style: Style,
@@ -34,17 +34,19 @@ impl Logs {
         }
     }
 
-    /// `service | text`, with its end.
+    /// `label | text`, with its end. A service keeps its colour, whichever of its pods speaks.
     pub(super) fn line(&mut self, line: &LogLine) -> String {
-        let service = line.service.as_str();
-        self.widest = self.widest.max(width(service));
+        let label = safe_text(&line.label);
+        self.widest = self.widest.max(width(&label));
         let prefix = format!(
             "{} {}",
-            pad(service, self.widest),
+            pad(&label, self.widest),
             self.style.glyph("│", "|")
         );
-        let prefix = self.style.paint(service_tone(service), prefix);
-        let text = self.redactor.text(&line.text);
+        let prefix = self
+            .style
+            .paint(service_tone(line.service.as_str()), prefix);
+        let text = self.redactor.text(&line.message);
         let text = structured(&text).map_or_else(|| safe_text(&text), |entry| self.entry(&entry));
         format!("{prefix} {text}\n")
     }
@@ -118,7 +120,8 @@ mod tests {
             service: service.parse().unwrap(),
             pod: "p".into(),
             container: "c".into(),
-            text: text.into(),
+            label: service.into(),
+            message: text.into(),
         }
     }
 

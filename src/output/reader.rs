@@ -180,6 +180,8 @@ impl<O: Write, E: Write> Show<O, E> {
                 failures,
             } => self.failures(exit_code, &failures),
             Message::Bytes(stream, bytes) => self.bytes(stream, &bytes),
+            // Whoever waited for it may have given up.
+            Message::Flush(written_tx) => drop(written_tx.send(())),
             Message::Question(question) => self.question(question),
             Message::End => {}
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{Action, Plan, Step};
 use crate::domain::{
     BuildInput, ClusterState, Desired, DesiredRelease, Environment, Observed, ObservedRelease,
-    ServiceName, Stage, StepId, StepSummary,
+    ServiceName, Stage, StepId, StepSummary, Task,
 };
 
 /// Which services a run is about.
@@ -63,6 +63,44 @@ pub(super) fn cluster_steps(environment: &Environment, observed: &Observed) -> V
     };
     planner.cluster();
     planner.steps
+}
+
+/// The steps after which a task can run in a running cluster: its image is in the registry, and the deployed
+/// services it depends on are ready.
+pub fn plan_task(
+    environment: &Environment,
+    task: &Task,
+    desired: &Desired,
+    observed: &Observed,
+) -> Plan {
+    let mut planner = Planner {
+        environment,
+        desired,
+        observed,
+        steps: Vec::new(),
+        ids: BTreeSet::new(),
+    };
+    let input = BuildInput::Task(task.name.clone());
+    if desired.images.contains_key(&input) {
+        planner.cluster();
+        planner.image(&input, None);
+    }
+    for service in task.depends_on.iter().filter(|s| !observed.is_ready(s)) {
+        planner.add(
+            ready_id(service),
+            Action::WaitReady(service.clone()),
+            Stage::Ready,
+            Some(service),
+            (
+                format!("wait until {service} is ready"),
+                format!("{} needs it", task.name),
+            ),
+            Vec::new(),
+        );
+    }
+    Plan {
+        steps: planner.steps,
+    }
 }
 
 /// `services` so that each comes after what it depends on. The manifest has no cycles.

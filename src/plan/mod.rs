@@ -13,9 +13,9 @@ mod step;
 mod tests;
 mod values;
 
-pub use decide::{Selection, plan};
+pub use decide::{Selection, plan, plan_task};
 pub use diagnose::diagnose;
 pub use explain::explain;
 pub use operate::{Data, down, restart, scale, start, stop};
 pub use step::{Action, Plan, Step};
-pub use values::{VOLUMES_IN_NODE, service_values};
+pub use values::{VOLUMES_IN_NODE, resources, service_values};

@@ -2,9 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::{Action, Plan, Selection, plan};
+use super::{Action, Plan, Selection, plan, plan_task};
 use crate::domain::{
-    BuildInput, ClusterState, Desired, Environment, Hook, Observed, ReleaseStatus, StepId,
+    BuildInput, ClusterState, Desired, Environment, Hook, ImageName, Observed, ReleaseStatus,
+    Resources, StepId, Task,
     testing::{achieved, desired, environment, name},
 };
 
@@ -22,6 +23,35 @@ fn ids(plan: &Plan) -> Vec<&str> {
 
 fn all(environment: &Environment, desired: &Desired, observed: &Observed) -> Plan {
     plan(environment, &Selection::All, desired, observed)
+}
+
+#[test]
+fn a_task_needs_its_image_and_the_services_it_depends_on_and_nothing_else() {
+    let shop = shop();
+    let mut known = desired(&shop, "1");
+    let mut observed = achieved(&known);
+    let input = BuildInput::Task("test".parse().unwrap());
+    let of_web = known.images[&BuildInput::Service(name("web"))].clone();
+    let task = Task {
+        name: "test".parse().unwrap(),
+        image: ImageName::Build(of_web.build.clone()),
+        command: vec!["run".to_owned()],
+        env: std::collections::BTreeMap::new(),
+        secrets: Vec::new(),
+        depends_on: vec![name("gateway"), name("web")],
+        resources: Resources::default(),
+    };
+    known.images.clear();
+    known.images.insert(input.clone(), of_web);
+    observed.workloads.retain_mut(|workload| {
+        workload.ready = u32::from(workload.service != name("gateway"));
+        true
+    });
+    let planned = plan_task(&shop, &task, &known, &observed);
+    assert_eq!(ids(&planned), ["build:test", "push:test", "ready:gateway"]);
+    observed.pushed_images.insert(input);
+    let planned = plan_task(&shop, &task, &known, &observed);
+    assert_eq!(ids(&planned), ["ready:gateway"]);
 }
 
 #[test]

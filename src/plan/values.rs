@@ -65,7 +65,8 @@ fn probe(probe: &Probe) -> Value {
     }
 }
 
-fn resources(resources: &Resources) -> Value {
+/// Requests and limits as a container of Kubernetes has them.
+pub fn resources(resources: &Resources) -> Value {
     let amounts = |cpu: Option<String>, memory: Option<String>| {
         let amounts: Map<String, Value> = [("cpu", cpu), ("memory", memory)]
             .into_iter()

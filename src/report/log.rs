@@ -20,6 +20,9 @@ pub struct LogLine {
     pub pod: String,
     /// The container.
     pub container: String,
-    /// The line as it was said, without its end.
-    pub text: String,
+    /// What tells it from others on a screen: the service, where needed with its pod and container.
+    #[serde(skip)]
+    pub label: String,
+    /// The line as it was said, without its end; bytes that are not UTF-8 are replaced.
+    pub message: String,
 }

@@ -31,7 +31,7 @@ pub use down::{Down, Kept};
 pub use exec::Exec;
 pub use failure::{EvidenceEntry, FailureEntry, FailureReport, PlaceEntry};
 pub use format::OutputFormat;
-pub use init::{Finding, FindingLevel, Init, InitFile, InitFileChange};
+pub use init::{Finding, FindingLevel, Init, InitFile, InitFileChange, InitMend, NotConverted};
 pub use kubeconfig::Kubeconfig;
 pub use log::LogLine;
 pub use open::Open;

@@ -28,6 +28,8 @@ pub enum Message {
     },
     /// Bytes of a child's output, passed on as they are.
     Bytes(OutputStream, Vec<u8>),
+    /// Answered once everything before it is written.
+    Flush(oneshot::Sender<()>),
     /// A question to the user; only sent where a user can answer.
     Question(Question),
     /// The command is over: show what is left, then stop reading.
@@ -122,6 +124,14 @@ impl Outbox {
     /// Sends a line of a container's log.
     pub async fn log(&self, line: LogLine) {
         self.item(Report::Log(line)).await;
+    }
+
+    /// Waits until everything sent so far is written, however slow its reader is.
+    pub async fn flush(&self) {
+        let (written_tx, written_rx) = oneshot::channel();
+        self.send(Message::Flush(written_tx)).await;
+        // A reader that is gone writes nothing more.
+        let _ = written_rx.await;
     }
 
     /// Asks the user, and waits for the answer; no answer is a no.

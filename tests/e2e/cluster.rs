@@ -3,7 +3,6 @@
 mod stage;
 
 use std::{
-    io::Write,
     os::unix::fs::PermissionsExt,
     sync::Arc,
     time::{Duration, Instant},
@@ -22,6 +21,7 @@ use futures::{FutureExt, StreamExt};
 use serde_json::{Value, json};
 
 use self::stage::Stage;
+use crate::say;
 
 /// How long anything here may take before the test fails.
 const LONG: Duration = Duration::from_mins(3);
@@ -513,14 +513,4 @@ async fn everything_survives_a_stop(stage: &Stage, live: &LiveView) {
         .await;
     let (_, kept) = run(stage, &pod, &["cat", "/data/file"], b"").await;
     assert_eq!(kept, b"kept\n");
-}
-
-/// One line for whoever reads the test's output.
-#[expect(
-    clippy::print_stderr,
-    reason = "figures are for the reader of the test's output"
-)]
-fn say(line: &str) {
-    eprintln!("{line}");
-    let _ = std::io::stderr().flush();
 }

@@ -4,3 +4,17 @@
 
 mod cluster;
 mod docker;
+mod program;
+mod shop;
+
+use std::io::Write as _;
+
+/// A line for the reader of the test's output.
+#[expect(
+    clippy::print_stderr,
+    reason = "figures are for the reader of the test's output"
+)]
+fn say(line: &str) {
+    eprintln!("{line}");
+    let _ = std::io::stderr().flush();
+}

@@ -67,6 +67,17 @@ impl TestEnvironment {
         write(&self.home().join(path), text);
     }
 
+    /// Writes a file below the project's directory.
+    pub(crate) fn write_project(&self, path: &str, text: &str) {
+        write(&self.project().join(path), text);
+    }
+
+    /// The text of a file below the project's directory.
+    #[expect(clippy::disallowed_methods, reason = "a test's own files")]
+    pub(crate) fn read_project(&self, path: &str) -> String {
+        fs::read_to_string(self.project().join(path)).expect("a file of the project")
+    }
+
     /// Puts a shell script on the program's PATH. `PATH` in it has the system's own tools.
     #[expect(dead_code, reason = "for the commands that call tools")]
     pub(crate) fn fake_tool(&self, name: &str, script: &str) {

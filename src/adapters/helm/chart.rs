@@ -1,11 +1,8 @@
 //! Charts that devenv brings along, written to disk where Helm can read them.
 
-use std::{
-    io,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
-use super::{super::private_file, HelmError};
+use super::{super::files, HelmError};
 use crate::domain::InputsHash;
 
 macro_rules! embedded {
@@ -80,29 +77,29 @@ fn hash<'a>(files: impl Iterator<Item = (&'a str, &'a [u8])>) -> InputsHash {
 }
 
 /// The directory is named by its contents and appears complete, so what is there is right.
-fn materialise(cache: &Path, name: &str, files: &[(&str, &[u8])]) -> Result<PathBuf, HelmError> {
-    let directory = cache.join(format!("{name}-{}", hash(files.iter().copied()).as_str()));
+fn materialise(cache: &Path, name: &str, contents: &[(&str, &[u8])]) -> Result<PathBuf, HelmError> {
+    let directory = cache.join(format!(
+        "{name}-{}",
+        hash(contents.iter().copied()).as_str()
+    ));
     if directory.is_dir() {
         return Ok(directory);
     }
-    write_chart(cache, &directory, files).map_err(|source| HelmError::Write {
-        path: directory.clone(),
-        source,
-    })?;
+    files::create_private_dir(cache)?;
+    // Beside its place, so that a rename is enough; the number keeps two devenvs apart.
+    let fresh = cache.join(format!(".{name}-{}", std::process::id()));
+    files::remove_tree(&fresh)?;
+    for (path, bytes) in contents {
+        let path = fresh.join(path);
+        files::create_private_dir(path.parent().unwrap_or(&fresh))?;
+        files::write_private(&path, bytes)?;
+    }
+    match files::rename(&fresh, &directory) {
+        // Another devenv was faster, and the contents are the same.
+        Err(_) if directory.is_dir() => files::remove_tree(&fresh)?,
+        renamed => renamed?,
+    }
     Ok(directory)
-}
-
-fn write_chart(cache: &Path, directory: &Path, files: &[(&str, &[u8])]) -> io::Result<()> {
-    std::fs::DirBuilder::new().recursive(true).create(cache)?;
-    let fresh = tempfile::tempdir_in(cache)?;
-    for (path, bytes) in files {
-        private_file::replace(&fresh.path().join(path), bytes)?;
-    }
-    match std::fs::rename(fresh.path(), directory) {
-        // Another devenv was faster: the contents are the same, and ours go with the temporary directory.
-        Err(_) if directory.is_dir() => Ok(()),
-        other => other,
-    }
 }
 
 #[cfg(test)]
@@ -148,6 +145,6 @@ mod tests {
         let two = wrap_manifests(cache.path(), &["b: 2", "a: {{ 1 }}"]).unwrap();
         assert_ne!(one, two);
         let kept = std::fs::File::open(one.join("manifests/0000.yaml")).unwrap();
-        assert_eq!(io::read_to_string(kept).unwrap(), "a: {{ 1 }}");
+        assert_eq!(std::io::read_to_string(kept).unwrap(), "a: {{ 1 }}");
     }
 }

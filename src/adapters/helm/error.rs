@@ -1,8 +1,9 @@
 //! What Helm failed with, told apart by what it said.
 
-use std::{io, path::PathBuf};
-
-use super::super::process::{Finished, ProcessError, last_lines};
+use super::super::{
+    files::FileError,
+    process::{Finished, ProcessError, last_lines},
+};
 use crate::domain::{ExitClass, Failure, ServiceName};
 
 /// Why something with Helm failed.
@@ -24,13 +25,8 @@ pub enum HelmError {
         said: Vec<String>,
     },
     /// A chart could not be written.
-    #[error("cannot write the chart {}", path.display())]
-    Write {
-        /// The chart's directory.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// Helm answered something that is not understood.
     #[error("helm {command} answered something unexpected: {answer}")]
     Unexpected {
@@ -114,11 +110,7 @@ impl HelmError {
                     None => failure,
                 }
             }
-            Self::Write { source, .. } => {
-                Failure::new("helm.chart-not-written", ExitClass::Prerequisite, what)
-                    .caused_by(source)
-                    .help("make the directory writable, or set XDG_STATE_HOME to one that is")
-            }
+            Self::File(error) => error.failure(),
             Self::Unexpected { .. } => {
                 Failure::new("helm.not-understood", ExitClass::Cluster, what)
                     .help("check the version with `helm version`: 3.14 or newer is known to work")

@@ -1,8 +1,11 @@
 //! What k3d failed with, told apart by what it said.
 
-use std::{io, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
 
-use super::super::process::{Finished, ProcessError, last_lines};
+use super::super::{
+    files::FileError,
+    process::{Finished, ProcessError, last_lines},
+};
 use crate::domain::{ExitClass, Failure, PortNumber};
 
 /// Why something with k3d failed.
@@ -22,13 +25,8 @@ pub enum K3dError {
         said: Vec<String>,
     },
     /// A file of ours could not be written.
-    #[error("cannot write {}", path.display())]
-    Write {
-        /// The file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// k3d answered something that is not understood.
     #[error("k3d {command} answered something unexpected: {answer}")]
     Unexpected {
@@ -106,11 +104,7 @@ impl K3dError {
             Self::Refused { cause, said, .. } => {
                 cause.failure(&what).with_evidence("k3d", said.clone())
             }
-            Self::Write { source, .. } => {
-                Failure::new("cluster.state-not-writable", ExitClass::Prerequisite, what)
-                    .caused_by(source)
-                    .help("make the directory writable, or set XDG_STATE_HOME to one that is")
-            }
+            Self::File(error) => error.failure(),
             Self::Unexpected { .. } => {
                 Failure::new("cluster.k3d-not-understood", ExitClass::Cluster, what)
                     .help("check the version with `k3d version`: 5.8 or newer is known to work")

@@ -22,8 +22,8 @@ pub use self::{
     registry::wait_registry_ready,
 };
 use super::{
-    private_file,
-    process::{ChildEnvironment, Finished, Invocation, OnLine, run},
+    files,
+    process::{ChildEnvironment, Finished, Invocation, OnLine, Stream, run},
 };
 use crate::domain::{ClusterName, PortNumber};
 
@@ -31,6 +31,8 @@ use crate::domain::{ClusterName, PortNumber};
 const QUESTION: Duration = Duration::from_secs(20);
 /// How long k3d gets beyond its own deadline, to take back what it had begun.
 const ROLLBACK: Duration = Duration::from_secs(30);
+/// Characters of the level and the clock that k3d puts before a message, up to the `]`: `INFO[0007`.
+const LEVEL_AND_CLOCK: usize = 9;
 /// Where a registry container keeps its images.
 const REGISTRY_DIRECTORY: &str = "/var/lib/registry";
 
@@ -263,6 +265,10 @@ impl K3d {
         cancel: &CancellationToken,
         on_line: Option<OnLine<'_>>,
     ) -> Result<Finished, K3dError> {
+        let plainly = on_line.map(|on_line| {
+            move |stream: Stream, line: &str| on_line(stream, &without_decoration(line))
+        });
+        let on_line = plainly.as_ref().map(|plainly| plainly as OnLine<'_>);
         let finished = run(invocation, cancel, on_line).await?;
         if finished.succeeded() {
             Ok(finished)
@@ -287,10 +293,20 @@ fn refuse_colon(path: &Path) -> Result<(), K3dError> {
 }
 
 fn write(path: &Path, contents: &[u8]) -> Result<(), K3dError> {
-    private_file::replace(path, contents).map_err(|source| K3dError::Write {
-        path: path.to_owned(),
-        source,
-    })
+    if let Some(directory) = path.parent() {
+        files::create_private_dir(directory)?;
+    }
+    Ok(files::write_private(path, contents)?)
+}
+
+/// What k3d says in a line: without its colours, and without the level and clock in `INFO[0007] `.
+fn without_decoration(line: &str) -> String {
+    let plain = console::strip_ansi_codes(line);
+    let message = match plain.split_once("] ") {
+        Some((level, message)) if level.len() == LEVEL_AND_CLOCK => message,
+        _ => &plain,
+    };
+    message.trim_end().to_owned()
 }
 
 /// The version in `k3d version v5.9.0`.
@@ -309,6 +325,16 @@ mod tests {
         let printed = "k3d version v5.9.0\nk3s version v1.32.5-k3s1 (default)\n";
         assert_eq!(parse_version(printed), Some(semver::Version::new(5, 9, 0)));
         assert_eq!(parse_version("k3d version dev"), None);
+    }
+
+    #[test]
+    fn what_k3d_says_is_told_without_its_decoration() {
+        let line = "\u{1b}[36mINFO\u{1b}[0m[0012] Cluster 'shop' created successfully!  ";
+        assert_eq!(
+            without_decoration(line),
+            "Cluster 'shop' created successfully!"
+        );
+        assert_eq!(without_decoration("array[0] is kept"), "array[0] is kept");
     }
 
     #[test]

@@ -109,6 +109,15 @@ impl KubeError {
         }
     }
 
+    /// The exit code that a shell would give where a command could not be started: 126 if it may not be
+    /// executed, 127 if it is not there.
+    pub fn shell_code(&self) -> Option<u8> {
+        match self {
+            Self::ExecNotStarted { message, .. } => Some(shell_code_of(message)),
+            _ => None,
+        }
+    }
+
     /// Whether there is no such object.
     pub const fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
@@ -149,12 +158,29 @@ impl KubeError {
                 .help("see what is there: devenv status"),
             Self::Rejected { message, .. } => new("kube.rejected").because(message),
             Self::ExecNotStarted { message, .. } => new("kube.exec-not-started")
-                .because(message)
+                .because(runtime_words(message))
                 .help("name a program that is in the container's image"),
             Self::BrokenOff { why, .. } => new("kube.broken-off")
                 .because(why)
                 .help("the pod may have been replaced: devenv status"),
         }
+    }
+}
+
+/// What a container runtime says itself, without the words of everyone who passed it on.
+pub fn runtime_words(message: &str) -> &str {
+    let said = message.rsplit("unable to start container process: ").next();
+    said.unwrap_or(message).trim_end_matches(": unknown")
+}
+
+/// What the words of a container runtime come to as a shell's exit code.
+pub fn shell_code_of(message: &str) -> u8 {
+    let message = message.to_lowercase();
+    let refusals = ["permission denied", "exec format error", "is a directory"];
+    if refusals.iter().any(|word| message.contains(word)) {
+        126
+    } else {
+        127
     }
 }
 
@@ -188,6 +214,20 @@ mod tests {
         assert_eq!(code(401), "kube.forbidden");
         assert_eq!(code(404), "kube.not-found");
         assert_eq!(code(422), "kube.rejected");
+    }
+
+    #[test]
+    fn a_command_that_cannot_be_started_has_the_code_of_a_shell() {
+        assert_eq!(
+            shell_code_of("exec: \"x\": executable file not found in $PATH"),
+            127
+        );
+        assert_eq!(shell_code_of("exec /etc/passwd: Permission denied"), 126);
+        assert_eq!(KubeError::of("x", api(404)).shell_code(), None);
+        let passed_on = "Internal error occurred: OCI runtime exec failed: unable to start \
+                         container process: exec: \"x\": permission denied: unknown";
+        assert_eq!(runtime_words(passed_on), "exec: \"x\": permission denied");
+        assert_eq!(runtime_words("anything else"), "anything else");
     }
 
     #[test]

@@ -92,6 +92,35 @@ impl Cluster {
         }
     }
 
+    /// Sends `stdin` to the input of a container's own process, and closes it at its end.
+    ///
+    /// Where the container keeps its input open for one sender (`stdinOnce`), the process sees that end.
+    pub async fn feed(
+        &self,
+        pod: &str,
+        container: &str,
+        stdin: impl AsyncRead + Send + Unpin,
+    ) -> Result<(), KubeError> {
+        let doing = format!("send the input to {pod}");
+        let params = AttachParams {
+            container: Some(container.to_owned()),
+            stdin: true,
+            stdout: false,
+            stderr: false,
+            tty: false,
+            max_stdin_buf_size: Some(BUFFER),
+            ..AttachParams::default()
+        };
+        let pods: Api<Pod> = self.api();
+        let mut process = call(&doing, REQUEST, pods.attach(pod, &params)).await?;
+        feed(Some(stdin), process.stdin()).await;
+        // Dropped before its end, the connection would take the last of the input with it.
+        process.join().await.map_err(|error| KubeError::BrokenOff {
+            doing,
+            why: error.to_string(),
+        })
+    }
+
     async fn start(
         &self,
         request: &ExecRequest,

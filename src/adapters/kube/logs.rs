@@ -1,6 +1,6 @@
 //! A container's log, line by line.
 
-use std::time::Duration;
+use std::{cmp::Ordering, time::Duration};
 
 use bytes::Bytes;
 use futures::{Stream, io::AsyncBufReadExt, stream};
@@ -35,15 +35,45 @@ pub struct LogLine {
     pub time: Option<Timestamp>,
     /// Its bytes as they are, without the line's end.
     pub bytes: Bytes,
+    /// Whether the line ends here; a very long one comes in pieces.
+    pub ends: bool,
+}
+
+/// Where a reader of a log stopped: what lies before is not said again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogMark {
+    /// The time of the last line.
+    pub time: Timestamp,
+    /// How many lines of that very time were read.
+    pub lines: usize,
+}
+
+impl LogMark {
+    /// The mark after a line that was said at `time`.
+    ///
+    /// The two outputs of a process are written down side by side, so a line can be a little older than the
+    /// one before.
+    #[must_use]
+    pub fn after(before: Option<Self>, time: Timestamp) -> Self {
+        match before {
+            Some(mark) if time < mark.time => mark,
+            Some(mark) if mark.time == time => Self {
+                time,
+                lines: mark.lines + 1,
+            },
+            _ => Self { time, lines: 1 },
+        }
+    }
 }
 
 /// Where a reader of a log is.
 struct Position {
     params: LogParams,
-    /// The time of the last line given out, and how many lines of that time were.
-    last: Option<(Timestamp, usize)>,
-    /// Lines of that time still to be left out after the log was asked for again.
-    skip: usize,
+    /// Up to where lines were given out.
+    mark: Option<LogMark>,
+    /// After the log was asked for again: lines of the mark's time still to be left out. `None` once what
+    /// comes is new.
+    again: Option<usize>,
     /// Whether the line before was cut, so that this one goes on without a time of its own.
     in_line: bool,
 }
@@ -61,18 +91,18 @@ impl Position {
         };
         Self {
             params,
-            last: None,
-            skip: 0,
+            mark: None,
+            again: None,
             in_line: false,
         }
     }
 
     /// Goes on where it is: the API server answers from the whole second on, so some lines come again.
     const fn resume(&mut self) {
-        if let Some((time, count)) = self.last {
-            self.params.since_time = Some(time);
+        if let Some(mark) = self.mark {
+            self.params.since_time = Some(mark.time);
             self.params.tail_lines = None;
-            self.skip = count;
+            self.again = Some(mark.lines);
         }
         self.in_line = false;
     }
@@ -84,31 +114,41 @@ impl Position {
         let goes_on = std::mem::replace(&mut self.in_line, !is_end);
         if goes_on {
             return Some(LogLine {
-                time: self.last.map(|(time, _)| time),
+                time: self.mark.map(|mark| mark.time),
                 bytes: Bytes::copy_from_slice(text),
+                ends: is_end,
             });
         }
         let (time, bytes) = split_time(text);
         if let Some(time) = time {
-            match &mut self.last {
-                Some((last, _)) if time < *last => return None,
-                Some((last, count)) if time == *last => {
-                    if self.skip > 0 {
-                        self.skip -= 1;
-                        return None;
-                    }
-                    *count += 1;
-                }
-                last => {
-                    *last = Some((time, 1));
-                    self.skip = 0;
-                }
+            if self.came_before(time) {
+                return None;
             }
+            self.mark = Some(LogMark::after(self.mark, time));
         }
         Some(LogLine {
             time,
             bytes: Bytes::copy_from_slice(bytes),
+            ends: is_end,
         })
+    }
+
+    /// Whether a line of `time` was given out before the log was asked for again.
+    fn came_before(&mut self, time: Timestamp) -> bool {
+        let (Some(mark), Some(left)) = (self.mark, self.again) else {
+            return false;
+        };
+        match time.cmp(&mark.time) {
+            Ordering::Less => true,
+            Ordering::Equal => {
+                self.again = Some(left.saturating_sub(1));
+                left > 0
+            }
+            Ordering::Greater => {
+                self.again = None;
+                false
+            }
+        }
     }
 }
 
@@ -139,10 +179,26 @@ impl Cluster {
         container: &str,
         options: &LogOptions,
     ) -> impl Stream<Item = Result<LogLine, KubeError>> + Send + use<> {
+        self.logs_after(pod, container, options, None)
+    }
+
+    /// The lines of a container's log after `mark`, of the same run or of a later one.
+    pub fn logs_after(
+        &self,
+        pod: &str,
+        container: &str,
+        options: &LogOptions,
+        mark: Option<LogMark>,
+    ) -> impl Stream<Item = Result<LogLine, KubeError>> + Send + use<> {
+        let mut position = Position::of(container, options);
+        if let Some(mark) = mark {
+            position.mark = Some(mark);
+            position.resume();
+        }
         let reader = Reader {
             cluster: self.clone(),
             pod: pod.to_owned(),
-            position: Position::of(container, options),
+            position,
             source: None,
             is_over: false,
         };
@@ -176,7 +232,7 @@ impl Reader {
             };
             // The log ended or broke off.
             self.source = None;
-            let may_resume = self.position.params.follow && self.position.last.is_some();
+            let may_resume = self.position.params.follow && self.position.mark.is_some();
             match read {
                 Err(error) if !(may_resume && error.is_unreachable()) => {
                     self.is_over = true;
@@ -280,6 +336,31 @@ mod tests {
         let more = format!("{TWO}d\n");
         let again: Vec<&str> = lines.iter().copied().chain([more.as_str()]).collect();
         assert_eq!(taken(&mut position, &again), ["d"]);
+    }
+
+    #[test]
+    fn a_mark_counts_the_lines_of_one_instant() {
+        let (one, two) = (
+            ONE.trim().parse().unwrap(),
+            TWO.trim().parse::<Timestamp>().unwrap(),
+        );
+        let mark = LogMark::after(Some(LogMark::after(None, one)), two);
+        assert_eq!((mark.time, mark.lines), (two, 1));
+        assert_eq!(LogMark::after(Some(mark), two).lines, 2);
+        assert_eq!(LogMark::after(Some(mark), one), mark);
+    }
+
+    #[test]
+    fn a_line_a_little_older_than_the_one_before_is_kept() {
+        let mut position = following();
+        let (late, early) = (format!("{TWO}error\n"), format!("{ONE}output\n"));
+        assert_eq!(taken(&mut position, &[&late, &early]), ["error", "output"]);
+        position.resume();
+        let next = "2026-01-02T03:04:05.3Z next\n";
+        assert_eq!(
+            taken(&mut position, &[&late, &early, next, &early]),
+            ["next", "output"]
+        );
     }
 
     #[test]

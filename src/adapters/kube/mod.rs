@@ -15,6 +15,7 @@ mod marks;
 mod metrics;
 mod observe;
 mod pods;
+mod secrets;
 mod view;
 mod wait;
 
@@ -28,9 +29,9 @@ use kube::{
 use rustls::{pki_types::CertificateDer, server::ParsedCertificate};
 
 pub use self::{
-    error::KubeError,
+    error::{KubeError, runtime_words, shell_code_of},
     exec::{ExecEnd, ExecRequest, TerminalSize},
-    logs::{LogLine, LogOptions},
+    logs::{LogLine, LogMark, LogOptions},
     metrics::{Capacity, NodeUse, PodUse, Usage},
     observe::ClusterContents,
     pods::PodEnd,

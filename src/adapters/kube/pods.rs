@@ -1,12 +1,13 @@
 //! Pods that run to an end: tasks, hooks, loads of data.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use futures::StreamExt;
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{
     Api,
-    api::{DeleteParams, PostParams},
+    api::{DeleteParams, ListParams, PostParams},
     runtime::{WatchStreamExt, watcher},
 };
 
@@ -21,8 +22,8 @@ pub struct PodEnd {
 }
 
 impl Cluster {
-    /// Makes a pod from its specification. Its objects carry what `specification` says, nothing more.
-    pub async fn create_pod(&self, specification: serde_json::Value) -> Result<(), KubeError> {
+    /// Makes a pod from its specification, and returns its name: the cluster makes one up after `generateName`.
+    pub async fn create_pod(&self, specification: serde_json::Value) -> Result<String, KubeError> {
         let doing = "make a pod";
         let pod: Pod =
             serde_json::from_value(specification).map_err(|error| KubeError::Rejected {
@@ -30,9 +31,8 @@ impl Cluster {
                 message: error.to_string(),
             })?;
         let pods: Api<Pod> = self.api();
-        call(doing, REQUEST, pods.create(&PostParams::default(), &pod))
-            .await
-            .map(|_| ())
+        let created = call(doing, REQUEST, pods.create(&PostParams::default(), &pod)).await?;
+        Ok(created.metadata.name.unwrap_or_default())
     }
 
     /// Deletes a pod. None is no error.
@@ -43,6 +43,24 @@ impl Cluster {
             Err(error) if error.is_not_found() => Ok(()),
             other => other.map(|_| ()),
         }
+    }
+
+    /// Since when each pod that is ready has been so without a break, by its name.
+    pub async fn ready_since(&self) -> Result<BTreeMap<String, Timestamp>, KubeError> {
+        let pods: Api<Pod> = self.api();
+        let all = ListParams::default();
+        let found = call("list the pods", REQUEST, pods.list(&all)).await?;
+        let since = |pod: &Pod| {
+            let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+            let ready = conditions
+                .iter()
+                .find(|c| c.type_ == "Ready" && c.status == "True")?;
+            Some((
+                pod.metadata.name.clone()?,
+                ready.last_transition_time.as_ref()?.0,
+            ))
+        };
+        Ok(found.items.iter().filter_map(since).collect())
     }
 
     /// Waits until `is_done` says so of a pod made for `service`, and returns what it said. It sees `None`

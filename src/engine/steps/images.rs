@@ -6,7 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     adapters::{context, docker::BuildRequest, registry},
-    domain::{BuildInput, DesiredImage, ExitClass, Failure},
+    domain::{BuildInput, DesiredImage, ExitClass, Failure, NoticeLevel},
     engine::{Finished, Progress, World},
 };
 
@@ -27,6 +27,10 @@ pub(in crate::engine) async fn build(
     let (context, hash) = scanned.await.map_err(|error| internal(&error))??;
     if hash != image.hash {
         return Err(changed(input));
+    }
+    for warning in context.warnings() {
+        let text = format!("{input}: {warning}");
+        progress.outbox().notice(NoticeLevel::Warning, text).await;
     }
     let labels = BTreeMap::from([
         (

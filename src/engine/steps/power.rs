@@ -21,7 +21,11 @@ pub(in crate::engine) async fn stop_cluster(
     progress: &Progress,
 ) -> Result<Finished, Failure> {
     let own = own(world).await?;
-    let running: Vec<&ClusterContainer> = own.cluster.iter().filter(|it| runs(it)).collect();
+    let running: Vec<&ClusterContainer> = own
+        .cluster
+        .iter()
+        .filter(|container| runs(container))
+        .collect();
     if running.is_empty() {
         return Ok(Finished::Skipped("it does not run any more".to_owned()));
     }

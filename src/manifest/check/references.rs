@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Checker;
 use crate::{
     domain::ServiceName,
-    manifest::problem::{Problem, suggestions},
+    manifest::problem::{Mending, Problem, nearest_alone, suggestions},
 };
 
 /// What can be wrong with a name that refers to a service.
@@ -44,6 +44,14 @@ impl Problem for ReferenceProblem {
                 vec!["rename one: `devenv exec` takes both kinds of names".to_owned()]
             }
         }
+    }
+
+    fn mend(&self) -> Option<Mending> {
+        let Self::UnknownService { name, known, .. } = self else {
+            return None;
+        };
+        let word = nearest_alone(name, known.iter().map(String::as_str))?;
+        Some(Mending::Replace(word.to_owned()))
     }
 }
 

@@ -1,0 +1,236 @@
+//! `devenv exec`
+
+use std::time::Duration;
+
+use super::{
+    Context, Exit, StreamKind, Streams,
+    project::{self, Target},
+};
+use crate::{
+    domain::{ExitClass, Failure, Failures},
+    features::exec::{Connection, Ended, Input, Wanted, in_service, in_task},
+    report::{Exec, Message, OutputFormat, Report},
+};
+
+/// How long may pass before a task's command runs, when `--timeout` says nothing.
+const DEADLINE: Duration = Duration::from_mins(10);
+/// The exit code of a program whose reader is gone, by the convention of shells: SIGPIPE.
+const READER_GONE: u8 = 141;
+
+/// Run a command in a container of a service, or run a task
+///
+/// In a service the command runs in the newest ready pod. A task gets a pod of its own, which is removed at
+/// the end; without a command it runs the one of the manifest. Standard input, output and the exit code are
+/// those of the command. In a loop over lines of standard input, give the command `</dev/null`.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  devenv exec postgres                        # a shell
+  devenv exec order -- python3 manage.py migrate
+  devenv exec postgres -- psql -U shop < dump.sql
+  devenv exec test                            # the task `test`
+  devenv exec test -- npm run one-test")]
+pub struct Args {
+    /// The service or task
+    #[arg(value_name = "SERVICE|TASK")]
+    pub target: String,
+
+    /// The container, where a pod of the service has several
+    #[arg(short, long, value_name = "NAME")]
+    pub container: Option<String>,
+
+    /// Connect the terminal, also to a task, whose first output may be missed then
+    #[arg(short, long, conflicts_with = "no_tty")]
+    pub tty: bool,
+
+    /// Connect plain streams, also on a terminal
+    #[arg(long)]
+    pub no_tty: bool,
+
+    /// Program and arguments; without them a shell, or the command of the task
+    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
+    pub command: Vec<String>,
+}
+
+/// When the user wants a terminal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Tty {
+    Always,
+    Never,
+    /// Where the user has one.
+    IfThere,
+}
+
+impl Args {
+    const fn tty(&self, is_task: bool) -> Tty {
+        match (self.tty, self.no_tty) {
+            (true, _) => Tty::Always,
+            (false, true) => Tty::Never,
+            // What a task says before somebody is connected to its terminal would be lost.
+            (false, false) if is_task => Tty::Never,
+            (false, false) => Tty::IfThere,
+        }
+    }
+}
+
+fn connection(tty: Tty, streams: Streams, format: OutputFormat) -> Result<Connection, Failure> {
+    let is_there = streams.stdin == StreamKind::Terminal && streams.stdout == StreamKind::Terminal;
+    let input = match streams.stdin {
+        StreamKind::Terminal => Input::Keyboard,
+        StreamKind::Other => Input::File,
+    };
+    match (tty, format) {
+        (Tty::Always | Tty::IfThere, OutputFormat::Text) if is_there => Ok(Connection::Terminal),
+        (Tty::Always, _) => Err(no_terminal()),
+        (Tty::Never | Tty::IfThere, OutputFormat::Text) => Ok(Connection::Streams(input)),
+        (Tty::Never | Tty::IfThere, OutputFormat::Json | OutputFormat::Yaml) => {
+            Ok(Connection::Collected(input))
+        }
+    }
+}
+
+/// Runs the command.
+pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures> {
+    let project = project::open(context).await?;
+    let target = project::target(&project, &args.target)?;
+    let is_task = matches!(target, Target::Task(_));
+    let connection = connection(args.tty(is_task), context.streams, context.format)?;
+    let wanted = Wanted {
+        connection,
+        container: args.container,
+        command: args.command,
+    };
+    let (outbox, cancel) = (&context.outbox, &context.cancel);
+    let ended = match target {
+        Target::Service(service) => {
+            if wanted.command.is_empty() && connection != Connection::Terminal {
+                return Err(no_command(&args.target).into());
+            }
+            in_service(&project, &service, &wanted, outbox, cancel).await?
+        }
+        Target::Task(task) => {
+            if wanted.container.is_some() {
+                return Err(one_container(&args.target).into());
+            }
+            let deadline = context.timeout.unwrap_or(DEADLINE);
+            in_task(&project, task, &wanted, deadline, outbox, cancel).await?
+        }
+    };
+    match ended {
+        Ended::Ran(ran) => {
+            if let Connection::Collected(_) = connection {
+                let report = Exec {
+                    service: args.target,
+                    command: wanted.command,
+                    exit_code: ran.code,
+                    stdout: String::from_utf8_lossy(&ran.stdout).into_owned(),
+                    stderr: String::from_utf8_lossy(&ran.stderr).into_owned(),
+                };
+                outbox.report(Report::Exec(report)).await;
+            }
+            Ok(Exit::Child(ran.code))
+        }
+        Ended::NotStarted { code, failure } => {
+            let message = Message::Failures {
+                exit_code: code,
+                failures: Failures::from(*failure),
+            };
+            outbox.send(message).await;
+            Ok(Exit::Child(code))
+        }
+        Ended::Interrupted => Ok(Exit::Class(ExitClass::Interrupted)),
+        Ended::ReaderGone => Ok(Exit::Child(READER_GONE)),
+    }
+}
+
+fn no_terminal() -> Failure {
+    Failure::new(
+        "usage.no-terminal",
+        ExitClass::Usage,
+        "--tty needs a terminal on standard input and output, and the output in text form",
+    )
+    .help("leave --tty out")
+}
+
+fn no_command(service: &str) -> Failure {
+    Failure::new(
+        "usage.no-command",
+        ExitClass::Usage,
+        format!("what should run in {service}?"),
+    )
+    .because("without a command there is a shell, and that needs a terminal")
+    .help(format!("devenv exec {service} -- PROGRAM"))
+}
+
+fn one_container(task: &str) -> Failure {
+    Failure::new(
+        "usage.unknown-container",
+        ExitClass::Usage,
+        format!("the task {task} has one container: --container chooses among those of a service"),
+    )
+    .help(format!("devenv exec {task}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn args(words: &[&str]) -> Args {
+        let words = ["exec"].iter().chain(words);
+        Line::try_parse_from(words).unwrap().args
+    }
+
+    const TERMINAL: Streams = Streams {
+        stdin: StreamKind::Terminal,
+        stdout: StreamKind::Terminal,
+        stderr: StreamKind::Terminal,
+    };
+
+    #[test]
+    fn the_flags_of_the_command_are_its_own() {
+        let with = args(&["order", "--", "ls", "-c", "--tty"]);
+        let without = args(&["order", "ls", "-c", "--tty"]);
+        assert_eq!(with.command, ["ls", "-c", "--tty"]);
+        assert_eq!(with.command, without.command);
+        assert!(!without.tty && without.container.is_none());
+        let chosen = args(&["order", "-c", "proxy", "ls"]);
+        assert_eq!(chosen.container.as_deref(), Some("proxy"));
+        assert_eq!(args(&["order", "--", "--version"]).command, ["--version"]);
+    }
+
+    #[test]
+    fn the_terminal_is_connected_where_there_is_one_and_nobody_says_otherwise() {
+        let text = OutputFormat::Text;
+        let to = |tty, streams, format| connection(tty, streams, format).ok();
+        assert_eq!(to(Tty::IfThere, TERMINAL, text), Some(Connection::Terminal));
+        let piped = Streams {
+            stdin: StreamKind::Other,
+            ..TERMINAL
+        };
+        let streams = Connection::Streams(Input::File);
+        assert_eq!(to(Tty::IfThere, piped, text), Some(streams));
+        assert_eq!(to(Tty::Always, piped, text), None);
+        let lines = Connection::Streams(Input::Keyboard);
+        assert_eq!(to(Tty::Never, TERMINAL, text), Some(lines));
+        let collected = Connection::Collected(Input::Keyboard);
+        assert_eq!(
+            to(Tty::IfThere, TERMINAL, OutputFormat::Json),
+            Some(collected)
+        );
+    }
+
+    #[test]
+    fn a_task_gets_a_terminal_only_when_it_is_asked_for() {
+        assert_eq!(args(&["test"]).tty(true), Tty::Never);
+        assert_eq!(args(&["order"]).tty(false), Tty::IfThere);
+        assert_eq!(args(&["-t", "test"]).tty(true), Tty::Always);
+        assert_eq!(args(&["--no-tty", "order"]).tty(false), Tty::Never);
+    }
+}

@@ -1,0 +1,277 @@
+//! The program as a user has it: a project in a directory, a home of its own, and a kubeconfig whose current
+//! context belongs to somebody else.
+
+mod decoy;
+mod run;
+
+use std::{
+    ffi::OsStr,
+    fmt::Write as _,
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use tempfile::TempDir;
+
+use self::decoy::Decoy;
+pub(crate) use self::run::Run;
+
+/// The image that services run: every machine that builds images of Debian has it or can pull it.
+pub(crate) const BASE: &str = "debian:bookworm-slim";
+
+/// A project with its environment, which goes when the project is dropped.
+pub(crate) struct Project {
+    root: TempDir,
+    name: String,
+    decoy: Decoy,
+    variables: Vec<(String, String)>,
+    pub(crate) ports: Ports,
+}
+
+/// The ports of this machine that a project's cluster takes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ports {
+    pub(crate) http: u16,
+    pub(crate) https: u16,
+    pub(crate) registry: u16,
+}
+
+impl Ports {
+    /// Ports that nobody has at this moment.
+    fn free() -> Self {
+        let bound = [(); 3].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());
+        let [http, https, registry] = bound.map(|socket| socket.local_addr().unwrap().port());
+        Self {
+            http,
+            https,
+            registry,
+        }
+    }
+}
+
+impl Project {
+    /// A project of the name `e2e-NAME`, with `rest` behind the head of its manifest.
+    pub(crate) fn new(name: &str, rest: &str) -> Self {
+        let project = Self::empty(name);
+        project.manifest(rest);
+        project
+    }
+
+    /// A directory for a project, without a manifest.
+    pub(crate) fn empty(name: &str) -> Self {
+        let root = tempfile::tempdir().unwrap();
+        let decoy = Decoy::start(root.path());
+        let project = Self {
+            root,
+            name: format!("e2e-{name}"),
+            decoy,
+            variables: Vec::new(),
+            ports: Ports::free(),
+        };
+        for directory in ["home", "project"] {
+            std::fs::create_dir_all(project.root.path().join(directory)).unwrap();
+        }
+        project
+    }
+
+    /// Writes the manifest: its head, then `rest`.
+    pub(crate) fn manifest(&self, rest: &str) {
+        let head = format!("{}{}", self.head(), self.cluster());
+        self.write("devenv.yaml", &format!("{head}{rest}"));
+    }
+
+    /// The lines of the manifest before those that [`manifest`](Self::manifest) is given.
+    pub(crate) fn head_lines(&self) -> usize {
+        format!("{}{}", self.head(), self.cluster()).lines().count()
+    }
+
+    fn head(&self) -> String {
+        format!("apiVersion: devenv/v1\nname: {}\n", self.name)
+    }
+
+    fn cluster(&self) -> String {
+        let Ports {
+            http,
+            https,
+            registry,
+        } = self.ports;
+        format!(
+            "cluster: {{ ports: {{ http: {http}, https: {https} }}, registry: {{ port: {registry} }} }}\n"
+        )
+    }
+
+    /// The directory of the project.
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.root.path().join("project")
+    }
+
+    /// The home directory.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.root.path().join("home")
+    }
+
+    /// Writes a file of the project.
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.directory().join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+
+    /// Reads a file of the project.
+    pub(crate) fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.directory().join(path)).unwrap()
+    }
+
+    /// Sets a variable for the commands that follow.
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<String>) {
+        self.variables.push((name.to_owned(), value.into()));
+    }
+
+    /// Runs devenv to its end.
+    #[must_use = "assert how it ended"]
+    pub(crate) fn devenv(&self, arguments: &[&str]) -> Run {
+        self.devenv_fed(arguments, b"")
+    }
+
+    /// Runs devenv to its end with `stdin`.
+    #[must_use = "assert how it ended"]
+    pub(crate) fn devenv_fed(&self, arguments: &[&str], stdin: &[u8]) -> Run {
+        let mut command = self.command(env!("CARGO_BIN_EXE_devenv"));
+        command.args(arguments);
+        Run::of(command, stdin)
+    }
+
+    /// Starts devenv; its output goes to `log`, both streams in one file.
+    pub(crate) fn start(&self, arguments: &[&str], log: &Path) -> Child {
+        let log = std::fs::File::create(log).unwrap();
+        let mut command = self.command(env!("CARGO_BIN_EXE_devenv"));
+        command.args(arguments).stdin(Stdio::null());
+        command.stdout(log.try_clone().unwrap()).stderr(log);
+        command.spawn().unwrap()
+    }
+
+    /// Runs any program as the user would, in the project.
+    #[must_use = "assert how it ended"]
+    pub(crate) fn run(&self, program: &str, arguments: &[&str]) -> Run {
+        let mut command = self.command(program);
+        command.args(arguments);
+        Run::of(command, b"")
+    }
+
+    /// Runs kubectl against the environment's cluster.
+    #[must_use = "assert how it ended"]
+    pub(crate) fn kubectl(&self, arguments: &[&str]) -> Run {
+        let kubeconfig = self.kubeconfig();
+        let mut words = vec!["--kubeconfig", kubeconfig.to_str().unwrap()];
+        words.extend(arguments);
+        self.run("kubectl", &words)
+    }
+
+    /// The names of all pods that are not on their way out.
+    pub(crate) fn pods(&self) -> Vec<String> {
+        let listed = self.kubectl(&["get", "pods", "-o", "json"]).assert_code(0);
+        let pods = listed.json()["items"].as_array().unwrap().clone();
+        let staying = pods
+            .iter()
+            .map(|pod| &pod["metadata"])
+            .filter(|metadata| metadata["deletionTimestamp"].is_null());
+        staying
+            .map(|metadata| metadata["name"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// The private kubeconfig of the environment, which has been up.
+    pub(crate) fn kubeconfig(&self) -> PathBuf {
+        self.state().join("kubeconfig")
+    }
+
+    /// The environment's directory of state.
+    pub(crate) fn state(&self) -> PathBuf {
+        let parent = self.home().join(".local/state/devenv");
+        let prefix = format!("{}-", self.name);
+        let mut found = children(&parent);
+        found.retain(|path| file_name(path).starts_with(&prefix));
+        assert_eq!(found.len(), 1, "{}: {found:?}", parent.display());
+        found.remove(0)
+    }
+
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the program is what these tests run"
+    )]
+    fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear();
+        for name in ["PATH", "DEVENV_CONFIG", "DOCKER_HOST"] {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        command
+            .env("HOME", self.home())
+            .env("LANG", "C.UTF-8")
+            .env("COLUMNS", "120")
+            .envs(self.decoy.variables())
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
+            .current_dir(self.directory());
+        command
+    }
+
+    /// Ends the environment with all it has, and proves that nothing of it is left and that nobody else was asked.
+    pub(crate) fn end(self) {
+        self.devenv(&["down", "--volumes", "--yes"]).assert_code(0);
+        assert_eq!(self.left_behind(), "");
+        self.decoy.assert_untouched();
+    }
+
+    /// What carries the name of the environment, one a line.
+    pub(crate) fn left_behind(&self) -> String {
+        let mut left = String::new();
+        for (kind, format) in [
+            (["container", "ls", "--all"].as_slice(), "{{.Names}}"),
+            (&["network", "ls"], "{{.Name}}"),
+            (&["volume", "ls"], "{{.Name}}"),
+            (&["image", "ls"], "{{.Repository}}:{{.Tag}}"),
+        ] {
+            let listed = self.run("docker", &[kind, &["--format", format]].concat());
+            let ours =
+                |line: &&str| line.contains(&format!("{}-", self.name)) || self.is_image(line);
+            for line in listed.stdout.lines().filter(ours) {
+                let _ = writeln!(left, "{} {line}", kind[0]);
+            }
+        }
+        for parent in [".local/state/devenv", ".local/share/devenv"] {
+            for path in children(&self.home().join(parent)) {
+                if file_name(&path).starts_with(&self.name) {
+                    let _ = writeln!(left, "{}", path.display());
+                }
+            }
+        }
+        left
+    }
+
+    fn is_image(&self, reference: &str) -> bool {
+        let prefix = format!("127.0.0.1:{}/{}:", self.ports.registry, self.name);
+        reference.starts_with(&prefix)
+    }
+}
+
+impl Drop for Project {
+    /// A test that fails leaves nothing either.
+    fn drop(&mut self) {
+        let _ = self.devenv(&["down", "--volumes", "--yes"]);
+    }
+}
+
+fn children(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten();
+    entries.map(|entry| entry.unwrap().path()).collect()
+}
+
+fn file_name(path: &Path) -> String {
+    path.file_name()
+        .map(OsStr::to_string_lossy)
+        .unwrap_or_default()
+        .into_owned()
+}
