@@ -4,7 +4,7 @@ use super::{Context, Exit, project};
 use crate::{
     adapters::files,
     domain::{ExitClass, Failure, Failures},
-    report::{Kubeconfig, Report},
+    report::{Kubeconfig, Message, OutputFormat, OutputStream, Report},
 };
 
 /// Print the path of the environment's own kubeconfig, for kubectl and others
@@ -13,11 +13,16 @@ use crate::{
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   kubectl --kubeconfig \"$(devenv kubeconfig)\" get pods
+  devenv kubeconfig --print > /tmp/kubeconfig
   export KUBECONFIG=\"$(devenv kubeconfig)\"")]
-pub struct Args {}
+pub struct Args {
+    /// Print the kubeconfig itself; it holds a key
+    #[arg(long)]
+    pub print: bool,
+}
 
 /// Runs the command.
-pub(super) async fn run(_: Args, context: &Context) -> Result<Exit, Failures> {
+pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures> {
     let project = project::open(context).await?;
     let path = project.paths.kubeconfig();
     if !files::exists(&path) {
@@ -32,6 +37,12 @@ pub(super) async fn run(_: Args, context: &Context) -> Result<Exit, Failures> {
         ))
         .help("devenv up");
         return Err(failure.into());
+    }
+    if args.print && context.format == OutputFormat::Text {
+        let bytes = files::read(&path).map_err(|error| error.failure())?;
+        let message = Message::Bytes(OutputStream::Stdout, bytes);
+        context.outbox.send(message).await;
+        return Ok(Exit::Success);
     }
     let report = Kubeconfig {
         path: path.display().to_string(),

@@ -105,12 +105,16 @@ fn unknown(project: &Project, name: &str) -> Failure {
     failure.help(format!("the services are {}", known.join(", ")))
 }
 
-/// What a name that is not known may have meant.
+/// What a name that is not known may have meant: a longer beginning in common, or one slip of the finger.
 fn meant(known: &[&str], name: &str) -> Option<String> {
-    let nearest = known
+    let likeness = |known: &&str| {
+        let typed_wrong = strsim::osa_distance(known, name) <= 1;
+        strsim::jaro_winkler(known, name).max(if typed_wrong { 0.9 } else { 0.0 })
+    };
+    let best = known
         .iter()
-        .max_by(|a, b| strsim::jaro_winkler(a, name).total_cmp(&strsim::jaro_winkler(b, name)))?;
-    (strsim::jaro_winkler(nearest, name) > 0.75).then(|| format!("did you mean `{nearest}`?"))
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    (likeness(best) > 0.75).then(|| format!("did you mean `{best}`?"))
 }
 
 #[cfg(test)]
@@ -119,9 +123,10 @@ mod tests {
 
     #[test]
     fn a_slip_is_told_with_what_was_meant_and_a_guess_is_not_forced() {
-        let known = ["payment", "order"];
+        let known = ["payment", "order", "web"];
         let told = meant(&known, "paymnet").unwrap();
         assert_eq!(told, "did you mean `payment`?");
+        assert_eq!(meant(&known, "wbe").unwrap(), "did you mean `web`?");
         assert_eq!(meant(&known, "xyz"), None);
         assert_eq!(meant(&[], "order"), None);
     }

@@ -83,7 +83,7 @@ async fn watch(
         if let Some(news) = &mut news {
             news.view_rx.borrow_and_update();
         }
-        let looking = look(project, tools, detail, &context.outbox);
+        let looking = Box::pin(look(project, tools, detail, &context.outbox));
         let Some(seen) = context.cancel.run_until_cancelled(looking).await else {
             return Ok(Exit::Success);
         };

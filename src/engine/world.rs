@@ -221,7 +221,8 @@ impl Execute for World {
     ) -> Result<Finished, Failure> {
         match &step.action {
             Action::EnsureRegistry => steps::cluster::ensure_registry(self, cancel).await,
-            Action::DeleteCluster => steps::remove::cluster(self, progress).await,
+            Action::DeleteCluster => steps::remove::cluster(self).await,
+            Action::EndServices => steps::power::end_services(self, progress).await,
             Action::StopCluster => steps::power::stop_cluster(self, progress).await,
             Action::StopRegistry => steps::power::stop_registry(self).await,
             Action::DeleteRegistry => steps::remove::registry(self).await,

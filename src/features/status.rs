@@ -8,8 +8,8 @@ use super::{Project, observe::observe};
 use crate::{
     adapters::kube::{Cluster, Usage},
     domain::{
-        ClusterState, Desired, ExitClass, Failure, Observed, ObservedPod, ReleaseStatus,
-        ServiceName, Trouble,
+        ClusterState, Cpu, Desired, ExitClass, Failure, Memory, Observed, ObservedPod,
+        ReleaseStatus, ServiceName, Trouble,
     },
     engine::{Tools, explain},
     plan::diagnose,
@@ -209,12 +209,13 @@ fn without_workload(observed: &Observed, name: &ServiceName) -> (ServiceState, O
     }
 }
 
-/// The explanation in one line, the same that `up` gives.
+/// The explanation in one line, the same that `up` gives, without the service's name in front.
 fn words(project: &Project, trouble: &Trouble) -> String {
     let failure = explain(trouble, &project.environment, Vec::new());
-    let what = failure.what;
+    let name = format!("{} ", trouble.service);
+    let what = failure.what.strip_prefix(&name).unwrap_or(&failure.what);
     let said = trouble.message.lines().next().unwrap_or_default().trim();
-    let mut parts = vec![what];
+    let mut parts = vec![what.to_owned()];
     parts.extend(failure.why.into_iter().take(1));
     if parts.len() == 1 && !said.is_empty() {
         parts.push(said.to_owned());
@@ -258,13 +259,13 @@ fn resources(
         cpu_millis: used
             .as_ref()
             .map(|pods| pods.iter().map(|pod| pod.cpu.millis()).sum()),
-        cpu_request_millis: all(allowed.request_cpu.map(|cpu| cpu.millis())),
-        cpu_limit_millis: all(allowed.limit_cpu.map(|cpu| cpu.millis())),
+        cpu_request_millis: all(allowed.request_cpu.map(Cpu::millis)),
+        cpu_limit_millis: all(allowed.limit_cpu.map(Cpu::millis)),
         memory_bytes: used
             .as_ref()
             .map(|pods| pods.iter().map(|pod| pod.memory.bytes()).sum()),
-        memory_request_bytes: all(allowed.request_memory.map(|memory| memory.bytes())),
-        memory_limit_bytes: all(allowed.limit_memory.map(|memory| memory.bytes())),
+        memory_request_bytes: all(allowed.request_memory.map(Memory::bytes)),
+        memory_limit_bytes: all(allowed.limit_memory.map(Memory::bytes)),
     })
 }
 

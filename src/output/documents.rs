@@ -286,6 +286,7 @@ fn status(report: &Status, style: &Style) -> String {
     }
     out.push_str("\n\n");
     out.push_str(&status_table(&report.services, style));
+    out.push_str(&troubles(&report.services, style));
     if report
         .services
         .iter()
@@ -295,23 +296,27 @@ fn status(report: &Status, style: &Style) -> String {
         out.push_str(&usage_table(report, style));
     }
     let next = match report.cluster_state {
-        ClusterPhase::Absent => vec!["devenv up".to_owned()],
+        ClusterPhase::Absent | ClusterPhase::Broken => vec!["devenv up".to_owned()],
         ClusterPhase::Stopped => vec!["devenv start".to_owned()],
-        ClusterPhase::Running | ClusterPhase::Broken => Vec::new(),
+        ClusterPhase::Running => report
+            .services
+            .iter()
+            .filter(|service| service.state == ServiceState::Failed)
+            .map(|service| format!("devenv logs {}", service.name))
+            .collect(),
     };
     out + &next_steps(&next, style)
 }
 
 fn status_table(services: &[ServiceStatus], style: &Style) -> String {
-    let mut table = Table::new(&["SERVICE", "STATE", "READY", "URL", "IMAGE", "AGE", "NOTE"]);
+    let mut table = Table::new(&[
+        "SERVICE", "STATE", "READY", "URL", "IMAGE", "AGE", "RESTARTS",
+    ]);
     for service in services {
-        let mut note = service.trouble.clone().unwrap_or_default();
-        if note.is_empty() && service.restarts > 0 {
-            note = count(
-                usize::try_from(service.restarts).unwrap_or(usize::MAX),
-                "restart",
-            );
-        }
+        let restarts = match service.restarts {
+            0 => String::new(),
+            restarts => restarts.to_string(),
+        };
         let replicas = format!("{}/{}", service.replicas.ready, service.replicas.desired);
         table.row(vec![
             Cell::from(&service.name),
@@ -323,13 +328,33 @@ fn status_table(services: &[ServiceStatus], style: &Style) -> String {
             Cell::toned(Tone::Link, service.urls.join("  ")),
             Cell::toned(Tone::Dim, images(&service.images)),
             service.age_seconds.map(age).unwrap_or_default().into(),
-            Cell::toned(Tone::Warn, note),
+            Cell::toned(Tone::Warn, restarts),
         ]);
     }
     if services.is_empty() {
         String::new()
     } else {
         table.render(style)
+    }
+}
+
+/// Why services are not as they should be: a line each, since a column would cut it off.
+fn troubles(services: &[ServiceStatus], style: &Style) -> String {
+    let lines: String = services
+        .iter()
+        .filter_map(|service| {
+            let trouble = safe_text(service.trouble.as_deref()?);
+            let sign = match service.state {
+                ServiceState::Failed => style.paint(Tone::Bad, style.glyph("✗", "x")),
+                _ => style.paint(Tone::Warn, "!"),
+            };
+            Some(format!("{sign} {}: {trouble}\n", safe_text(&service.name)))
+        })
+        .collect();
+    if lines.is_empty() {
+        lines
+    } else {
+        format!("\n{lines}")
     }
 }
 

@@ -127,15 +127,20 @@ fn status_shows_state_trouble_and_use() {
     insta::assert_snapshot!(show(&Report::Status(sample_status()), &wide), @r"
     shop-1a2b3c4d  cluster running
 
-    SERVICE  STATE   READY  URL                                 IMAGE               AGE  NOTE
-    order    ready   1/1    http://shop.localhost:8080/order    order:0123456789    5m   3 restarts
-    payment  failed  0/1    http://shop.localhost:8080/payment  payment:0123456789  5m   exit code 1^[[2J
+    SERVICE  STATE   READY  URL                                 IMAGE               AGE  RESTARTS
+    order    ready   1/1    http://shop.localhost:8080/order    order:0123456789    5m   3
+    payment  failed  0/1    http://shop.localhost:8080/payment  payment:0123456789  5m   3
+
+    ✗ payment: exit code 1^[[2J
 
     SERVICE  CPU  REQUEST  LIMIT  MEMORY  REQUEST  LIMIT   USE
     order    12m  50m      –      230 Mi  –        256 Mi  89 %
     payment  12m  50m      –      230 Mi  –        256 Mi  89 %
 
     nodes: cpu 420m of 2.0 · memory 3.0 Gi of 6.0 Gi
+
+    next:
+      devenv logs payment
     ");
 }
 

@@ -22,16 +22,13 @@ pub enum Data {
 /// The steps that stop what runs.
 pub fn stop(footprint: &Footprint) -> Plan {
     let mut steps = Vec::new();
-    let cluster = StepId::new("stop", "cluster");
     if footprint.cluster == Presence::Running {
+        let end = end_services();
+        let id = StepId::new("stop", "cluster");
         let (title, reason) = ("stop the cluster", "it runs");
-        steps.push(step(
-            &cluster,
-            Action::StopCluster,
-            Stage::Cluster,
-            title,
-            reason,
-        ));
+        let mut stop = step(&id, Action::StopCluster, Stage::Cluster, title, reason);
+        stop.summary.needs = vec![end.id().clone()];
+        steps.extend([end, stop]);
     }
     if footprint.registry == Presence::Running {
         let id = StepId::new("stop", "registry");
@@ -55,13 +52,19 @@ pub fn down(footprint: &Footprint, data: Data) -> Plan {
     );
     let mut steps = Vec::new();
     if footprint.cluster != Presence::Absent {
-        steps.push(step(
+        let mut remove = step(
             &cluster,
             Action::DeleteCluster,
             Stage::Remove,
             "remove the cluster",
             "it is there",
-        ));
+        );
+        if footprint.cluster == Presence::Running && data == Data::Keep {
+            let end = end_services();
+            remove.summary.needs = vec![end.id().clone()];
+            steps.push(end);
+        }
+        steps.push(remove);
     }
     if footprint.registry != Presence::Absent {
         steps.push(step(
@@ -101,6 +104,16 @@ pub fn down(footprint: &Footprint, data: Data) -> Plan {
         steps.push(step(&id, action, Stage::Remove, &title, "--volumes"));
     }
     Plan { steps }
+}
+
+fn end_services() -> Step {
+    step(
+        &StepId::new("end", "services"),
+        Action::EndServices,
+        Stage::Cluster,
+        "ask the services to end",
+        "their data is kept",
+    )
 }
 
 /// The steps that start what is stopped and wait for what is deployed.
@@ -198,7 +211,10 @@ mod tests {
     #[test]
     fn stopping_touches_only_what_runs() {
         let all = footprint(Presence::Running, Presence::Running);
-        assert_eq!(ids(&stop(&all)), ["stop:cluster", "stop:registry"]);
+        assert_eq!(
+            ids(&stop(&all)),
+            ["end:services", "stop:cluster", "stop:registry"]
+        );
         let half = footprint(Presence::Stopped, Presence::Running);
         assert_eq!(ids(&stop(&half)), ["stop:registry"]);
         assert!(stop(&Footprint::default()).is_empty());
@@ -219,6 +235,21 @@ mod tests {
             .collect();
         assert_eq!(needs, ["remove:cluster", "remove:registry"]);
         assert!(remove.steps[2].summary.reason.contains("postgres"));
+    }
+
+    #[test]
+    fn services_are_asked_to_end_where_their_data_is_kept() {
+        let all = footprint(Presence::Running, Presence::Running);
+        let keep = down(&all, Data::Keep);
+        assert_eq!(
+            ids(&keep),
+            ["end:services", "remove:cluster", "remove:registry"]
+        );
+        assert_eq!(
+            keep.steps[1].summary.needs,
+            [StepId::new("end", "services")]
+        );
+        assert_eq!(ids(&down(&all, Data::Remove))[0], "remove:cluster");
     }
 
     #[test]

@@ -9,6 +9,8 @@ pub enum Action {
     EnsureRegistry,
     /// Delete the cluster with its network: containers and what is in them; not the services' data.
     DeleteCluster,
+    /// Ask the processes of all services to end, so that what they hold in memory reaches their data.
+    EndServices,
     /// Stop the cluster; everything in it stays.
     StopCluster,
     /// Stop the image registry.

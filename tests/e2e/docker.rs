@@ -573,3 +573,22 @@ async fn a_big_context_is_sent_in_pieces() {
     assert!(largest < 1 << 20, "{largest}");
     bench.build(&request).await.0.unwrap();
 }
+
+#[tokio::test]
+async fn a_container_removes_what_it_is_told_and_nothing_beside_it() {
+    let files = [
+        ("data/volumes/a/b", "x"),
+        ("data/registry/c", "x"),
+        ("data/kept", "x"),
+    ];
+    let bench = Bench::new("remove-tree", &files).await;
+    let data = bench.path("data");
+    let names = ["volumes".to_owned(), "registry".to_owned()];
+    let code = bench
+        .docker
+        .remove_tree(&data, &names, BASE, PATIENCE)
+        .await
+        .unwrap();
+    assert_eq!(code, 0);
+    assert_eq!(files::list(&data).unwrap(), [data.join("kept")]);
+}

@@ -201,7 +201,8 @@ mod tests {
                 "status": { "allocatable": { "cpu": "2", "memory": "1Gi" } },
             })
         };
-        let api = FakeApi::new().list("nodes", [node("a"), node("b")]);
+        let nodes = json!({ "metadata": {}, "items": [node("a"), node("b")] });
+        let api = FakeApi::new().answer("/api/v1/nodes", 200, nodes);
         let capacity = api.cluster().capacity().await.unwrap();
         assert_eq!(capacity.cpu.millis(), 4_000);
         assert_eq!(capacity.memory.bytes(), 2 << 30);

@@ -7,7 +7,7 @@ use futures::future::{join_all, try_join_all};
 use crate::{
     adapters::docker::{ClusterContainer, EngineState, NodeRole},
     domain::Failure,
-    engine::{Finished, OwnContainers, Progress, World},
+    engine::{Finished, NAMESPACE, OwnContainers, Progress, World},
 };
 
 /// What a container gets to end by itself before it is killed.
@@ -15,7 +15,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// What the services get to end, and a moment to ask them.
 const END_WITHIN: Duration = Duration::from_secs(15);
 
-/// Ends the services, then stops the containers of the cluster.
+/// Stops the containers of the cluster.
 pub(in crate::engine) async fn stop_cluster(
     world: &World,
     progress: &Progress,
@@ -29,9 +29,7 @@ pub(in crate::engine) async fn stop_cluster(
     if running.is_empty() {
         return Ok(Finished::Skipped("it does not run any more".to_owned()));
     }
-    end_services(world, &own, progress).await;
-    progress.note("stopping the nodes");
-    in_nodes(world, &own, progress, END_KUBERNETES).await;
+    in_nodes(world, &own, progress, &["sh", "-c", END_KUBERNETES]).await;
     let docker = &world.tools.docker;
     let stopping = running
         .iter()
@@ -68,21 +66,25 @@ fn runs(container: &ClusterContainer) -> bool {
 /// their data. When a node ends, it kills them without a word.
 ///
 /// A node that cannot do it any more is stopped all the same.
-pub(super) async fn end_services(world: &World, own: &OwnContainers, progress: &Progress) {
-    progress.note("ending the services");
-    in_nodes(world, own, progress, END_SERVICES).await;
+pub(in crate::engine) async fn end_services(
+    world: &World,
+    progress: &Progress,
+) -> Result<Finished, Failure> {
+    let own = own(world).await?;
+    let command = ["sh", "-c", END_SERVICES, "sh", NAMESPACE];
+    in_nodes(world, &own, progress, &command).await;
+    Ok(Finished::Done)
 }
 
-/// Runs a script in every node that runs.
-async fn in_nodes(world: &World, own: &OwnContainers, progress: &Progress, script: &str) {
+/// Runs a command in every node that runs.
+async fn in_nodes(world: &World, own: &OwnContainers, progress: &Progress, command: &[&str]) {
     let nodes = own.cluster.iter().filter(|container| {
         container.state == EngineState::Running
             && matches!(container.role, NodeRole::Server | NodeRole::Agent)
     });
     let running = nodes.map(|node| async move {
         let docker = &world.tools.docker;
-        let command = ["sh", "-c", script];
-        if let Err(error) = docker.exec(&node.name, &command, None, END_WITHIN).await {
+        if let Err(error) = docker.exec(&node.name, command, None, END_WITHIN).await {
             progress.note(format!("{} did not end by itself: {error}", node.name));
         }
     });
@@ -100,12 +102,14 @@ for process in /proc/[0-9]*; do
 done
 "#;
 
-/// Sends SIGTERM to the processes of all pods and waits until they are gone, at most for 5 seconds.
+/// Sends SIGTERM to the processes of all pods of a namespace and waits until they are gone, at most for 5 seconds.
 ///
-/// `pause` holds a pod together and has nothing to save.
+/// A process belongs to the pod whose UID is in its control group; the directory of a pod's logs has namespace
+/// and UID in its name. `pause` holds a pod together and has nothing to save.
 const END_SERVICES: &str = r#"
+pods=$(for logs in /var/log/pods/"$1"_*; do echo "pod${logs##*_}"; done)
 for process in /proc/[0-9]*; do
-  grep -qs kubepods "$process/cgroup" || continue
+  tr _ - 2>/dev/null < "$process/cgroup" | grep -qF "$pods" || continue
   read -r name 2>/dev/null < "$process/comm" || continue
   [ "$name" = pause ] || processes="$processes ${process#/proc/}"
 done

@@ -15,14 +15,9 @@ const K3D_CLUSTER: &str = "k3d.cluster";
 const REMOVE_WITHIN: Duration = Duration::from_mins(5);
 
 /// Removes the cluster's containers, volume and network, whatever state they are in.
-pub(in crate::engine) async fn cluster(
-    world: &World,
-    progress: &Progress,
-) -> Result<Finished, Failure> {
+pub(in crate::engine) async fn cluster(world: &World) -> Result<Finished, Failure> {
     let docker = &world.tools.docker;
     let own = own(world).await?;
-    super::power::end_services(world, &own, progress).await;
-    progress.note("removing its containers");
     let removing = own
         .cluster
         .iter()
