@@ -39,11 +39,7 @@ impl Run {
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
             took: started.elapsed(),
         };
-        super::super::say(&format!(
-            "{:>7.2} s  {}",
-            run.took.as_secs_f64(),
-            run.short()
-        ));
+        super::super::say(&format!("{:>7.2} s  {}", run.took.as_secs_f64(), run.line));
         run
     }
 
