@@ -1,8 +1,8 @@
 //! The example shop, from an empty machine to nothing left, as its README tells it.
 
-use std::{path::Path, time::Duration};
+use std::time::Duration;
 
-use crate::program::{Project, Run};
+use crate::program::{Project, Run, text_of};
 
 /// The services that the shop is made of, with its database and its cache.
 const SERVICES: [&str; 10] = [
@@ -49,13 +49,8 @@ struct Shop {
 impl Shop {
     fn new() -> Self {
         let project = Project::empty("shop");
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let shop = root.join("examples/shop");
-        project.write("examples/README.md", "A copy of the example.\n");
-        let to = project.directory().join("examples");
-        let words = ["-r", shop.to_str().unwrap(), to.to_str().unwrap()];
-        project.run("cp", &words).assert_code(0);
-        let manifest = std::fs::read_to_string(root.join("devenv.example.yaml")).unwrap();
+        project.copy("examples/shop");
+        let manifest = text_of("devenv.example.yaml");
         let ports = project.ports;
         let manifest = manifest
             .replace("\nname: shop\n", "\nname: e2e-shop\n")

@@ -1,6 +1,11 @@
 //! The program as a user has it: a project in a directory, a home of its own, and a kubeconfig whose current
 //! context belongs to somebody else.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a test's own files, and the programs that it runs"
+)]
+
 mod decoy;
 mod run;
 
@@ -118,6 +123,14 @@ impl Project {
         std::fs::write(path, text).unwrap();
     }
 
+    /// Copies a directory of this repository to the same place in the project.
+    pub(crate) fn copy(&self, path: &str) {
+        let (from, to) = (repository().join(path), self.directory().join(path));
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        let words = ["-r", from.to_str().unwrap(), to.to_str().unwrap()];
+        self.run("cp", &words).assert_code(0);
+    }
+
     /// Reads a file of the project.
     pub(crate) fn read(&self, path: &str) -> String {
         std::fs::read_to_string(self.directory().join(path)).unwrap()
@@ -196,10 +209,6 @@ impl Project {
         found.remove(0)
     }
 
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the program is what these tests run"
-    )]
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(program);
         command.env_clear();
@@ -262,6 +271,15 @@ impl Drop for Project {
     fn drop(&mut self) {
         let _ = self.devenv(&["down", "--volumes", "--yes"]);
     }
+}
+
+fn repository() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The text of a file of this repository.
+pub(crate) fn text_of(path: &str) -> String {
+    std::fs::read_to_string(repository().join(path)).unwrap()
 }
 
 fn children(directory: &Path) -> Vec<PathBuf> {
