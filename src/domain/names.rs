@@ -149,6 +149,12 @@ impl ClusterName {
         format!("k3d-{}-registry", self.0)
     }
 
+    /// Whether a container is one of the cluster's by the name that k3d gave it.
+    pub fn owns_container(&self, name: &str) -> bool {
+        let rest = name.strip_prefix(&self.network());
+        rest.is_some_and(|rest| rest.starts_with('-'))
+    }
+
     /// The docker network of the cluster.
     pub fn network(&self) -> String {
         format!("k3d-{}", self.0)

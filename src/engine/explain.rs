@@ -46,16 +46,9 @@ impl Words {
         let name = &trouble.service;
         match &trouble.kind {
             TroubleKind::ImageUnavailable { image } => Self::image(name.as_str(), image, service),
-            TroubleKind::CannotStart { reason } => Self {
-                code: "service.cannot-start",
-                what: format!("the container of {name} cannot be started ({reason})"),
-                why: Vec::new(),
-                key: Some("command"),
-                help: vec![
-                    "check `command`, `secrets` and `volumes` of the service".to_owned(),
-                    "devenv up".to_owned(),
-                ],
-            },
+            TroubleKind::CannotStart { reason } => {
+                Self::start(name.as_str(), reason, &trouble.message, service)
+            }
             TroubleKind::CrashLoop {
                 exit_code,
                 signal,
@@ -64,7 +57,7 @@ impl Words {
                 code: "service.crash-loop",
                 what: format!("{name} {}", ended(*exit_code, *signal, *restarts)),
                 why: exit_code_meaning(*exit_code).into_iter().collect(),
-                key: Some("command"),
+                key: command_key(service),
                 help: vec![
                     format!("devenv logs {name} --previous"),
                     format!("mend the service, then: devenv up {name}"),
@@ -75,7 +68,7 @@ impl Words {
                 code: "service.unschedulable",
                 what: format!("no node can take {name}"),
                 why: requested(service).into_iter().collect(),
-                key: Some("resources.requests"),
+                key: Some(requests_key(&trouble.message)),
                 help: vec![
                     "devenv status --resources".to_owned(),
                     "lower `resources.requests` of this service or `replicas` of others".to_owned(),
@@ -94,7 +87,10 @@ impl Words {
             TroubleKind::ProbeFailing => Self {
                 code: "service.probe-failing",
                 what: format!("{name} runs, but its readiness probe fails"),
-                why: Vec::new(),
+                why: service
+                    .map(|s| format!("it was not ready within {} s", s.ready_within.as_secs()))
+                    .into_iter()
+                    .collect(),
                 key: Some("ready"),
                 help: vec![
                     format!("devenv logs {name}"),
@@ -133,6 +129,37 @@ impl Words {
         }
     }
 
+    fn start(name: &str, reason: &str, message: &str, service: Option<&Service>) -> Self {
+        let code = "service.cannot-start";
+        if let Some(program) = missing_program(message) {
+            return Self {
+                code,
+                what: format!("the command of {name} cannot be run: {program}"),
+                why: vec![if message.contains("permission denied") {
+                    format!("`{program}` may not be executed in the image")
+                } else {
+                    format!("there is no `{program}` in the image")
+                }],
+                key: command_key(service),
+                help: vec![
+                    "name a program of the image in `command`, or put it there in its Dockerfile"
+                        .to_owned(),
+                    format!("devenv up {name}"),
+                ],
+            };
+        }
+        Self {
+            code,
+            what: format!("the container of {name} cannot be started ({reason})"),
+            why: Vec::new(),
+            key: None,
+            help: vec![
+                "check `command`, `secrets` and `volumes` of the service".to_owned(),
+                format!("devenv up {name}"),
+            ],
+        }
+    }
+
     fn memory(name: &str, service: Option<&Service>) -> Self {
         let limit = service
             .and_then(Service::workload)
@@ -162,7 +189,8 @@ impl Words {
 
 fn ended(exit_code: i32, signal: Option<i32>, restarts: u32) -> String {
     let times = match restarts {
-        0 | 1 => "again and again".to_owned(),
+        0 => "as soon as it is started".to_owned(),
+        1 => "twice".to_owned(),
         n => format!("{} times", n + 1),
     };
     match signal {
@@ -185,6 +213,37 @@ fn exit_code_meaning(exit_code: i32) -> Option<String> {
     Some(meaning.to_owned())
 }
 
+/// The program that the container runtime could not start: `exec: "/app/server": stat ...: no such file`.
+fn missing_program(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("exec: \"")?;
+    let (program, _) = rest.split_once('"')?;
+    Some(program)
+}
+
+/// What says which program a service runs: its own command, else its image.
+fn command_key(service: Option<&Service>) -> Option<&'static str> {
+    let workload = service?.workload()?;
+    Some(match &workload.image {
+        _ if !workload.command.is_empty() => "command",
+        _ if !workload.args.is_empty() => "args",
+        ImageName::Build(_) => "build",
+        ImageName::Reference(_) => "image",
+    })
+}
+
+/// What the scheduler says a node has too little of.
+fn requests_key(message: &str) -> &'static str {
+    let message = message.to_lowercase();
+    match (
+        message.contains("insufficient cpu"),
+        message.contains("insufficient memory"),
+    ) {
+        (true, false) => "resources.requests.cpu",
+        (false, true) => "resources.requests.memory",
+        _ => "resources.requests",
+    }
+}
+
 fn requested(service: Option<&Service>) -> Option<String> {
     let workload = service?.workload()?;
     let cpu = workload
@@ -199,9 +258,12 @@ fn requested(service: Option<&Service>) -> Option<String> {
     if wanted.is_empty() {
         return None;
     }
+    let pods = match workload.replicas {
+        0 | 1 => "its pod".to_owned(),
+        n => format!("each of its {n} pods"),
+    };
     Some(format!(
-        "each of its {} pods asks for {}",
-        workload.replicas,
+        "{pods} asks for {}, more than any node has left",
         wanted.join(" and ")
     ))
 }

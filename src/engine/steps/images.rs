@@ -40,6 +40,7 @@ pub(in crate::engine) async fn build(
         ("devenv.image".to_owned(), input.to_string()),
     ]);
     let request = BuildRequest {
+        title: input.to_string(),
         context: Arc::new(context),
         secrets: image.build.secrets.clone(),
         labels,
@@ -112,11 +113,14 @@ fn at_manifest(failure: Failure, world: &World, input: &BuildInput) -> Failure {
         BuildInput::Service(name) => (format!("services.{name}.build"), Some(name)),
         BuildInput::Task(name) => (format!("tasks.{name}.build"), None),
     };
-    let failure = match service {
+    let mut failure = match service {
         Some(service) => failure.of(service),
         None => failure,
     };
-    if failure.place.is_some() {
+    if let Some(place) = &mut failure.place {
+        if let Ok(inside) = place.file.strip_prefix(&world.environment.directory) {
+            place.file = inside.to_owned();
+        }
         return failure;
     }
     failure.at(world.environment.provenance.place(&key).cloned())
