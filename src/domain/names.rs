@@ -178,6 +178,14 @@ mod tests {
     }
 
     #[test]
+    fn a_cluster_knows_its_containers_from_those_of_a_longer_name() {
+        let cluster: ClusterName = "shop-1a2b3c4d".parse().unwrap();
+        assert!(cluster.owns_container("k3d-shop-1a2b3c4d-serverlb"));
+        assert!(!cluster.owns_container("k3d-shop-1a2b3c4dd-serverlb"));
+        assert!(!cluster.owns_container("shop-1a2b3c4d-serverlb"));
+    }
+
+    #[test]
     fn two_directories_are_two_environments() {
         let name: ProjectName = "shop".parse().unwrap();
         let here = EnvironmentId::new(&name, Path::new("/a"));

@@ -267,3 +267,100 @@ fn requested(service: Option<&Service>) -> Option<String> {
         wanted.join(" and ")
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        Place, Provenance, Source,
+        testing::{environment, name},
+    };
+
+    /// `order` with these keys written in the manifest, in lines from 1.
+    fn shop(keys: &[&str], command: &[&str]) -> Environment {
+        let mut shop = environment(&[("order", &[])]);
+        let order = shop.services.get_mut("order").unwrap();
+        let Source::Workload(workload) = &mut order.source else {
+            panic!("the sample is no workload");
+        };
+        workload.command = command.iter().map(ToString::to_string).collect();
+        workload.resources.request_cpu = Some("64".parse().unwrap());
+        let mut provenance = Provenance::default();
+        for (index, key) in keys.iter().enumerate() {
+            let place = Place {
+                file: "devenv.yaml".into(),
+                line: index + 1,
+                column: 1,
+                length: 1,
+                source_line: (*key).to_owned(),
+            };
+            provenance.insert(format!("services.order.{key}"), place);
+        }
+        shop.provenance = provenance;
+        shop
+    }
+
+    fn explained(kind: TroubleKind, message: &str, shop: &Environment) -> Failure {
+        let trouble = Trouble {
+            service: name("order"),
+            pod: None,
+            container: None,
+            kind,
+            message: message.to_owned(),
+            is_final: true,
+        };
+        explain(&trouble, shop, Vec::new())
+    }
+
+    fn line(failure: &Failure) -> &str {
+        failure.place.as_ref().unwrap().source_line.as_str()
+    }
+
+    #[test]
+    fn a_crash_goes_back_to_the_command_or_to_what_the_image_is_built_from() {
+        let crash = TroubleKind::CrashLoop {
+            exit_code: 3,
+            signal: None,
+            restarts: 1,
+        };
+        let keys = ["build", "command"];
+        let built = explained(crash.clone(), "Back-off", &shop(&keys[..1], &[]));
+        assert_eq!(line(&built), "build");
+        let told = explained(crash, "Back-off", &shop(&keys, &["serve"]));
+        assert_eq!(line(&told), "command");
+        assert_eq!(told.what, "order stops with exit code 3, twice");
+    }
+
+    #[test]
+    fn a_program_that_the_image_lacks_is_named() {
+        let reason = || TroubleKind::CannotStart {
+            reason: "RunContainerError".to_owned(),
+        };
+        let shop = shop(&["command"], &["serve"]);
+        for (message, why) in [
+            (
+                "unable to start container process: exec: \"serve\": executable file not found in $PATH",
+                "there is no `serve` in the image",
+            ),
+            (
+                "unable to start container process: exec: \"/data\": permission denied",
+                "`/data` may not be executed in the image",
+            ),
+        ] {
+            assert_eq!(explained(reason(), message, &shop).why, [why]);
+        }
+        let other = explained(reason(), "secret \"x\" not found", &shop);
+        assert!(other.what.ends_with("cannot be started (RunContainerError)"));
+    }
+
+    #[test]
+    fn what_no_node_has_is_told_with_the_line_that_asks_for_it() {
+        let shop = shop(&["resources.requests", "resources.requests.cpu"], &[]);
+        let told = |message| explained(TroubleKind::Unschedulable, message, &shop);
+        let cpu = told("0/1 nodes are available: 1 Insufficient cpu.");
+        assert_eq!(line(&cpu), "resources.requests.cpu");
+        assert_eq!(cpu.why, ["its pod asks for 64 CPU, more than any node has left"]);
+        let other = told("0/1 nodes are available: 1 node(s) didn't match.");
+        assert_eq!(line(&other), "resources.requests");
+    }
+}
