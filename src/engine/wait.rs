@@ -21,6 +21,8 @@ use crate::{
 
 /// How many of the last log lines explain a failure.
 const LOG_LINES: u32 = 20;
+/// What the kubelet writes in the place of a log that it does not have any more.
+const NO_LOG: &str = "unable to retrieve container logs for ";
 const LOGS_WITHIN: Duration = Duration::from_secs(3);
 /// How long a probe may fail without a word about it.
 const PROBE_GRACE: Duration = Duration::from_secs(10);
@@ -302,7 +304,7 @@ pub async fn log_lines(cluster: &Cluster, trouble: &Trouble) -> Vec<String> {
             .map_ok(text)
             .try_collect::<Vec<String>>();
         if let Ok(Ok(lines)) = tokio::time::timeout(LOGS_WITHIN, reading).await
-            && !lines.is_empty()
+            && lines.iter().any(|line| !line.starts_with(NO_LOG))
         {
             return lines;
         }

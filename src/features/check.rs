@@ -115,8 +115,11 @@ async fn ports(project: &Project, docker: &Docker, observed: &Observed) -> Vec<F
 }
 
 async fn taken(project: &Project, docker: &Docker, port: PortNumber, key: &str) -> Option<Failure> {
+    let own = project.environment.id.cluster();
     let (owner, help) = match port_owner(port, docker).await {
         PortState::Free => return None,
+        // Of a cluster that runs in part only: what runs keeps its ports.
+        PortState::TakenByContainer { container } if own.owns_container(&container) => return None,
         PortState::TakenByContainer { container } => (
             format!("the docker container {container} holds it"),
             format!("docker stop {container}"),

@@ -130,16 +130,26 @@ async fn look_at_cluster(
     record: Option<&Record>,
     containers: &[ClusterContainer],
 ) -> Result<(ClusterState, Option<Cluster>), Failure> {
-    let Some(server) = containers
-        .iter()
-        .find(|container| container.role == NodeRole::Server)
-    else {
+    let with = |role| containers.iter().find(move |c| c.role == role);
+    let (server, balancer) = (with(NodeRole::Server), with(NodeRole::LoadBalancer));
+    let Some(first) = server.or(balancer).or_else(|| with(NodeRole::Agent)) else {
         return Ok((ClusterState::Absent, None));
     };
     let id = project.environment.id.as_str();
-    if record.is_none() && server.environment.as_deref() != Some(id) {
-        return Err(not_ours(server));
+    if record.is_none() && first.environment.as_deref() != Some(id) {
+        return Err(not_ours(first));
     }
+    let (Some(server), Some(_)) = (server, balancer) else {
+        // Neither can be put back alone: what the one knows of the cluster is gone, or what leads to it.
+        let lost = if server.is_none() {
+            "server"
+        } else {
+            "load balancer"
+        };
+        let reason = format!("the container of its {lost} was removed");
+        let created = false;
+        return Ok((ClusterState::Broken { reason, created }, None));
+    };
     let created = record.is_none_or(|record| record.identity.is_some());
     if !created {
         let reason = "its creation was interrupted".to_owned();

@@ -4,6 +4,7 @@
 
 mod cluster;
 mod docker;
+mod failures;
 mod program;
 mod shop;
 mod streams;

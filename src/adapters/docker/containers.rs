@@ -3,7 +3,10 @@
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use bollard::{
-    models::{ContainerSummary, ContainerSummaryStateEnum as State, NetworkDisconnectRequest},
+    models::{
+        ContainerSummary, ContainerSummaryStateEnum as State, NetworkConnectRequest,
+        NetworkDisconnectRequest,
+    },
     query_parameters::{
         ListContainersOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
         RemoveVolumeOptionsBuilder, StopContainerOptionsBuilder,
@@ -190,6 +193,24 @@ impl Docker {
             .call(&format!("look at the network {name}"), QUICK, inspect)
             .await;
         is_there(found)
+    }
+
+    /// Puts a container on a network, running or not; one that is on it is left alone.
+    pub async fn join_network(&self, network: &str, container: &str) -> Result<(), DockerError> {
+        let request = NetworkConnectRequest {
+            container: container.to_owned(),
+            ..NetworkConnectRequest::default()
+        };
+        let connect = self.client().connect_network(network, request);
+        let what = format!("put the container {container} on the network {network}");
+        match self.call(&what, QUICK, connect).await {
+            Err(DockerError::Refused { message, .. })
+                if message.contains("already exists in network") =>
+            {
+                Ok(())
+            }
+            other => other,
+        }
     }
 
     /// Takes a container off a network, running or not; one that is not on it is left alone.

@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -85,7 +84,18 @@ async fn create_registry(world: &World, cancel: &CancellationToken) -> Result<()
     let k3d = &world.tools.k3d;
     k3d.create_registry(&name, port, &world.places.registry, cancel, REGISTRY_WITHIN)
         .await
-        .map_err(|e| e.failure())
+        .map_err(|e| e.failure())?;
+    // A cluster finds the registry on its own network, and puts only one there that it is created with.
+    let docker = &world.tools.docker;
+    let network = name.network();
+    let exists = docker.has_network(&network).await;
+    if exists.map_err(|e| e.failure())? {
+        let connected = docker
+            .join_network(&network, &name.registry_container())
+            .await;
+        connected.map_err(|e| e.failure())?;
+    }
+    Ok(())
 }
 
 /// Creates the cluster and waits until it takes pods.
@@ -131,7 +141,7 @@ pub(in crate::engine) async fn create(
         }
         return Err(error.failure());
     }
-    ready(world, None, progress, cancel).await?;
+    ready(world, progress, cancel).await?;
     let live = world.live().await?;
     let identity = live.cluster.identity().await.map_err(|e| e.failure())?;
     world.memory.created(&identity)?;
@@ -146,7 +156,6 @@ pub(in crate::engine) async fn start(
 ) -> Result<Finished, Failure> {
     let name = world.environment.id.cluster();
     let k3d = &world.tools.k3d;
-    let begin = Timestamp::now();
     k3d.start_cluster(&name, cancel, START_WITHIN)
         .await
         .map_err(|e| e.failure())?;
@@ -155,17 +164,17 @@ pub(in crate::engine) async fn start(
     k3d.write_kubeconfig(&name, kubeconfig, cancel)
         .await
         .map_err(|e| e.failure())?;
-    ready(world, Some(begin), progress, cancel).await?;
+    ready(world, progress, cancel).await?;
     world.checked_cluster().await?;
     Ok(Finished::Done)
 }
 
 /// k3d returns when the API answers: the node may not take pods yet, and names may not be resolved.
 ///
-/// After a start the API still shows what was true before the stop: only what is said after `since` counts.
+/// After a start the API still shows what was true before the stop: what a node said before its start does
+/// not count. A node that ran on, while only the load balancer was stopped, has nothing to say anew.
 async fn ready(
     world: &World,
-    since: Option<Timestamp>,
     progress: &Progress,
     cancel: &CancellationToken,
 ) -> Result<(), Failure> {
@@ -174,7 +183,7 @@ async fn ready(
     let waiting = async {
         progress.note("waiting for the nodes");
         live.cluster
-            .wait_nodes_ready(nodes, since, READY_WITHIN)
+            .wait_nodes_ready(nodes, &live.starts, READY_WITHIN)
             .await?;
         progress.note("waiting for the name service");
         live.cluster.wait_system_ready(READY_WITHIN).await

@@ -141,6 +141,16 @@ impl Project {
         self.variables.push((name.to_owned(), value.into()));
     }
 
+    /// Takes back what [`set`](Self::set) set.
+    pub(crate) fn unset(&mut self, name: &str) {
+        self.variables.retain(|(set, _)| set != name);
+    }
+
+    /// The directory that holds the project and the home.
+    pub(crate) fn root(&self) -> &Path {
+        self.root.path()
+    }
+
     /// Runs devenv to its end.
     #[must_use = "assert how it ended"]
     pub(crate) fn devenv(&self, arguments: &[&str]) -> Run {
@@ -236,6 +246,19 @@ impl Project {
 
     /// What carries the name of the environment, one a line.
     pub(crate) fn left_behind(&self) -> String {
+        let mut left = self.left_in_docker();
+        for parent in [".local/state/devenv", ".local/share/devenv"] {
+            for path in children(&self.home().join(parent)) {
+                if file_name(&path).starts_with(&self.name) {
+                    let _ = writeln!(left, "{}", path.display());
+                }
+            }
+        }
+        left
+    }
+
+    /// What the docker engine has of the environment, one a line.
+    pub(crate) fn left_in_docker(&self) -> String {
         let mut left = String::new();
         for (kind, format) in [
             (["container", "ls", "--all"].as_slice(), "{{.Names}}"),
@@ -248,13 +271,6 @@ impl Project {
                 |line: &&str| line.contains(&format!("{}-", self.name)) || self.is_image(line);
             for line in listed.stdout.lines().filter(ours) {
                 let _ = writeln!(left, "{} {line}", kind[0]);
-            }
-        }
-        for parent in [".local/state/devenv", ".local/share/devenv"] {
-            for path in children(&self.home().join(parent)) {
-                if file_name(&path).starts_with(&self.name) {
-                    let _ = writeln!(left, "{}", path.display());
-                }
             }
         }
         left
