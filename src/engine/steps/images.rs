@@ -67,7 +67,7 @@ pub(in crate::engine) async fn push(
     cancel: &CancellationToken,
 ) -> Result<Finished, Failure> {
     let image = image_of(world, input)?;
-    let finished = push_missing(world, image, progress, cancel).await?;
+    let finished = push_missing(world, input, progress, cancel).await?;
     if matches!(input, BuildInput::Service(_)) {
         let prefetch = &world.prefetch;
         prefetch.begin(&world.tools.docker, &world.environment, image);
@@ -77,10 +77,11 @@ pub(in crate::engine) async fn push(
 
 async fn push_missing(
     world: &World,
-    image: &DesiredImage,
+    input: &BuildInput,
     progress: &Progress,
     cancel: &CancellationToken,
 ) -> Result<Finished, Failure> {
+    let image = image_of(world, input)?;
     let port = world.environment.cluster.registry_port;
     let there = registry::has_manifest(port, &image.repository, &image.tag()).await;
     if there.map_err(|error| error.failure())? {
