@@ -77,7 +77,7 @@ impl PushError {
                 failure("registry.unreachable", ExitClass::Cluster)
                     .because(message.clone())
                     .help("run `devenv up` again: it starts the registry where it is stopped")
-                    .help("if it stays so, look at it: `devenv doctor`")
+                    .help("if it stays so, look at its words: `docker logs` of its container")
             }
             Self::Refused { message, .. } if super::error::is_disk_full(message) => {
                 super::error::disk_full(&self.to_string(), message)

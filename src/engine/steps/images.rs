@@ -67,6 +67,20 @@ pub(in crate::engine) async fn push(
     cancel: &CancellationToken,
 ) -> Result<Finished, Failure> {
     let image = image_of(world, input)?;
+    let finished = push_missing(world, image, progress, cancel).await?;
+    if matches!(input, BuildInput::Service(_)) {
+        let prefetch = &world.prefetch;
+        prefetch.begin(&world.tools.docker, &world.environment, image);
+    }
+    Ok(finished)
+}
+
+async fn push_missing(
+    world: &World,
+    image: &DesiredImage,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<Finished, Failure> {
     let port = world.environment.cluster.registry_port;
     let there = registry::has_manifest(port, &image.repository, &image.tag()).await;
     if there.map_err(|error| error.failure())? {
