@@ -70,9 +70,9 @@ const BAD: &str = r#"services:
 "#;
 
 const CRASH: &str = "FROM debian:bookworm-slim\n\
-    CMD [\"sh\", \"-c\", \"echo starting; echo no such table: payments >&2; exit 3\"]\n";
+    CMD [\"sh\", \"-c\", \"exec >&2; echo starting; echo no such table: payments; exit 3\"]\n";
 const NO_BUILD: &str = "FROM debian:bookworm-slim\nWORKDIR /app\n\
-    RUN echo compiling && echo \"main.c:3: expected ;\" >&2 && exit 2\nCMD [\"sleep\", \"infinity\"]\n";
+    RUN exec >&2; echo compiling; echo \"main.c:3: expected ;\"; exit 2\nCMD [\"sleep\", \"infinity\"]\n";
 
 #[test]
 fn what_fails_is_explained_and_mended_and_the_rest_stays_up() {
@@ -177,7 +177,7 @@ fn evidence(failure: &serde_json::Value, title: &str) -> Vec<String> {
 fn the_next_run_tells_the_same_in_words(scene: &Scene) {
     let pods = scene.pods();
     let up = scene.devenv(&["up"]).assert_code(5).assert_says(&[
-        "error[image.build-failed]: the image of nobuild cannot be built: `RUN echo compiling",
+        "error[image.build-failed]: the image of nobuild cannot be built: `RUN exec >&2; echo compiling",
         "it ended with exit code 2",
         "error[service.unschedulable]: no node can take big",
         "its pod asks for 64 CPU, more than any node has left",
@@ -205,7 +205,7 @@ fn mending_touches_only_what_was_broken(scene: &Scene) {
         "crash/Dockerfile",
         &CRASH.replace("exit 3", "exec sleep infinity"),
     );
-    scene.write("nobuild/Dockerfile", &NO_BUILD.replace(" && exit 2", ""));
+    scene.write("nobuild/Dockerfile", &NO_BUILD.replace("; exit 2", ""));
     let mended = BAD
         .replace(
             "image: nobody.invalid/has/this:1",
