@@ -115,8 +115,11 @@ async fn ports(project: &Project, docker: &Docker, observed: &Observed) -> Vec<F
 }
 
 async fn taken(project: &Project, docker: &Docker, port: PortNumber, key: &str) -> Option<Failure> {
+    let own = format!("{}-", project.environment.id.cluster().network());
     let (owner, help) = match port_owner(port, docker).await {
         PortState::Free => return None,
+        // Part of the environment may run still, such as after a `stop` that was killed.
+        PortState::TakenByContainer { container } if container.starts_with(&own) => return None,
         PortState::TakenByContainer { container } => (
             format!("the docker container {container} holds it"),
             format!("docker stop {container}"),
