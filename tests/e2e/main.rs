@@ -5,6 +5,7 @@
 mod cluster;
 mod docker;
 mod program;
+mod safety;
 mod shop;
 mod streams;
 

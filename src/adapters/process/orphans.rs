@@ -75,8 +75,10 @@ fn orphan(directory: &Path, what: &Path) -> Option<Orphan> {
         session,
     } = status(&files::read_text(&directory.join("stat")).ok()?)?;
     // A command leads its group and not its session; a daemon that one left behind is no leader, or of both.
-    (parent != starter && group == pid && session != pid)
-        .then_some(Orphan { pid: Pid::from_raw(pid)?, name })
+    (parent != starter && group == pid && session != pid).then_some(Orphan {
+        pid: Pid::from_raw(pid)?,
+        name,
+    })
 }
 
 /// Who started the process of this environment, if it was for `what`.

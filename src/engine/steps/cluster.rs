@@ -68,16 +68,15 @@ pub(in crate::engine) async fn ensure_registry(
     };
     let up = cancel.run_until_cancelled(up);
     let waited = tokio::time::timeout(REGISTRY_WITHIN, up).await;
-    let waited = waited
-        .map_err(|_| {
-            Failure::new(
-                "registry.no-answer",
-                ExitClass::Cluster,
-                format!("the image registry does not answer on 127.0.0.1:{port}"),
-            )
-            .help(format!("docker logs {}", name.registry_container()))
-            .help("devenv up")
-        })?;
+    let waited = waited.map_err(|_| {
+        Failure::new(
+            "registry.no-answer",
+            ExitClass::Cluster,
+            format!("the image registry does not answer on 127.0.0.1:{port}"),
+        )
+        .help(format!("docker logs {}", name.registry_container()))
+        .help("devenv up")
+    })?;
     waited.map(|()| Finished::Done).ok_or_else(interrupted)
 }
 
