@@ -141,6 +141,7 @@ fn describe(verb: &Command, parent: &str, text: &mut String) {
         .or(verb.get_about())
         .map(ToString::to_string)
         .unwrap_or_default();
+    let about = about.trim_end_matches('.');
     text.push_str(&format!("\n### {name}\n\n{about}.\n"));
     let own: Vec<&Arg> = verb
         .get_arguments()
