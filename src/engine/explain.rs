@@ -350,7 +350,11 @@ mod tests {
             assert_eq!(explained(reason(), message, &shop).why, [why]);
         }
         let other = explained(reason(), "secret \"x\" not found", &shop);
-        assert!(other.what.ends_with("cannot be started (RunContainerError)"));
+        assert!(
+            other
+                .what
+                .ends_with("cannot be started (RunContainerError)")
+        );
     }
 
     #[test]
@@ -359,7 +363,10 @@ mod tests {
         let told = |message| explained(TroubleKind::Unschedulable, message, &shop);
         let cpu = told("0/1 nodes are available: 1 Insufficient cpu.");
         assert_eq!(line(&cpu), "resources.requests.cpu");
-        assert_eq!(cpu.why, ["its pod asks for 64 CPU, more than any node has left"]);
+        assert_eq!(
+            cpu.why,
+            ["its pod asks for 64 CPU, more than any node has left"]
+        );
         let other = told("0/1 nodes are available: 1 node(s) didn't match.");
         assert_eq!(line(&other), "resources.requests");
     }

@@ -67,7 +67,7 @@ pub(in crate::engine) async fn push(
     cancel: &CancellationToken,
 ) -> Result<Finished, Failure> {
     let image = image_of(world, input)?;
-    let finished = push_missing(world, image, progress, cancel).await?;
+    let finished = push_missing(world, input, image, progress, cancel).await?;
     if matches!(input, BuildInput::Service(_)) {
         let prefetch = &world.prefetch;
         prefetch.begin(&world.tools.docker, &world.environment, image);
@@ -77,6 +77,7 @@ pub(in crate::engine) async fn push(
 
 async fn push_missing(
     world: &World,
+    input: &BuildInput,
     image: &DesiredImage,
     progress: &Progress,
     cancel: &CancellationToken,
