@@ -11,7 +11,7 @@ use crate::{
         registry,
     },
     domain::{BuildInput, ClusterState, Desired, ExitClass, Failure, Observed},
-    engine::{NAMESPACE, Tools, check_identity, not_ours},
+    engine::{NAMESPACE, OwnContainers, Tools, check_identity, not_ours},
     report::Outbox,
     state::Record,
 };
@@ -34,12 +34,11 @@ pub async fn observe(
     desired: &Desired,
     outbox: &Outbox,
 ) -> Result<Sight, Failure> {
-    let name = project.environment.id.cluster();
-    let containers = tools
-        .docker
-        .containers_of(&name)
-        .await
-        .map_err(|error| error.failure())?;
+    let id = &project.environment.id;
+    let name = id.cluster();
+    // A cluster of this name that is another's is not even asked.
+    let own = OwnContainers::find(&tools.docker, id, &project.paths.registry()).await?;
+    let containers = own.all();
     let registry_runs = containers
         .iter()
         .any(|c| c.role == NodeRole::Registry && c.state == EngineState::Running);
@@ -48,7 +47,10 @@ pub async fn observe(
         local_images(project, tools, desired),
         look_at_cluster(project, tools, record, &containers),
     );
-    let (state, cluster) = cluster?;
+    let (mut state, cluster) = cluster?;
+    if state == ClusterState::Absent && is_unfinished(record, &own) {
+        state = creation_interrupted();
+    }
     let mut observed = Observed {
         cluster: state,
         registry_runs,
@@ -152,8 +154,7 @@ async fn look_at_cluster(
     };
     let created = record.is_none_or(|record| record.identity.is_some());
     if !created {
-        let reason = "its creation was interrupted".to_owned();
-        return Ok((ClusterState::Broken { reason, created }, None));
+        return Ok((creation_interrupted(), None));
     }
     if server.state != EngineState::Running {
         return Ok((ClusterState::Stopped, None));
@@ -185,6 +186,18 @@ async fn look_at_cluster(
             let reason = error.to_string();
             Ok((ClusterState::Broken { reason, created }, None))
         }
+    }
+}
+
+/// Whether a creation was broken off before there was a node: a network or a volume may be left of it.
+fn is_unfinished(record: Option<&Record>, own: &OwnContainers) -> bool {
+    record.is_some_and(|record| record.identity.is_none()) || !own.cluster.is_empty()
+}
+
+fn creation_interrupted() -> ClusterState {
+    ClusterState::Broken {
+        reason: "its creation was interrupted".to_owned(),
+        created: false,
     }
 }
 

@@ -1,6 +1,6 @@
 //! The adapters of k3d, Helm and the cluster's API against one real cluster, from creation to deletion.
 
-mod stage;
+pub(crate) mod stage;
 
 use std::{
     os::unix::fs::PermissionsExt,

@@ -6,6 +6,7 @@ mod cluster;
 mod docker;
 mod failures;
 mod program;
+mod safety;
 mod shop;
 mod streams;
 

@@ -67,7 +67,7 @@ pub(in crate::engine) async fn push(
     cancel: &CancellationToken,
 ) -> Result<Finished, Failure> {
     let image = image_of(world, input)?;
-    let finished = push_missing(world, input, image, progress, cancel).await?;
+    let finished = push_missing(world, input, progress, cancel).await?;
     if matches!(input, BuildInput::Service(_)) {
         let prefetch = &world.prefetch;
         prefetch.begin(&world.tools.docker, &world.environment, image);
@@ -78,10 +78,10 @@ pub(in crate::engine) async fn push(
 async fn push_missing(
     world: &World,
     input: &BuildInput,
-    image: &DesiredImage,
     progress: &Progress,
     cancel: &CancellationToken,
 ) -> Result<Finished, Failure> {
+    let image = image_of(world, input)?;
     let port = world.environment.cluster.registry_port;
     let there = registry::has_manifest(port, &image.repository, &image.tag()).await;
     if there.map_err(|error| error.failure())? {
