@@ -279,7 +279,7 @@ mod tests {
     /// `order` with these keys written in the manifest, in lines from 1.
     fn shop(keys: &[&str], command: &[&str]) -> Environment {
         let mut shop = environment(&[("order", &[])]);
-        let order = shop.services.get_mut("order").unwrap();
+        let order = shop.services.get_mut(&name("order")).unwrap();
         let Source::Workload(workload) = &mut order.source else {
             panic!("the sample is no workload");
         };

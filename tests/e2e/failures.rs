@@ -286,7 +286,7 @@ fn a_killed_helm_is_repaired(scene: &Scene) {
     );
     let log = scene.home().join("killed.log");
     let devenv = scene.start(&["up", "slow"], &log);
-    scene.until("the release is pending", || {
+    scene::until("the release is pending", || {
         let words = [
             "get",
             "secrets",

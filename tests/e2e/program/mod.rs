@@ -87,11 +87,6 @@ impl Project {
         self.write("devenv.yaml", &format!("{head}{rest}"));
     }
 
-    /// The lines of the manifest before those that [`manifest`](Self::manifest) is given.
-    pub(crate) fn head_lines(&self) -> usize {
-        format!("{}{}", self.head(), self.cluster()).lines().count()
-    }
-
     fn head(&self) -> String {
         format!("apiVersion: devenv/v1\nname: {}\n", self.name)
     }
