@@ -74,7 +74,7 @@ pub(super) struct GlobalFlags {
     )]
     pub(super) output: OutputFormat,
 
-    /// Say nothing but failures
+    /// Say nothing but results and failures
     #[arg(short, long, global = true, env = "DEVENV_QUIET", value_parser = FalseyValueParser::new(), hide_env = true)]
     pub(super) quiet: bool,
 

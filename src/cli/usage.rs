@@ -129,7 +129,10 @@ fn failure(error: &clap::Error) -> Failure {
         failure = match (kind, value) {
             (ContextKind::Suggested, ContextValue::StyledStrs(tips)) => tips
                 .iter()
-                .fold(failure, |failure, tip| failure.help(tip.to_string())),
+                .map(ToString::to_string)
+                // Nobody who mistypes an option means a value that looks like one.
+                .filter(|tip| !tip.contains("as a value"))
+                .fold(failure, Failure::help),
             (
                 ContextKind::SuggestedSubcommand
                 | ContextKind::SuggestedArg
@@ -185,6 +188,16 @@ mod tests {
             assert_eq!(wanted_format(&words(arguments)), OutputFormat::Json);
         }
         assert_eq!(wanted_format(&words(&["devenv", "-o"])), OutputFormat::Text);
+    }
+
+    #[test]
+    fn a_mistyped_option_is_not_taken_for_a_value() {
+        let stop = parse(words(&["devenv", "version", "--nope"])).unwrap_err();
+        let failure = failure(&stop.error);
+        assert!(
+            !failure.help.iter().any(|help| help.contains("-- --nope")),
+            "{failure:?}"
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::{Context, Exit, project};
 use crate::{
     domain::Failures,
-    features::open::{Show, open},
+    features::open::{Show, check_served, open},
     report::Report,
 };
 
@@ -32,6 +32,9 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     } else {
         Show::Browser
     };
+    if show == Show::Browser {
+        check_served(&project)?;
+    }
     for service in &services {
         let report = open(&project, service, show, &context.outbox).await?;
         context.outbox.report(Report::Open(report)).await;

@@ -11,6 +11,8 @@ use crate::{
 
 /// How long `scale` may take when `--timeout` says nothing.
 const DEADLINE: Duration = Duration::from_mins(5);
+/// The most pods of a service, as in the manifest's `replicas`: more would only bury the cluster.
+const MOST_PODS: u32 = 1000;
 
 /// Give services another number of pods, and wait until they are ready
 ///
@@ -48,7 +50,7 @@ fn parse(words: &[String]) -> Result<Vec<(String, u32)>, Failure> {
     for word in words {
         let parts = word.split_once('=');
         let number = |(name, number): (&str, &str)| {
-            let number = number.parse::<u32>().ok()?;
+            let number = number.parse().ok().filter(|n| *n <= MOST_PODS)?;
             (!name.is_empty()).then(|| (name.to_owned(), number))
         };
         match parts.and_then(number) {
@@ -65,6 +67,7 @@ fn parse(words: &[String]) -> Result<Vec<(String, u32)>, Failure> {
         ExitClass::Usage,
         format!("{} {verb} not of the form SERVICE=PODS", bad.join(", ")),
     )
+    .because(format!("PODS is a whole number from 0 to {MOST_PODS}"))
     .help("devenv scale payment=3 search=0"))
 }
 
@@ -111,5 +114,6 @@ mod tests {
             "`a`, `c=-1`, `=3`, `d=x` are not of the form SERVICE=PODS"
         );
         assert!(words(&["a"]).unwrap_err().starts_with("`a` is not"));
+        assert!(words(&["a=1000"]).is_ok() && words(&["a=1001"]).is_err());
     }
 }

@@ -57,6 +57,9 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     if seen.lacks_figures {
         say_no_figures(context).await;
     }
+    if seen.is_outdated {
+        say_outdated(context).await;
+    }
     let exit = what_is_wrong(&seen.status).map_or(Exit::Success, Exit::Class);
     context.outbox.report(Report::Status(seen.status)).await;
     Ok(exit)
@@ -65,6 +68,12 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
 async fn say_no_figures(context: &Context) {
     let text = "no figures of use: the cluster has no metrics server, or it has not measured yet";
     context.outbox.notice(NoticeLevel::Info, text).await;
+}
+
+async fn say_outdated(context: &Context) {
+    let text = "the settings under `cluster` changed since the cluster was created; \
+                they hold after: devenv down && devenv up";
+    context.outbox.notice(NoticeLevel::Warning, text).await;
 }
 
 /// Shows the status at every change until the user has enough.
@@ -90,6 +99,9 @@ async fn watch(
         let seen = seen?;
         if seen.lacks_figures && shown.is_none() {
             say_no_figures(context).await;
+        }
+        if seen.is_outdated && shown.is_none() {
+            say_outdated(context).await;
         }
         let plain = ageless(&seen.status);
         if is_drawn_over || shown.as_ref() != Some(&plain) {

@@ -264,6 +264,12 @@ impl Observed {
     pub fn is_ready(&self, service: &ServiceName) -> bool {
         is_service_ready(service, &self.workloads, &self.pods)
     }
+
+    /// Whether a service has workloads, and all of them want no pods.
+    pub fn is_scaled_to_nothing(&self, service: &ServiceName) -> bool {
+        let mut ours = self.workloads.iter().filter(|w| &w.service == service);
+        ours.next().is_some_and(|w| w.desired == 0) && ours.all(|w| w.desired == 0)
+    }
 }
 
 /// Whether all workloads of `service` are ready, and as many of its pods as they want.

@@ -1,16 +1,25 @@
 //! What is checked once something is to be changed: versions of tools, and ports on this machine.
 
+use std::{collections::BTreeMap, path::PathBuf};
+
 use tokio_util::sync::CancellationToken;
 
 use super::Project;
 use crate::{
     adapters::{
         docker::Docker,
-        host::{PortState, port_owner},
+        files,
+        host::{PortState, port_owner, port_state},
     },
     domain::{ClusterState, ExitClass, Failure, Failures, Observed, PortNumber},
     engine::Tools,
+    state::{LoadedRecord, Record},
 };
+
+/// The keys of the ports in the manifest.
+const HTTP: &str = "cluster.ports.http";
+const HTTPS: &str = "cluster.ports.https";
+const REGISTRY: &str = "cluster.registry.port";
 
 /// Everything that must hold before anything is changed; all that does not hold is reported at once.
 pub(super) async fn before_changes(
@@ -99,27 +108,71 @@ async fn ports(project: &Project, docker: &Docker, observed: &Observed) -> Vec<F
         ClusterState::Absent | ClusterState::Stopped
     );
     if creates {
-        wanted.push((cluster.http_port, "cluster.ports.http"));
-        wanted.push((cluster.https_port, "cluster.ports.https"));
+        wanted.push((cluster.http_port, HTTP));
+        wanted.push((cluster.https_port, HTTPS));
     }
     if !observed.registry_runs {
-        wanted.push((cluster.registry_port, "cluster.registry.port"));
+        wanted.push((cluster.registry_port, REGISTRY));
     }
+    let own = project.environment.id.cluster();
     let mut failures = Vec::new();
+    let mut of_others: BTreeMap<String, Vec<Taken>> = BTreeMap::new();
     for (port, key) in wanted {
-        if let Some(failure) = taken(project, docker, port, key).await {
-            failures.push(failure);
+        let owner = port_owner(port, docker).await;
+        match &owner {
+            PortState::Free => continue,
+            // Of a cluster that runs in part only: what runs keeps its ports.
+            PortState::TakenByContainer { container } if own.owns_container(container) => continue,
+            _ => {}
+        }
+        let taken = Taken {
+            port,
+            key,
+            free: free_port(port),
+        };
+        match environment_of(&owner) {
+            Some(id) => of_others.entry(id.to_owned()).or_default().push(taken),
+            None => failures.push(taken_by(project, &taken, &owner)),
         }
     }
+    failures.extend(
+        of_others
+            .iter()
+            .map(|(id, taken)| taken_by_environment(project, id, taken)),
+    );
     failures
 }
 
-async fn taken(project: &Project, docker: &Docker, port: PortNumber, key: &str) -> Option<Failure> {
-    let own = project.environment.id.cluster();
-    let (owner, help) = match port_owner(port, docker).await {
-        PortState::Free => return None,
-        // Of a cluster that runs in part only: what runs keeps its ports.
-        PortState::TakenByContainer { container } if own.owns_container(&container) => return None,
+/// A port that is taken.
+struct Taken {
+    port: PortNumber,
+    /// The key of the manifest that asks for it.
+    key: &'static str,
+    /// One that could be taken instead.
+    free: PortNumber,
+}
+
+/// A port that nobody listens on, the same in another hundred where there is one.
+fn free_port(taken: PortNumber) -> PortNumber {
+    let hundreds = (1..=u16::MAX / 100).filter_map(|n| taken.get().checked_add(n * 100));
+    let ports = hundreds.filter_map(PortNumber::new);
+    let mut free = ports.filter(|port| port_state(*port) == PortState::Free);
+    free.next().unwrap_or(taken)
+}
+
+/// The environment whose container holds a port: k3d names its containers by their cluster.
+fn environment_of(owner: &PortState) -> Option<&str> {
+    let PortState::TakenByContainer { container } = owner else {
+        return None;
+    };
+    let name = container.strip_prefix("k3d-")?;
+    name.strip_suffix("-serverlb")
+        .or_else(|| name.strip_suffix("-registry"))
+}
+
+fn taken_by(project: &Project, taken: &Taken, owner: &PortState) -> Failure {
+    let Taken { port, key, free } = taken;
+    let (owner, help) = match owner {
         PortState::TakenByContainer { container } => (
             format!("the docker container {container} holds it"),
             format!("docker stop {container}"),
@@ -128,36 +181,162 @@ async fn taken(project: &Project, docker: &Docker, port: PortNumber, key: &str) 
             format!("process {pid} holds it: {command}"),
             format!("kill {pid}"),
         ),
-        PortState::Taken => (
+        PortState::Taken | PortState::Free => (
             "a process of another user holds it".to_owned(),
             format!("sudo ss -ltnp 'sport = :{port}'"),
         ),
     };
-    let free = port.get().checked_add(100).unwrap_or(18080);
-    let name = project
-        .environment
-        .manifest
-        .file_name()
-        .unwrap_or_default()
-        .to_string_lossy();
-    Some(
-        Failure::new(
-            "cluster.port-in-use",
-            ExitClass::Prerequisite,
-            format!("port {port} on this machine is taken"),
-        )
+    let manifest = &project.environment.manifest;
+    let name = manifest.file_name().unwrap_or_default().to_string_lossy();
+    port_in_use(format!("port {port} on this machine is taken"))
         .because(owner)
         .at(project.environment.provenance.place(key).cloned())
         .help(help)
         .help(format!(
             "or take another port: `{key}` in {name}, or --set {key}={free}"
-        )),
-    )
+        ))
+}
+
+/// One failure for all ports that another environment holds: one command frees them, or one line avoids them.
+fn taken_by_environment(project: &Project, id: &str, taken: &[Taken]) -> Failure {
+    let ports: Vec<String> = taken.iter().map(|taken| taken.port.to_string()).collect();
+    let (what, it) = match ports.as_slice() {
+        [port] => (format!("port {port} on this machine is taken"), "it"),
+        [rest @ .., last] => (
+            format!(
+                "ports {} and {last} on this machine are taken",
+                rest.join(", ")
+            ),
+            "them",
+        ),
+        [] => (String::new(), "them"),
+    };
+    let directory = directory_of(project, id);
+    let (place, stop) = match &directory {
+        Some(directory) => {
+            let directory = directory.display();
+            (
+                format!(" (of {directory})"),
+                format!("devenv stop -C {directory}   # frees {it}"),
+            )
+        }
+        None => (String::new(), format!("k3d cluster stop {id}")),
+    };
+    let is_gone = directory.is_some_and(|directory| !files::exists(&directory));
+    let failure = port_in_use(what)
+        .because(format!("the cluster {id}{place} holds {it}"))
+        .at(taken
+            .first()
+            .and_then(|taken| project.environment.provenance.place(taken.key))
+            .cloned());
+    let failure = if is_gone {
+        failure
+            .because("its project is no longer in that directory: it was moved or removed")
+            .help(format!(
+                "k3d cluster delete {id} && k3d registry delete k3d-{id}-registry   # its data stays"
+            ))
+    } else {
+        failure.help(stop)
+    };
+    failure.help(format!(
+        "or take others, in {}: {}",
+        local_file(project),
+        overlay(taken)
+    ))
+}
+
+/// The line of a manifest that takes the free ports.
+fn overlay(taken: &[Taken]) -> String {
+    let port_of = |key: &str| {
+        let mut with_key = taken.iter().filter(|taken| taken.key == key);
+        with_key.next().map(|taken| taken.free)
+    };
+    let ingress = [("http", HTTP), ("https", HTTPS)];
+    let ingress: Vec<String> = ingress
+        .iter()
+        .filter_map(|(name, key)| Some(format!("{name}: {}", port_of(key)?)))
+        .collect();
+    let mut parts = Vec::new();
+    if !ingress.is_empty() {
+        parts.push(format!("ports: {{ {} }}", ingress.join(", ")));
+    }
+    if let Some(port) = port_of(REGISTRY) {
+        parts.push(format!("registry: {{ port: {port} }}"));
+    }
+    format!("cluster: {{ {} }}", parts.join(", "))
+}
+
+/// The manifest's layer that belongs to this machine.
+fn local_file(project: &Project) -> String {
+    let local = project.environment.manifest.with_extension("local.yaml");
+    local
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// Where the project of another environment is, if this user brought it up.
+fn directory_of(project: &Project, id: &str) -> Option<PathBuf> {
+    match Record::load(&project.paths.of_other(id).record()) {
+        Ok(LoadedRecord::Found(record)) => record.directory,
+        Ok(LoadedRecord::Absent | LoadedRecord::Damaged { .. }) | Err(_) => None,
+    }
+}
+
+fn port_in_use(what: String) -> Failure {
+    Failure::new("cluster.port-in-use", ExitClass::Prerequisite, what)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::features::project::testing::project;
+
+    fn taken(port: u16, key: &'static str, free: u16) -> Taken {
+        let number = |number| PortNumber::new(number).unwrap();
+        Taken {
+            port: number(port),
+            key,
+            free: number(free),
+        }
+    }
+
+    #[test]
+    fn the_ports_of_another_environment_are_one_failure_with_one_line_that_avoids_them() {
+        let ports = [
+            taken(8080, HTTP, 8180),
+            taken(8443, HTTPS, 8543),
+            taken(5050, REGISTRY, 5150),
+        ];
+        let failure = taken_by_environment(&project(&[]), "other-1a2b3c4d", &ports);
+        assert_eq!(
+            failure.what,
+            "ports 8080, 8443 and 5050 on this machine are taken"
+        );
+        assert_eq!(
+            failure.help,
+            [
+                "k3d cluster stop other-1a2b3c4d",
+                "or take others, in devenv.local.yaml: \
+                 cluster: { ports: { http: 8180, https: 8543 }, registry: { port: 5150 } }"
+            ]
+        );
+        let one = taken_by_environment(&project(&[]), "other-1a2b3c4d", &ports[2..]);
+        assert_eq!(one.what, "port 5050 on this machine is taken");
+        assert!(one.help[1].ends_with("cluster: { registry: { port: 5150 } }"));
+    }
+
+    #[test]
+    fn containers_of_a_cluster_are_told_from_others() {
+        let container = |name: &str| PortState::TakenByContainer {
+            container: name.to_owned(),
+        };
+        assert_eq!(environment_of(&container("k3d-a-1-serverlb")), Some("a-1"));
+        assert_eq!(environment_of(&container("k3d-a-1-registry")), Some("a-1"));
+        assert_eq!(environment_of(&container("my-registry")), None);
+        assert_eq!(environment_of(&PortState::Taken), None);
+    }
 
     #[test]
     fn versions_of_docker_are_read_whatever_their_suffix() {

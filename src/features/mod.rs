@@ -12,6 +12,7 @@ pub mod init;
 pub mod logs;
 pub mod observe;
 pub mod open;
+mod podless;
 pub mod power;
 pub mod project;
 pub mod restart;

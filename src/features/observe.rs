@@ -22,6 +22,19 @@ pub struct Sight {
     pub observed: Observed,
     /// The cluster that answered.
     pub cluster: Option<Cluster>,
+    /// Whether the settings under `cluster` are not those that the cluster was created from.
+    pub is_outdated: bool,
+}
+
+impl Sight {
+    /// Fails for a cluster of other settings: it can be looked at, but not brought to what the manifest says.
+    pub fn check_settings(&self, project: &Project) -> Result<(), Failure> {
+        if self.is_outdated {
+            Err(settings_changed(project))
+        } else {
+            Ok(())
+        }
+    }
 }
 
 /// Looks at everything an environment may consist of.
@@ -51,6 +64,12 @@ pub async fn observe(
     if state == ClusterState::Absent && is_unfinished(record, &own) {
         state = creation_interrupted();
     }
+    let inputs = record.and_then(|record| record.cluster_inputs.as_ref());
+    let is_there = !matches!(
+        state,
+        ClusterState::Absent | ClusterState::Broken { created: false, .. }
+    );
+    let is_outdated = is_there && inputs.is_some_and(|inputs| *inputs != project.cluster_inputs());
     let mut observed = Observed {
         cluster: state,
         registry_runs,
@@ -74,7 +93,11 @@ pub async fn observe(
             adopt(project, &observed.cluster, outbox).await?;
         }
     }
-    Ok(Sight { observed, cluster })
+    Ok(Sight {
+        observed,
+        cluster,
+        is_outdated,
+    })
 }
 
 /// Local state can be lost: the label on the containers says that the cluster is this environment's.
@@ -159,14 +182,6 @@ async fn look_at_cluster(
     if server.state != EngineState::Running {
         return Ok((ClusterState::Stopped, None));
     }
-    if let Some(record) = record
-        && record
-            .cluster_inputs
-            .as_ref()
-            .is_some_and(|inputs| *inputs != project.cluster_inputs())
-    {
-        return Err(changed(project));
-    }
     let cluster = match connect(project, tools).await {
         Ok(cluster) => cluster,
         Err(failure) => {
@@ -217,7 +232,7 @@ async fn connect(project: &Project, tools: &Tools) -> Result<Cluster, Failure> {
         .map_err(|error| error.failure())
 }
 
-fn changed(project: &Project) -> Failure {
+fn settings_changed(project: &Project) -> Failure {
     Failure::new(
         "cluster.settings-changed",
         ExitClass::Cluster,

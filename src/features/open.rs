@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use super::Project;
 use crate::{
-    adapters::process::{self, ChildEnvironment, Invocation, Launched},
+    adapters::{
+        host::{PortState, port_state},
+        process::{self, ChildEnvironment, Invocation, Launched},
+    },
     domain::{ExitClass, Failure, NoticeLevel, ServiceName, Source},
     report::{Open, Outbox},
 };
@@ -35,7 +38,7 @@ pub async fn open(
         return Err(not_exposed(project, service));
     };
     let opened = match (show, opener(project)) {
-        (Show::Browser, Some(program)) => match launch(project, program, &url).await {
+        (Show::Browser, Some(program)) => match launch(project, &program, &url).await {
             Ok(()) => true,
             Err(why) => {
                 let text = format!("no browser was opened: {why}");
@@ -52,13 +55,40 @@ pub async fn open(
     })
 }
 
-/// The program that shows an address in the browser that the user chose; `None` without a screen.
-fn opener(project: &Project) -> Option<&'static str> {
-    if cfg!(target_os = "macos") {
-        return Some("open");
+/// The failure if nothing of this machine answers where the services are to be reached.
+pub fn check_served(project: &Project) -> Result<(), Failure> {
+    let port = project.environment.cluster.http_port;
+    if port_state(port) != PortState::Free {
+        return Ok(());
     }
-    let has = |name| project.variables.get(name).is_some();
-    (has("DISPLAY") || has("WAYLAND_DISPLAY")).then_some("xdg-open")
+    Err(Failure::new(
+        "cluster.not-running",
+        ExitClass::Cluster,
+        "the environment does not run",
+    )
+    .because(format!("nothing listens on port {port} of this machine"))
+    .help("devenv up"))
+}
+
+/// The program that shows an address in the browser that the user chose; `None` without a screen.
+///
+/// `$BROWSER` is asked first: where there is no screen, it may lead to one, as editors' terminals do.
+fn opener(project: &Project) -> Option<String> {
+    let get = |name| {
+        project
+            .variables
+            .get(name)
+            .filter(|value| !value.is_empty())
+    };
+    let chosen = get("BROWSER").and_then(|list| list.split(':').find(|name| !name.is_empty()));
+    if let Some(program) = chosen {
+        return Some(program.to_owned());
+    }
+    if cfg!(target_os = "macos") {
+        return Some("open".to_owned());
+    }
+    let has_screen = get("DISPLAY").or_else(|| get("WAYLAND_DISPLAY")).is_some();
+    has_screen.then(|| "xdg-open".to_owned())
 }
 
 async fn launch(project: &Project, program: &str, url: &str) -> Result<(), String> {
@@ -130,5 +160,7 @@ mod tests {
         assert_eq!(opener(&project).is_some(), cfg!(target_os = "macos"));
         project.variables = [("WAYLAND_DISPLAY", "wayland-0")].into_iter().collect();
         assert!(opener(&project).is_some());
+        project.variables = [("BROWSER", "w3m:lynx")].into_iter().collect();
+        assert_eq!(opener(&project).unwrap(), "w3m");
     }
 }

@@ -160,11 +160,22 @@ impl Project {
             identity,
             ports,
             self.cluster_inputs(),
+            self.environment.directory.clone(),
             Timestamp::now(),
         );
         record
             .save(&self.paths.record())
             .map_err(|error| error.failure())
+    }
+
+    /// The project as its cluster was created: with the ports of then.
+    pub fn at(&self, ports: PortsRecord) -> Self {
+        let mut project = self.clone();
+        let cluster = &mut project.environment.cluster;
+        cluster.http_port = ports.http;
+        cluster.https_port = ports.https;
+        cluster.registry_port = ports.registry;
+        project
     }
 
     /// Where each service can be reached from this machine.

@@ -6,6 +6,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Project,
+    podless::podless,
     up::{completed, run, running},
 };
 use crate::{
@@ -28,8 +29,7 @@ pub async fn restart(
     let sight = running(project, &tools, outbox).await?;
     let missing = services
         .iter()
-        .filter(|name| !is_deployed(&sight.observed, name))
-        .map(not_deployed);
+        .filter_map(|name| not_restarted(&sight.observed, name));
     if let Some(failures) = Failures::from_list(missing.collect()) {
         return Err(failures);
     }
@@ -48,6 +48,12 @@ pub async fn restart(
             })
             .collect(),
     })
+}
+
+/// Why a service has no pods that could be replaced.
+fn not_restarted(observed: &Observed, service: &ServiceName) -> Option<Failure> {
+    podless(observed, service)
+        .or_else(|| (!is_deployed(observed, service)).then(|| not_deployed(service)))
 }
 
 /// Seconds from the start of the run until a service was ready.

@@ -36,6 +36,8 @@ pub struct Look {
     pub cluster: Option<Cluster>,
     /// Whether figures of use were asked for and there are none.
     pub lacks_figures: bool,
+    /// Whether the settings under `cluster` are not those that the cluster was created from.
+    pub is_outdated: bool,
 }
 
 /// Looks at an environment. A cluster that is stopped or absent is a status, not a failure.
@@ -47,7 +49,15 @@ pub async fn look(
 ) -> Result<Look, Failure> {
     let record = project.record(outbox).await?;
     let sight = observe(project, tools, record.as_ref(), &Desired::default(), outbox).await?;
-    let mut status = status(project, &sight.observed, Timestamp::now());
+    let is_outdated = sight.is_outdated;
+    let mut status = match record {
+        // Its services are where it was created to be.
+        Some(record) if is_outdated => {
+            let project = project.at(record.ports);
+            status(&project, &sight.observed, Timestamp::now())
+        }
+        _ => status(project, &sight.observed, Timestamp::now()),
+    };
     let mut lacks_figures = false;
     if let (Some(cluster), Detail::Resources) = (&sight.cluster, detail) {
         let (usage, capacity) = futures::try_join!(cluster.usage(), cluster.capacity())
@@ -69,6 +79,7 @@ pub async fn look(
         status,
         cluster: sight.cluster,
         lacks_figures,
+        is_outdated,
     })
 }
 
@@ -102,7 +113,7 @@ fn status(project: &Project, observed: &Observed, now: Timestamp) -> Status {
     let services = names.into_iter().map(|name| {
         let mut service = service(project, observed, name, cluster_state, now);
         // An address of what does not run leads nowhere.
-        if service.state != ServiceState::Absent {
+        if !matches!(service.state, ServiceState::Absent | ServiceState::Stopped) {
             service.urls = urls.get(name).cloned().unwrap_or_default();
         }
         service

@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     domain::{
-        ClusterState, Desired, EventKind, ExitClass, Failure, Failures, ServiceName, StageTime,
-        StepId,
+        ClusterState, Desired, EventKind, ExitClass, Failure, Failures, Observed, ServiceName,
+        StageTime, StepId,
     },
     engine::{self, RunResult, Tools, World},
     plan::{Action, Plan, Selection, plan},
@@ -52,6 +52,7 @@ pub async fn preview(
     let record = project.record(outbox).await?;
     let desired = desire(&project.environment, &services, outbox).await?;
     let sight = observe(project, &tools, record.as_ref(), &desired, outbox).await?;
+    sight.check_settings(project)?;
     Ok(plan(
         &project.environment,
         &selection,
@@ -72,7 +73,8 @@ pub async fn up(
     let tools = project.tools().await?;
     let record = project.record(outbox).await?;
     let desired = desire(&project.environment, &services, outbox).await?;
-    let sight = observe(project, &tools, record.as_ref(), &desired, outbox).await?;
+    let mut sight = observe(project, &tools, record.as_ref(), &desired, outbox).await?;
+    sight.check_settings(project)?;
     let mut summary = Summary::default();
     let needs_start = matches!(
         sight.observed.cluster,
@@ -91,7 +93,7 @@ pub async fn up(
         let result = run(&start, &world, outbox, cancel, wanted.deadline).await;
         summary.add(result)?;
         let record = project.record(outbox).await?;
-        let sight = observe(project, &tools, record.as_ref(), &desired, outbox).await?;
+        sight = observe(project, &tools, record.as_ref(), &desired, outbox).await?;
         next = plan(&project.environment, &selection, &desired, &sight.observed);
         world = project.world(desired.clone(), tools, record.as_ref());
     }
@@ -100,7 +102,8 @@ pub async fn up(
         let result = run(&next, &world, outbox, cancel, left).await;
         summary.add(result)?;
     }
-    Ok(summary.report(project, &services, &desired, started.elapsed()))
+    let total = started.elapsed();
+    Ok(summary.report(project, &services, &desired, &sight.observed, total))
 }
 
 fn starts_something(step: &crate::plan::Step) -> bool {
@@ -154,6 +157,7 @@ impl Summary {
         project: &Project,
         services: &[ServiceName],
         desired: &Desired,
+        observed: &Observed,
         total: Duration,
     ) -> Up {
         let urls = project.urls();
@@ -165,7 +169,10 @@ impl Summary {
                 let waited = self.waited.iter().find(|(step, _)| *step == id);
                 UpService {
                     name: name.to_string(),
-                    state: ServiceState::Ready,
+                    state: match waited {
+                        None if observed.is_scaled_to_nothing(name) => ServiceState::Stopped,
+                        _ => ServiceState::Ready,
+                    },
                     urls: urls.get(name).cloned().unwrap_or_default(),
                     ready_seconds: waited.map(|(_, at)| at.as_secs_f64()),
                 }

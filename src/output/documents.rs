@@ -5,12 +5,16 @@ use super::{
     steps::stage_name,
     style::{Style, Tone},
     table::{Cell, Table},
-    text::safe_text,
+    text::{safe_text, width},
     units::{age, count, cpu, memory, seconds},
 };
-use crate::report::{
-    ClusterPhase, ContainerUsage, Down, FindingLevel, Init, InitFileChange, PlanReport, Report,
-    Restart, Scale, ServiceState, ServiceStatus, StageSeconds, Start, Status, Stop, Up, UpService,
+use crate::{
+    domain::Stage,
+    report::{
+        ClusterPhase, ContainerUsage, Down, FindingLevel, Init, InitFileChange, PlanReport,
+        Replicas, Report, Restart, Scale, ServiceState, ServiceStatus, StageSeconds, Start, Status,
+        Stop, Up, UpService,
+    },
 };
 
 /// The text of a document, with its end of line. Texts in it that come from outside are made safe.
@@ -95,15 +99,19 @@ fn stage_times(stages: &[StageSeconds], total: f64, style: &Style) -> String {
         .iter()
         .map(|time| format!("{} {}", stage_name(time.stage), seconds(time.seconds)))
         .collect();
-    let total = style.paint(Tone::Strong, format!("total {}", seconds(total)));
+    let total_text = format!("total {}", seconds(total));
+    let total = style.paint(Tone::Strong, &total_text);
     let dot = format!(" {} ", style.dot());
     if times.is_empty() {
         return total;
     }
-    format!(
-        "{}{total}",
-        style.paint(Tone::Dim, format!("{}{dot}", times.join(&dot)))
-    )
+    let plain = format!("{}{dot}", times.join(&dot));
+    // A line too long for the terminal is broken where it means something.
+    if width(&plain) + width(&total_text) > style.width {
+        format!("{}\n{total}", style.paint(Tone::Dim, plain.trim_end()))
+    } else {
+        format!("{}{total}", style.paint(Tone::Dim, plain))
+    }
 }
 
 fn next_steps(next: &[String], style: &Style) -> String {
@@ -117,27 +125,40 @@ fn next_steps(next: &[String], style: &Style) -> String {
     format!("\n{}\n{}", style.paint(Tone::Dim, "next:"), lines.concat())
 }
 
+/// The columns before the title of a step.
+const PLAN_INDENT: usize = 4;
+
+/// Under what a step stands in a plan. Services are deployed and waited for in turn: that is one part to read.
+const fn plan_heading(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Deploy | Stage::Ready => "services",
+        other => stage_name(other),
+    }
+}
+
 fn plan(report: &PlanReport, style: &Style) -> String {
     if report.steps.is_empty() {
         return format!("{} Nothing to do\n", good(style));
     }
     let mut out = String::new();
-    let mut stage = None;
+    let mut heading = "";
     for step in &report.steps {
-        if stage != Some(step.stage) {
-            stage = Some(step.stage);
-            out.push_str(&format!(
-                "{}\n",
-                style.paint(Tone::Strong, stage_name(step.stage))
-            ));
+        let now = plan_heading(step.stage);
+        if heading != now {
+            heading = now;
+            out.push_str(&format!("{}\n", style.paint(Tone::Strong, heading)));
         }
-        out.push_str(&format!(
-            "  {} {}\n",
-            style.paint(Tone::Good, "+"),
-            safe_text(&step.title)
-        ));
-        let reason = format!("{} {}", style.glyph("└", "`"), safe_text(&step.reason));
-        out.push_str(&format!("    {}\n", style.paint(Tone::Dim, reason)));
+        let (title, reason) = (safe_text(&step.title), safe_text(&step.reason));
+        let sign = style.paint(Tone::Good, "+");
+        let beside = format!("  {} {reason}", style.dot());
+        if PLAN_INDENT + width(&title) + width(&beside) <= style.width {
+            let beside = style.paint(Tone::Dim, beside);
+            out.push_str(&format!("  {sign} {title}{beside}\n"));
+        } else {
+            let below = format!("{} {reason}", style.glyph("└", "`"));
+            let below = style.paint(Tone::Dim, below);
+            out.push_str(&format!("  {sign} {title}\n    {below}\n"));
+        }
     }
     out.push_str(&format!(
         "\n{}; `devenv up` runs them\n",
@@ -321,8 +342,12 @@ fn status_table(services: &[ServiceStatus], style: &Style) -> String {
         table.row(vec![
             Cell::from(&service.name),
             state_cell(service.state),
-            match service.state {
-                ServiceState::Absent => "".into(),
+            match (service.state, service.replicas) {
+                (ServiceState::Absent, _) => "".into(),
+                // Nothing runs of it, as it should: it has no pods, or all is stopped.
+                (ServiceState::Ready | ServiceState::Stopped, Replicas { desired: 0, .. }) => {
+                    "".into()
+                }
                 _ => replicas.into(),
             },
             Cell::toned(Tone::Link, service.urls.join("  ")),

@@ -107,6 +107,14 @@ fn up_ends_with_urls_times_and_what_to_type_next() {
 }
 
 #[test]
+fn the_times_of_an_up_are_broken_between_two_of_them() {
+    let narrow = Style { width: 34, ..PLAIN };
+    let text = show(&Report::Up(sample_up()), &narrow);
+    let broken = "\nimages 41.2 s · ready 8.8 s ·\ntotal 58.3 s\n";
+    assert!(text.contains(broken), "{text}");
+}
+
+#[test]
 fn an_up_without_changes_says_so_first() {
     let mut up = sample_up();
     up.steps.done = 0;
@@ -174,11 +182,20 @@ fn a_plan_gives_each_step_its_reason() {
             ),
         ],
     };
-    insta::assert_snapshot!(show(&Report::Plan(plan), &PLAIN), @r"
+    let report = Report::Plan(plan);
+    insta::assert_snapshot!(show(&report, &PLAIN), @r"
     images
-      + build the image of order
-        └ src/app.py changed
-    deploy
+      + build the image of order  · src/app.py changed
+    services
+      + upgrade the release of order  · src/app.py changed
+
+    2 steps; `devenv up` runs them
+    ");
+    let narrow = Style { width: 50, ..PLAIN };
+    insta::assert_snapshot!(show(&report, &narrow), @r"
+    images
+      + build the image of order  · src/app.py changed
+    services
       + upgrade the release of order
         └ src/app.py changed
 

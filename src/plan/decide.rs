@@ -191,7 +191,8 @@ impl Planner<'_> {
         match &self.observed.cluster {
             ClusterState::Running { .. } => return,
             ClusterState::Stopped => {
-                return self.start_cluster("it is stopped".to_owned());
+                let reason = "it is stopped; once it runs, what is in it is compared";
+                return self.start_cluster(reason.to_owned());
             }
             ClusterState::Broken {
                 reason,
@@ -255,11 +256,14 @@ impl Planner<'_> {
         let Some(image) = self.desired.images.get(input) else {
             return;
         };
-        if self.observed.pushed_images.contains(input) {
+        let is_local = self.observed.local_images.contains(input);
+        // A registry that is stopped with its cluster is asked what it has once it runs (`engine` plans again).
+        let is_unknown = !self.observed.registry_runs && !self.can_say_what_is_there() && is_local;
+        if self.observed.pushed_images.contains(input) || is_unknown {
             return;
         }
         let tag = &image.hash.as_str()[..12];
-        if !self.observed.local_images.contains(input) {
+        if !is_local {
             self.add(
                 build_id(input),
                 Action::BuildImage(input.clone()),
@@ -355,10 +359,15 @@ impl Planner<'_> {
     fn release_reason(&self, service: &ServiceName, desired: &DesiredRelease) -> Option<String> {
         match self.observed.releases.get(service) {
             // A stopped cluster cannot be asked: its releases are compared once it runs (`engine` plans again).
-            None if !self.cluster_runs() && !self.is_new_cluster() => None,
+            None if !self.can_say_what_is_there() => None,
             None => Some("it is not deployed".to_owned()),
             Some(release) => difference(release, desired),
         }
+    }
+
+    /// Whether it is known what is in the cluster: it runs, or there is none.
+    const fn can_say_what_is_there(&self) -> bool {
+        self.cluster_runs() || self.is_new_cluster()
     }
 
     const fn is_new_cluster(&self) -> bool {
@@ -369,6 +378,9 @@ impl Planner<'_> {
     }
 
     fn hooks(&mut self, services: &[ServiceName]) {
+        if !self.can_say_what_is_there() {
+            return;
+        }
         let mut before: Option<StepId> = None;
         for (index, hook) in self.environment.hooks.after_up.iter().enumerate() {
             let selected = match &hook.service {

@@ -208,6 +208,26 @@ fn after_a_start_every_service_is_waited_for() {
     );
 }
 
+#[test]
+fn of_a_stopped_environment_nothing_is_said_that_is_not_known() {
+    let shop = shop();
+    let wanted = desired(&shop, "1");
+    let observed = Observed {
+        cluster: ClusterState::Stopped,
+        local_images: wanted.images.keys().cloned().collect(),
+        ..Observed::nothing()
+    };
+    let is_known = |action: &Action| {
+        matches!(
+            action,
+            Action::EnsureRegistry | Action::StartCluster | Action::WaitReady(_)
+        )
+    };
+    for step in all(&shop, &wanted, &observed).steps {
+        assert!(is_known(&step.action), "{:?}", step.summary);
+    }
+}
+
 /// A random acyclic environment: each service depends on some of those before it.
 fn environments() -> impl Strategy<Value = Environment> {
     prop::collection::vec(

@@ -102,6 +102,15 @@ impl EnvironmentPaths {
             .try_for_each(|directory| files::create_private_dir(directory))
     }
 
+    /// The directories of another environment of the same user.
+    #[must_use]
+    pub fn of_other(&self, id: &str) -> Self {
+        Self {
+            state: self.state.with_file_name(id),
+            data: self.data.with_file_name(id),
+        }
+    }
+
     /// The directory of the state: everything below it can be lost.
     pub fn state(&self) -> &Path {
         &self.state

@@ -30,6 +30,9 @@ pub struct Record {
     /// The hash of what the cluster was created from; unknown in records of old.
     #[serde(default)]
     pub cluster_inputs: Option<InputsHash>,
+    /// The project's directory; unknown in records of old.
+    #[serde(default)]
+    pub directory: Option<PathBuf>,
     /// The version of devenv that created it.
     pub created_by: String,
     /// When it was created.
@@ -107,6 +110,7 @@ impl Record {
         identity: Option<ClusterIdentity>,
         ports: PortsRecord,
         cluster_inputs: InputsHash,
+        directory: PathBuf,
         now: Timestamp,
     ) -> Self {
         Self {
@@ -115,6 +119,7 @@ impl Record {
             identity,
             ports,
             cluster_inputs: Some(cluster_inputs),
+            directory: Some(directory),
             created_by: env!("CARGO_PKG_VERSION").to_owned(),
             created: now,
         }
@@ -168,6 +173,7 @@ mod tests {
                 registry: port(5050),
             },
             InputsHash::of(b"cluster"),
+            PathBuf::from("/project"),
             Timestamp::UNIX_EPOCH,
         )
     }

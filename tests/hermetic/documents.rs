@@ -141,10 +141,8 @@ fn describe(verb: &Command, parent: &str, text: &mut String) {
         .or(verb.get_about())
         .map(ToString::to_string)
         .unwrap_or_default();
-    text.push_str(&format!(
-        "\n### {name}\n\n{}.\n",
-        about.trim_end_matches('.')
-    ));
+    let about = about.trim_end_matches('.');
+    text.push_str(&format!("\n### {name}\n\n{about}.\n"));
     let own: Vec<&Arg> = verb
         .get_arguments()
         .filter(|arg| !is_common(arg) && !arg.is_hide_set() && arg.get_id() != "help")

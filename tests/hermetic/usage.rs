@@ -43,7 +43,7 @@ fn the_help_of_a_verb_ends_with_examples() {
                                 `services.order.replicas=2`; may be repeated
       -o, --output <FORM>       The form of standard output [default: text] [possible values: text,
                                 json, yaml]
-      -q, --quiet               Say nothing but failures
+      -q, --quiet               Say nothing but results and failures
       -v, --verbose...          Say more; twice: also what devenv does inside
           --yes                 Answer every question with yes
           --timeout <DURATION>  How long the command may take in all, such as `90s` or `5m`

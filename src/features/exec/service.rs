@@ -13,7 +13,7 @@ use crate::{
         ServiceName,
     },
     engine::explain,
-    features::{Project, up::running},
+    features::{Project, podless::podless, up::running},
     plan::diagnose,
     report::Outbox,
 };
@@ -158,6 +158,9 @@ fn unknown_container(pod: &ObservedPod, name: &str) -> Failure {
 /// Why there is no pod to run a command in, as far as it is known.
 fn no_pod(project: &Project, observed: &Observed, service: &ServiceName) -> Failure {
     let (workloads, pods) = (&observed.workloads, &observed.pods);
+    if let Some(failure) = podless(observed, service) {
+        return failure;
+    }
     match diagnose(service, workloads, pods, &observed.warnings) {
         Some(trouble) => explain(&trouble, &project.environment, Vec::new()),
         None => Failure::new(

@@ -336,9 +336,10 @@ fn write(
         });
         ignored.push(secret.path.display().to_string());
     }
-    if ignored::is_repository(directory, project)
-        && let Some(text) = ignored::with(directory, &ignored, project)
-    {
+    // What becomes a repository only later must not take the secrets with it.
+    let may_be_committed =
+        ignored::is_repository(directory, project) || !conversion.secrets.is_empty();
+    if may_be_committed && let Some(text) = ignored::with(directory, &ignored, project) {
         shared.push((PathBuf::from(".gitignore"), text));
     }
     shared.push((manifest.to_path_buf(), text.to_owned()));

@@ -6,6 +6,7 @@ use super::{Part, Project, Wanted, Window};
 use crate::{
     domain::{ExitClass, Failure, Failures, NoticeLevel, Observed, ServiceName},
     engine::explain,
+    features::podless::podless,
     plan::diagnose,
     report::Outbox,
 };
@@ -41,7 +42,12 @@ pub(super) async fn after(
     lines: usize,
     outbox: &Outbox,
 ) {
-    for service in services.iter().filter(|s| !has_pod(observed, s)) {
+    // Who asks for all does not ask for those that have nothing to say.
+    let is_meant = |service: &&ServiceName| {
+        wanted.services.contains(service) || podless(observed, service).is_none()
+    };
+    let silent = services.iter().filter(|s| !has_pod(observed, s));
+    for service in silent.filter(is_meant) {
         let failure = why_not(project, observed, service);
         let why = failure.why.first().map(|why| format!(": {why}"));
         let text = format!("{}{}", failure.what, why.unwrap_or_default());
@@ -62,7 +68,7 @@ pub(super) async fn waiting(
 ) {
     let missing: Vec<&str> = services
         .iter()
-        .filter(|service| !has_pod(observed, service))
+        .filter(|service| !has_pod(observed, service) && podless(observed, service).is_none())
         .map(ServiceName::as_str)
         .collect();
     if !missing.is_empty() {
@@ -100,22 +106,19 @@ fn why_not(project: &Project, observed: &Observed, service: &ServiceName) -> Fai
     if let Some(trouble) = trouble {
         return explain(&trouble, &project.environment, Vec::new());
     }
+    if let Some(failure) = podless(observed, service) {
+        return failure;
+    }
     let failure = Failure::new(
         "service.no-pod",
         ExitClass::NotReady,
         format!("{service} has no container that has started"),
     )
     .of(service);
-    let mut workloads = observed.workloads.iter().filter(|w| &w.service == service);
     if !observed.releases.contains_key(service) {
         return failure
             .because("it is not deployed")
             .help(format!("devenv up {service}"));
-    }
-    if workloads.clone().count() > 0 && workloads.all(|workload| workload.desired == 0) {
-        return failure
-            .because("it is scaled to 0")
-            .help(format!("devenv scale {service}=1"));
     }
     failure
         .because("its pod is being made")
