@@ -177,7 +177,7 @@ fn evidence(failure: &serde_json::Value, title: &str) -> Vec<String> {
 fn the_next_run_tells_the_same_in_words(scene: &Scene) {
     let pods = scene.pods();
     let up = scene.devenv(&["up"]).assert_code(5).assert_says(&[
-        "error[image.build-failed]: the image of nobuild cannot be built: `RUN exec >&2; echo compiling",
+        "error[image.build-failed]: the image of nobuild cannot be built: `RUN exec",
         "it ended with exit code 2",
         "error[service.unschedulable]: no node can take big",
         "its pod asks for 64 CPU, more than any node has left",
@@ -286,7 +286,7 @@ fn a_killed_helm_is_repaired(scene: &Scene) {
     );
     let log = scene.home().join("killed.log");
     let devenv = scene.start(&["up", "slow"], &log);
-    scene.until("the release is pending", || {
+    scene::until("the release is pending", || {
         let words = [
             "get",
             "secrets",

@@ -172,7 +172,7 @@ fn at_manifest(failure: Failure, world: &World, input: &BuildInput) -> Failure {
     };
     if let Some(place) = &mut failure.place {
         if let Ok(inside) = place.file.strip_prefix(&world.environment.directory) {
-            inside.clone_into(&mut place.file);
+            place.file = inside.to_path_buf();
         }
         return failure;
     }

@@ -12,6 +12,9 @@ use std::{
 use super::scene::{assert_is_failure_document, place_of};
 use crate::program::{BASE, Project, Run};
 
+/// The user, and the group, that owns nothing.
+const NOBODY: &str = "65534";
+
 fn project(name: &str) -> Project {
     let project = Project::new(name, "services:\n  app:\n    build: app\n");
     project.write(
@@ -96,7 +99,6 @@ fn as_nobody(project: &Project, arguments: &[&str]) -> Run {
     if !rustix::process::geteuid().is_root() {
         return project.devenv(arguments);
     }
-    const NOBODY: &str = "65534";
     let binary = project.root().join("devenv");
     std::fs::copy(env!("CARGO_BIN_EXE_devenv"), &binary).unwrap();
     let text = |path: &Path| path.to_str().unwrap().to_owned();

@@ -108,17 +108,6 @@ impl Scene {
         listed.stdout.lines().map(str::to_owned).collect()
     }
 
-    /// Waits for a condition of the cluster, asking again and again.
-    pub(super) fn until(&self, what: &str, is_so: impl Fn() -> bool) {
-        let started = Instant::now();
-        while !is_so() {
-            assert!(
-                started.elapsed() < PATIENCE,
-                "it never came true that {what}"
-            );
-        }
-    }
-
     /// What the journal has of the last run.
     pub(super) fn last_run(&self) -> Journal {
         let journal = self.state().join("journal");
@@ -131,6 +120,17 @@ impl Scene {
             ],
         );
         Journal::of(&text.assert_code(0).stdout)
+    }
+}
+
+/// Waits for a condition of the cluster, asking again and again.
+pub(super) fn until(what: &str, is_so: impl Fn() -> bool) {
+    let started = Instant::now();
+    while !is_so() {
+        assert!(
+            started.elapsed() < PATIENCE,
+            "it never came true that {what}"
+        );
     }
 }
 
