@@ -20,6 +20,11 @@ impl FromIterator<(String, Timestamp)> for NodeStarts {
 }
 
 impl NodeStarts {
+    /// When the last of the nodes was started; `None` if none was.
+    pub fn latest(&self) -> Option<Timestamp> {
+        self.0.values().max().copied()
+    }
+
     /// The pods as they are since their nodes were started.
     ///
     /// One whose containers ran before counts as not started; ends of containers that go back to the stop of

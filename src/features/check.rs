@@ -1,5 +1,7 @@
 //! What is checked once something is to be changed: versions of tools, and ports on this machine.
 
+use std::time::Duration;
+
 use tokio_util::sync::CancellationToken;
 
 use super::Project;
@@ -11,6 +13,12 @@ use crate::{
     domain::{ClusterState, ExitClass, Failure, Failures, Observed, PortNumber},
     engine::Tools,
 };
+
+/// The program that holds a container's port on this machine.
+const DOCKER_PROXY: &str = "docker-proxy";
+/// How long docker may take between holding a container's port and saying so.
+const STARTED_WITHIN: Duration = Duration::from_secs(3);
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Everything that must hold before anything is changed; all that does not hold is reported at once.
 pub(super) async fn before_changes(
@@ -116,7 +124,7 @@ async fn ports(project: &Project, docker: &Docker, observed: &Observed) -> Vec<F
 
 async fn taken(project: &Project, docker: &Docker, port: PortNumber, key: &str) -> Option<Failure> {
     let own = format!("{}-", project.environment.id.cluster().network());
-    let (owner, help) = match port_owner(port, docker).await {
+    let (owner, help) = match settled_owner(port, docker).await {
         PortState::Free => return None,
         // Part of the environment may run still, such as after a `stop` that was killed.
         PortState::TakenByContainer { container } if container.starts_with(&own) => return None,
@@ -153,6 +161,24 @@ async fn taken(project: &Project, docker: &Docker, port: PortNumber, key: &str) 
             "or take another port: `{key}` in {name}, or --set {key}={free}"
         )),
     )
+}
+
+/// Who holds a port, once docker says for which container: while it starts one, the port has a holder already.
+async fn settled_owner(port: PortNumber, docker: &Docker) -> PortState {
+    let settled = async {
+        loop {
+            match port_owner(port, docker).await {
+                PortState::TakenBy { command, .. } if command.contains(DOCKER_PROXY) => {
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
+                state => return state,
+            }
+        }
+    };
+    match tokio::time::timeout(STARTED_WITHIN, settled).await {
+        Ok(state) => state,
+        Err(_) => port_owner(port, docker).await,
+    }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::{
         registry,
     },
     domain::{ExitClass, Failure},
-    engine::{Finished, Progress, World, steps::remove},
+    engine::{Finished, Progress, World, check_identity, steps::remove},
     plan::VOLUMES_IN_NODE,
 };
 
@@ -161,7 +161,6 @@ pub(in crate::engine) async fn start(
 ) -> Result<Finished, Failure> {
     let name = world.environment.id.cluster();
     let k3d = &world.tools.k3d;
-    let begin = Timestamp::now();
     k3d.start_cluster(&name, cancel, START_WITHIN)
         .await
         .map_err(|e| e.failure())?;
@@ -170,7 +169,13 @@ pub(in crate::engine) async fn start(
     k3d.write_kubeconfig(&name, kubeconfig, cancel)
         .await
         .map_err(|e| e.failure())?;
-    ready(world, Some(begin), progress, cancel).await?;
+    let live = world.live().await?;
+    // Nobody waits for a cluster that is another's; one that does not answer yet is asked again below.
+    if let Ok(seen) = live.cluster.identity().await {
+        check_identity(world.memory.identity().as_ref(), &seen)?;
+    }
+    // A node that ran all the time need not say so again.
+    ready(world, live.starts.latest(), progress, cancel).await?;
     world.checked_cluster().await?;
     Ok(Finished::Done)
 }
