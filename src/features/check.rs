@@ -1,6 +1,6 @@
 //! What is checked once something is to be changed: versions of tools, and ports on this machine.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -20,6 +20,11 @@ use crate::{
 const HTTP: &str = "cluster.ports.http";
 const HTTPS: &str = "cluster.ports.https";
 const REGISTRY: &str = "cluster.registry.port";
+/// The program that holds a container's port on this machine.
+const DOCKER_PROXY: &str = "docker-proxy";
+/// How long docker may take between holding a container's port and saying so.
+const STARTED_WITHIN: Duration = Duration::from_secs(3);
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Everything that must hold before anything is changed; all that does not hold is reported at once.
 pub(super) async fn before_changes(
@@ -118,7 +123,7 @@ async fn ports(project: &Project, docker: &Docker, observed: &Observed) -> Vec<F
     let mut failures = Vec::new();
     let mut of_others: BTreeMap<String, Vec<Taken>> = BTreeMap::new();
     for (port, key) in wanted {
-        let owner = port_owner(port, docker).await;
+        let owner = settled_owner(port, docker).await;
         match &owner {
             PortState::Free => continue,
             // Of a cluster that runs in part only: what runs keeps its ports.
@@ -286,6 +291,24 @@ fn directory_of(project: &Project, id: &str) -> Option<PathBuf> {
 
 fn port_in_use(what: String) -> Failure {
     Failure::new("cluster.port-in-use", ExitClass::Prerequisite, what)
+}
+
+/// Who holds a port, once docker says for which container: while it starts one, the port has a holder already.
+async fn settled_owner(port: PortNumber, docker: &Docker) -> PortState {
+    let settled = async {
+        loop {
+            match port_owner(port, docker).await {
+                PortState::TakenBy { command, .. } if command.contains(DOCKER_PROXY) => {
+                    tokio::time::sleep(ASK_AGAIN).await;
+                }
+                state => return state,
+            }
+        }
+    };
+    match tokio::time::timeout(STARTED_WITHIN, settled).await {
+        Ok(state) => state,
+        Err(_) => port_owner(port, docker).await,
+    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@ use jiff::Timestamp;
 use super::{Docker, DockerError, client::QUICK};
 use crate::domain::{ClusterName, PortNumber};
 
+/// How often a container that is being removed is looked at.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// The labels k3d puts on what it makes.
 const K3D_APP: &str = "app=k3d";
 const K3D_CLUSTER: &str = "k3d.cluster";
@@ -183,7 +185,29 @@ impl Docker {
         let removed = self
             .call(&format!("remove the container {name}"), QUICK, remove)
             .await;
-        absent_is_fine(removed)
+        match removed {
+            // Somebody else's request, such as that of a run which was killed.
+            Err(DockerError::Refused { message, .. })
+                if message.contains("already in progress") =>
+            {
+                self.wait_removed(name).await
+            }
+            answer => absent_is_fine(answer),
+        }
+    }
+
+    /// Waits until a container that is being removed is gone.
+    async fn wait_removed(&self, name: &str) -> Result<(), DockerError> {
+        let gone = async {
+            loop {
+                match self.client().inspect_container(name, None).await {
+                    Ok(_) => tokio::time::sleep(LOOK_AGAIN).await,
+                    Err(error) => return Err::<(), _>(error),
+                }
+            }
+        };
+        let what = format!("see the container {name} removed");
+        absent_is_fine(self.call(&what, QUICK, gone).await)
     }
 
     /// Whether there is a network called `name`.

@@ -11,7 +11,7 @@ use crate::{
         registry,
     },
     domain::{ExitClass, Failure},
-    engine::{Finished, Progress, World, steps::remove},
+    engine::{Finished, Progress, World, check_identity, steps::remove},
     plan::VOLUMES_IN_NODE,
 };
 
@@ -179,6 +179,11 @@ pub(in crate::engine) async fn start(
     k3d.write_kubeconfig(&name, kubeconfig, cancel)
         .await
         .map_err(|e| e.failure())?;
+    let live = world.live().await?;
+    // Nobody waits for a cluster that is another's; one that does not answer yet is asked again below.
+    if let Ok(seen) = live.cluster.identity().await {
+        check_identity(world.memory.identity().as_ref(), &seen)?;
+    }
     ready(world, progress, cancel).await?;
     world.checked_cluster().await?;
     Ok(Finished::Done)

@@ -330,13 +330,19 @@ impl Project {
             (&["image", "ls"], "{{.Repository}}:{{.Tag}}"),
         ] {
             let listed = self.run("docker", &[kind, &["--format", format]].concat());
-            let ours =
-                |line: &&str| line.contains(&format!("{}-", self.name)) || self.is_image(line);
+            let ours = |line: &&str| self.is_named(line) || self.is_image(line);
             for line in listed.stdout.lines().filter(ours) {
                 let _ = writeln!(left, "{} {line}", kind[0]);
             }
         }
         left
+    }
+
+    /// Whether something is called after the environment: the project's name and eight hexadecimal digits.
+    fn is_named(&self, line: &str) -> bool {
+        let rest = line.split_once(&format!("{}-", self.name));
+        let hash = rest.and_then(|(_, rest)| rest.get(..8));
+        hash.is_some_and(|hash| hash.bytes().all(|byte| byte.is_ascii_hexdigit()))
     }
 
     fn is_image(&self, reference: &str) -> bool {

@@ -91,7 +91,11 @@ impl<'a> Foreign<'a> {
     /// k3d as somebody else has it: with a kubeconfig and settings of their own.
     fn k3d(&self, arguments: &[&str]) -> String {
         let elsewhere = self.project.directory().join("elsewhere");
-        let mut words = vec![format!("KUBECONFIG={}", elsewhere.display())];
+        let scratch = self.project.directory();
+        let mut words = vec![
+            format!("KUBECONFIG={}", elsewhere.display()),
+            format!("TMPDIR={}", scratch.display()),
+        ];
         for name in ["K3D_IMAGE_LOADBALANCER", "K3D_IMAGE_TOOLS"] {
             words.extend(variable(name).map(|value| format!("{name}={value}")));
         }
