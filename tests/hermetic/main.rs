@@ -8,6 +8,7 @@ mod completions;
 mod documents;
 mod errors;
 mod init;
+mod manifests;
 mod sources;
 mod usage;
 mod version;
