@@ -168,6 +168,7 @@ impl Project {
     }
 
     /// The project as its cluster was created: with the ports of then.
+    #[must_use]
     pub fn at(&self, ports: PortsRecord) -> Self {
         let mut project = self.clone();
         let cluster = &mut project.environment.cluster;

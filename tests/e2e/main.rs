@@ -7,6 +7,7 @@ mod docker;
 mod program;
 mod shop;
 mod streams;
+mod verbs;
 
 use std::io::Write as _;
 
