@@ -31,8 +31,9 @@ test-fast: ## lints and the tests that need no cluster
 lint: ## formatting, clippy, shellcheck, go vet
 	@bash scripts/test.sh fmt shell go clippy
 
-bench: ## devenv beside kubectl, helm and docker, as ratios
-	@bash scripts/with-tools.sh cargo bench --locked
+bench: build ## the figures of the README's table, measured here
+	@bash scripts/with-tools.sh bash benches/figures.sh
+	@bash scripts/with-tools.sh bash benches/by-hand.sh
 
 clean: ## what builds and tests leave in target/, and clusters that broken tests left
 	@bash scripts/clean-tests.sh

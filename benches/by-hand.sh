@@ -2,7 +2,7 @@
 # `devenv up` of the shop after `devenv down`, beside a script that does the same one after another:
 # k3d cluster create, docker build, docker push, helm upgrade --install --wait. Both have the same charts and values,
 # every image in docker's build cache, and a registry that kept its layers.
-# Usage: make bench-up    (or: bash scripts/with-tools.sh bash benches/by-hand.sh [RUNS])
+# Usage: make bench    (or: bash scripts/with-tools.sh bash benches/by-hand.sh [RUNS])
 # Ends with the medians in seconds and their ratio.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

@@ -29,9 +29,9 @@ The shop runs. To type the short form: alias devenv='$devenv -f $root/$manifest'
 Then try:
   devenv status                         what runs, where, and why not
   devenv logs -f order                  what a service says
-  edit examples/shop                    the change is live in the running container
-  devenv data load --dataset NAME       other data (devenv data list names the sets)
-  devenv snapshot save first            everything at this instant, back with: devenv snapshot restore first
+  devenv exec test -- npm run integration   the shop's own tests, inside the cluster
+  edit examples/shop, then devenv up    what changed is built and deployed, and nothing else
+  devenv stop; devenv start             everything is as it was
 The end of it:
   make demo-down
 EOT

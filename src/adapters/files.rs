@@ -15,6 +15,7 @@ use std::{
 
 use globset::{GlobBuilder, GlobMatcher};
 
+use super::host;
 use crate::domain::{ExitClass, Failure, InputsHash, ProjectFiles};
 
 /// Only the user may read and write.
@@ -96,9 +97,26 @@ impl FileError {
             ),
             _ => ("files.failed", format!("look at it: `ls -ld {path}`")),
         };
-        Failure::new(code, ExitClass::Prerequisite, self.to_string())
+        let failure = Failure::new(code, ExitClass::Prerequisite, self.to_string())
             .caused_by(&self.source)
-            .help(help)
+            .help(help);
+        match self.kind() {
+            io::ErrorKind::StorageFull => self.with_space(failure),
+            _ => failure,
+        }
+    }
+}
+
+impl FileError {
+    /// How much room there is where there is none.
+    fn with_space(&self, failure: Failure) -> Failure {
+        let failure = match host::space(&self.path) {
+            Ok(space) => failure.because(format!("{space} on its file system")),
+            Err(_) => failure,
+        };
+        failure
+            .help("or point XDG_STATE_HOME and XDG_DATA_HOME at a file system with more room")
+            .help("then run the same command again: it goes on from there")
     }
 }
 

@@ -5,7 +5,7 @@
 use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{self, Read, Seek, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
 
@@ -31,6 +31,14 @@ impl LockedFile {
         };
         write(&mut self.file).map_err(failed(&self.path, Operation::Write))
     }
+
+    /// Whether it is the file that `path` names now.
+    fn is_at(&self, path: &Path) -> bool {
+        let (Ok(own), Ok(named)) = (self.file.metadata(), std::fs::symlink_metadata(path)) else {
+            return false;
+        };
+        (own.dev(), own.ino()) == (named.dev(), named.ino())
+    }
 }
 
 /// What came of asking for a lock.
@@ -44,6 +52,17 @@ pub enum LockAttempt {
 
 /// Asks for the lock of a file once, without waiting. The file is made if needed; a link is refused.
 pub fn try_lock(path: &Path) -> Result<LockAttempt, FileError> {
+    loop {
+        let attempt = try_lock_once(path)?;
+        match &attempt {
+            // Its holder may have removed it before it let go: then another may lock a new one.
+            LockAttempt::Held(held) if !held.is_at(path) => {}
+            _ => return Ok(attempt),
+        }
+    }
+}
+
+fn try_lock_once(path: &Path) -> Result<LockAttempt, FileError> {
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -92,6 +111,20 @@ mod tests {
         assert!(matches!(try_lock(&path).unwrap(), LockAttempt::Busy(who) if who == "me"));
         drop(file);
         assert!(matches!(try_lock(&path).unwrap(), LockAttempt::Held(_)));
+    }
+
+    #[test]
+    fn a_lock_whose_file_was_removed_is_no_lock() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("lock");
+        let LockAttempt::Held(held) = try_lock(&path).unwrap() else {
+            panic!("nobody holds it");
+        };
+        assert!(held.is_at(&path));
+        std::fs::rename(&path, root.path().join("gone")).unwrap();
+        assert!(!held.is_at(&path));
+        assert!(matches!(try_lock(&path).unwrap(), LockAttempt::Held(_)));
+        assert!(!held.is_at(&path));
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod environment;
 pub mod files;
 pub mod helm;
 pub mod host;
+pub mod ingress;
 pub mod k3d;
 pub mod kube;
 pub mod lock_file;

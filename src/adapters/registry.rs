@@ -60,7 +60,7 @@ impl RegistryError {
         }
         failure
             .help("run `devenv up` again: it starts the registry where it is stopped")
-            .help("if it stays so, look at it: `devenv doctor`")
+            .help("if it stays so, look at its words: `docker logs` of its container")
     }
 }
 

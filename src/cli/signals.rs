@@ -14,7 +14,7 @@ use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::{domain::NoticeLevel, output::SHOW_CURSOR, report::Outbox};
+use crate::{adapters::process, domain::NoticeLevel, output::SHOW_CURSOR, report::Outbox};
 
 /// Exit codes by the convention of shells: 128 and the signal's number.
 const BY_INTERRUPT: u8 = 130;
@@ -100,6 +100,7 @@ async fn say_how_to_stop_at_once(outbox: Outbox) {
 
 #[expect(clippy::exit, reason = "the user asked twice")]
 fn leave(code: u8, terminal: &TerminalState) -> ! {
+    process::kill_all();
     terminal.restore();
     std::process::exit(code.into())
 }

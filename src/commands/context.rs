@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    adapters::{environment::HostVariables, host::HostEnvironment},
+    adapters::{environment::HostVariables, host::HostEnvironment, process},
     domain::{ExitClass, Failure, Failures, NoticeLevel, ProfileName},
     report::{Outbox, OutputFormat},
     state::{EnvironmentLock, EnvironmentPaths, Journal, LockError, Settings, UserPaths},
@@ -123,6 +123,11 @@ impl Context {
         let now = Timestamp::now();
         let lock = EnvironmentLock::take(paths, &format!("devenv {command}"), now)
             .map_err(|error: LockError| error.failure(now))?;
+        // A run that was killed let go of the lock, and what it had started may be at work still.
+        for program in process::end_orphans(paths.state()).await {
+            let text = format!("ended {program}, which a killed devenv had left at work");
+            self.outbox.notice(NoticeLevel::Info, text).await;
+        }
         let redactor = self.outbox.redactor().clone();
         match Journal::begin(&paths.journal(), command, now, redactor) {
             Ok(journal) => self.outbox.listen(Box::new(journal)),

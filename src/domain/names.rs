@@ -149,6 +149,12 @@ impl ClusterName {
         format!("k3d-{}-registry", self.0)
     }
 
+    /// Whether a container is one of the cluster's by the name that k3d gave it.
+    pub fn owns_container(&self, name: &str) -> bool {
+        let rest = name.strip_prefix(&self.network());
+        rest.is_some_and(|rest| rest.starts_with('-'))
+    }
+
     /// The docker network of the cluster.
     pub fn network(&self) -> String {
         format!("k3d-{}", self.0)
@@ -169,6 +175,14 @@ mod tests {
         for bad in ["", "Order", "a_b", "-a", "a-", "..", "a/b", &"x".repeat(64)] {
             assert!(bad.parse::<ServiceName>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_cluster_knows_its_containers_from_those_of_a_longer_name() {
+        let cluster: ClusterName = "shop-1a2b3c4d".parse().unwrap();
+        assert!(cluster.owns_container("k3d-shop-1a2b3c4d-serverlb"));
+        assert!(!cluster.owns_container("k3d-shop-1a2b3c4dd-serverlb"));
+        assert!(!cluster.owns_container("shop-1a2b3c4d-serverlb"));
     }
 
     #[test]

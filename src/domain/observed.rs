@@ -98,7 +98,7 @@ pub struct ObservedWorkload {
     pub desired: u32,
     /// Pods of the newest template.
     pub updated: u32,
-    /// Pods that are ready.
+    /// Pods that are ready, and have been for as long as the workload asks.
     pub ready: u32,
     /// The generation of its specification: grows with every change.
     pub generation: i64,

@@ -20,6 +20,11 @@ impl FromIterator<(String, Timestamp)> for NodeStarts {
 }
 
 impl NodeStarts {
+    /// When the node called `name` was started last; `None` if nobody knows.
+    pub fn of(&self, name: &str) -> Option<Timestamp> {
+        self.0.get(name).copied()
+    }
+
     /// The pods as they are since their nodes were started.
     ///
     /// One whose containers ran before counts as not started; ends of containers that go back to the stop of

@@ -46,16 +46,9 @@ impl Words {
         let name = &trouble.service;
         match &trouble.kind {
             TroubleKind::ImageUnavailable { image } => Self::image(name.as_str(), image, service),
-            TroubleKind::CannotStart { reason } => Self {
-                code: "service.cannot-start",
-                what: format!("the container of {name} cannot be started ({reason})"),
-                why: Vec::new(),
-                key: Some("command"),
-                help: vec![
-                    "check `command`, `secrets` and `volumes` of the service".to_owned(),
-                    "devenv up".to_owned(),
-                ],
-            },
+            TroubleKind::CannotStart { reason } => {
+                Self::start(name.as_str(), reason, &trouble.message, service)
+            }
             TroubleKind::CrashLoop {
                 exit_code,
                 signal,
@@ -64,7 +57,7 @@ impl Words {
                 code: "service.crash-loop",
                 what: format!("{name} {}", ended(*exit_code, *signal, *restarts)),
                 why: exit_code_meaning(*exit_code).into_iter().collect(),
-                key: Some("command"),
+                key: command_key(service),
                 help: vec![
                     format!("devenv logs {name} --previous"),
                     format!("mend the service, then: devenv up {name}"),
@@ -75,7 +68,7 @@ impl Words {
                 code: "service.unschedulable",
                 what: format!("no node can take {name}"),
                 why: requested(service).into_iter().collect(),
-                key: Some("resources.requests"),
+                key: Some(requests_key(&trouble.message)),
                 help: vec![
                     "devenv status --resources".to_owned(),
                     "lower `resources.requests` of this service or `replicas` of others".to_owned(),
@@ -94,7 +87,10 @@ impl Words {
             TroubleKind::ProbeFailing => Self {
                 code: "service.probe-failing",
                 what: format!("{name} runs, but its readiness probe fails"),
-                why: Vec::new(),
+                why: service
+                    .map(|s| format!("it was not ready within {} s", s.ready_within.as_secs()))
+                    .into_iter()
+                    .collect(),
                 key: Some("ready"),
                 help: vec![
                     format!("devenv logs {name}"),
@@ -133,6 +129,37 @@ impl Words {
         }
     }
 
+    fn start(name: &str, reason: &str, message: &str, service: Option<&Service>) -> Self {
+        let code = "service.cannot-start";
+        if let Some(program) = missing_program(message) {
+            return Self {
+                code,
+                what: format!("the command of {name} cannot be run: {program}"),
+                why: vec![if message.contains("permission denied") {
+                    format!("`{program}` may not be executed in the image")
+                } else {
+                    format!("there is no `{program}` in the image")
+                }],
+                key: command_key(service),
+                help: vec![
+                    "name a program of the image in `command`, or put it there in its Dockerfile"
+                        .to_owned(),
+                    format!("devenv up {name}"),
+                ],
+            };
+        }
+        Self {
+            code,
+            what: format!("the container of {name} cannot be started ({reason})"),
+            why: Vec::new(),
+            key: None,
+            help: vec![
+                "check `command`, `secrets` and `volumes` of the service".to_owned(),
+                format!("devenv up {name}"),
+            ],
+        }
+    }
+
     fn memory(name: &str, service: Option<&Service>) -> Self {
         let limit = service
             .and_then(Service::workload)
@@ -162,7 +189,8 @@ impl Words {
 
 fn ended(exit_code: i32, signal: Option<i32>, restarts: u32) -> String {
     let times = match restarts {
-        0 | 1 => "again and again".to_owned(),
+        0 => "as soon as it is started".to_owned(),
+        1 => "twice".to_owned(),
         n => format!("{} times", n + 1),
     };
     match signal {
@@ -185,6 +213,37 @@ fn exit_code_meaning(exit_code: i32) -> Option<String> {
     Some(meaning.to_owned())
 }
 
+/// The program that the container runtime could not start: `exec: "/app/server": stat ...: no such file`.
+fn missing_program(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("exec: \"")?;
+    let (program, _) = rest.split_once('"')?;
+    Some(program)
+}
+
+/// What says which program a service runs: its own command, else its image.
+fn command_key(service: Option<&Service>) -> Option<&'static str> {
+    let workload = service?.workload()?;
+    Some(match &workload.image {
+        _ if !workload.command.is_empty() => "command",
+        _ if !workload.args.is_empty() => "args",
+        ImageName::Build(_) => "build",
+        ImageName::Reference(_) => "image",
+    })
+}
+
+/// What the scheduler says a node has too little of.
+fn requests_key(message: &str) -> &'static str {
+    let message = message.to_lowercase();
+    match (
+        message.contains("insufficient cpu"),
+        message.contains("insufficient memory"),
+    ) {
+        (true, false) => "resources.requests.cpu",
+        (false, true) => "resources.requests.memory",
+        _ => "resources.requests",
+    }
+}
+
 fn requested(service: Option<&Service>) -> Option<String> {
     let workload = service?.workload()?;
     let cpu = workload
@@ -199,9 +258,116 @@ fn requested(service: Option<&Service>) -> Option<String> {
     if wanted.is_empty() {
         return None;
     }
+    let pods = match workload.replicas {
+        0 | 1 => "its pod".to_owned(),
+        n => format!("each of its {n} pods"),
+    };
     Some(format!(
-        "each of its {} pods asks for {}",
-        workload.replicas,
+        "{pods} asks for {}, more than any node has left",
         wanted.join(" and ")
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        Place, Provenance, Source,
+        testing::{environment, name},
+    };
+
+    /// `order` with these keys written in the manifest, in lines from 1.
+    fn shop(keys: &[&str], command: &[&str]) -> Environment {
+        let mut shop = environment(&[("order", &[])]);
+        let order = shop.services.get_mut(&name("order")).unwrap();
+        let Source::Workload(workload) = &mut order.source else {
+            panic!("the sample is no workload");
+        };
+        workload.command = command.iter().map(ToString::to_string).collect();
+        workload.resources.request_cpu = Some("64".parse().unwrap());
+        let mut provenance = Provenance::default();
+        for (index, key) in keys.iter().enumerate() {
+            let place = Place {
+                file: "devenv.yaml".into(),
+                line: index + 1,
+                column: 1,
+                length: 1,
+                source_line: (*key).to_owned(),
+            };
+            provenance.insert(format!("services.order.{key}"), place);
+        }
+        shop.provenance = provenance;
+        shop
+    }
+
+    fn explained(kind: TroubleKind, message: &str, shop: &Environment) -> Failure {
+        let trouble = Trouble {
+            service: name("order"),
+            pod: None,
+            container: None,
+            kind,
+            message: message.to_owned(),
+            is_final: true,
+        };
+        explain(&trouble, shop, Vec::new())
+    }
+
+    fn line(failure: &Failure) -> &str {
+        failure.place.as_ref().unwrap().source_line.as_str()
+    }
+
+    #[test]
+    fn a_crash_goes_back_to_the_command_or_to_what_the_image_is_built_from() {
+        let crash = TroubleKind::CrashLoop {
+            exit_code: 3,
+            signal: None,
+            restarts: 1,
+        };
+        let keys = ["build", "command"];
+        let built = explained(crash.clone(), "Back-off", &shop(&keys[..1], &[]));
+        assert_eq!(line(&built), "build");
+        let told = explained(crash, "Back-off", &shop(&keys, &["serve"]));
+        assert_eq!(line(&told), "command");
+        assert_eq!(told.what, "order stops with exit code 3, twice");
+    }
+
+    #[test]
+    fn a_program_that_the_image_lacks_is_named() {
+        let reason = || TroubleKind::CannotStart {
+            reason: "RunContainerError".to_owned(),
+        };
+        let shop = shop(&["command"], &["serve"]);
+        for (message, why) in [
+            (
+                "unable to start container process: exec: \"serve\": executable file not found in $PATH",
+                "there is no `serve` in the image",
+            ),
+            (
+                "unable to start container process: exec: \"/data\": permission denied",
+                "`/data` may not be executed in the image",
+            ),
+        ] {
+            assert_eq!(explained(reason(), message, &shop).why, [why]);
+        }
+        let other = explained(reason(), "secret \"x\" not found", &shop);
+        assert!(
+            other
+                .what
+                .ends_with("cannot be started (RunContainerError)")
+        );
+    }
+
+    #[test]
+    fn what_no_node_has_is_told_with_the_line_that_asks_for_it() {
+        let shop = shop(&["resources.requests", "resources.requests.cpu"], &[]);
+        let told = |message| explained(TroubleKind::Unschedulable, message, &shop);
+        let cpu = told("0/1 nodes are available: 1 Insufficient cpu.");
+        assert_eq!(line(&cpu), "resources.requests.cpu");
+        assert_eq!(
+            cpu.why,
+            ["its pod asks for 64 CPU, more than any node has left"]
+        );
+        let other = told("0/1 nodes are available: 1 node(s) didn't match.");
+        assert_eq!(line(&other), "resources.requests");
+    }
 }

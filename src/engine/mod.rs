@@ -6,6 +6,7 @@
 
 mod explain;
 mod own;
+mod reach;
 mod run;
 mod steps;
 mod wait;

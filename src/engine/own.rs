@@ -17,6 +17,11 @@ pub struct OwnContainers {
 }
 
 impl OwnContainers {
+    /// All of them.
+    pub fn all(&self) -> Vec<ClusterContainer> {
+        self.cluster.iter().chain(&self.registry).cloned().collect()
+    }
+
     /// Asks docker for them; `registry` is the directory in which the environment's registry keeps images.
     ///
     /// Fails where a container of the environment's name is another's.
@@ -42,11 +47,12 @@ impl OwnContainers {
             let is_ours = is_labelled(&container)
                 || match container.role {
                     // k3d gives neither registries nor helpers a label of ours: the one is known by the
-                    // directory it writes to, the other by the cluster it helps.
+                    // directory it writes to. The other holds nothing, and is the first and for a moment
+                    // the only container of a cluster: a creation that was killed then must not bar the way.
                     NodeRole::Registry => {
                         any_labelled || container.host_directories.iter().any(|d| d == registry)
                     }
-                    NodeRole::Helper => any_labelled,
+                    NodeRole::Helper => true,
                     NodeRole::Server | NodeRole::Agent | NodeRole::LoadBalancer => false,
                 };
             if !is_ours {
@@ -115,6 +121,14 @@ mod tests {
                 Err("cluster.not-ours")
             );
         }
+    }
+
+    #[test]
+    fn a_helper_is_ours_unless_it_helps_another() {
+        let helper = container(NodeRole::Helper, None);
+        assert_eq!(sorted("/r", vec![helper.clone()]), Ok((1, false)));
+        let node = container(NodeRole::Server, None);
+        assert_eq!(sorted("/r", vec![helper, node]), Err("cluster.not-ours"));
     }
 
     #[test]

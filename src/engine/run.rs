@@ -1,7 +1,7 @@
 //! The scheduler: starts every step whose needs are done, as many at a time as its kind allows.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     future::Future,
     time::{Duration, Instant},
 };
@@ -10,7 +10,7 @@ use futures::stream::{FuturesUnordered, StreamExt as _};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    domain::{EventKind, Failure, Failures, Outcome, Stage, StageTime, StepId},
+    domain::{EventKind, Failure, Failures, Outcome, ServiceName, Stage, StageTime, StepId},
     plan::{Action, Plan, Step},
     report::Outbox,
 };
@@ -250,6 +250,7 @@ pub async fn run(
             .insert(step.id().clone(), Outcome::Cancelled);
         finished(outbox, step, Outcome::Cancelled, Duration::ZERO).await;
     }
+    name_blocked(plan, &mut schedule.outcomes);
     let mut result = RunResult {
         outcomes: schedule.outcomes,
         stages: clock.times(),
@@ -260,6 +261,32 @@ pub async fn run(
         name_timeout(&mut result, deadline);
     }
     result
+}
+
+/// Adds to each service's failure the other services that could not be started on its account.
+fn name_blocked(plan: &Plan, outcomes: &mut BTreeMap<StepId, Outcome>) {
+    let mut blocked: BTreeMap<StepId, BTreeSet<&ServiceName>> = BTreeMap::new();
+    for step in &plan.steps {
+        if let (Some(Outcome::Blocked { by }), Some(service)) =
+            (outcomes.get(step.id()), &step.summary.service)
+        {
+            blocked.entry(by.clone()).or_default().insert(service);
+        }
+    }
+    for (by, services) in blocked {
+        let Some(Outcome::Failed { failure }) = outcomes.get_mut(&by) else {
+            continue;
+        };
+        let Some(own) = &failure.service else {
+            continue;
+        };
+        let others = services.into_iter().filter(|service| *service != own);
+        let others: Vec<String> = others.map(ToString::to_string).collect();
+        if !others.is_empty() {
+            let explained = (**failure).clone();
+            **failure = explained.with_evidence("blocked by it", vec![others.join(", ")]);
+        }
+    }
 }
 
 /// Turns one cancelled step into the failure that says what was still waited for.
@@ -385,7 +412,11 @@ mod tests {
                 return Err(Failure::new("test.hang", ExitClass::Internal, "stopped"));
             }
             if self.failing.contains(&step.id().as_str()) {
-                return Err(Failure::new("test.fail", ExitClass::Cluster, "it failed"));
+                let failure = Failure::new("test.fail", ExitClass::Cluster, "it failed");
+                return Err(match &step.summary.service {
+                    Some(service) => failure.of(service),
+                    None => failure,
+                });
             }
             Ok(Finished::Done)
         }
@@ -458,6 +489,30 @@ mod tests {
         assert_eq!(result.outcomes[&StepId::new("build", "c")], blocked);
         assert_eq!(result.outcomes[&StepId::new("build", "d")], Outcome::Done);
         assert_eq!(result.failures().unwrap().exit_code(), 5);
+    }
+
+    #[tokio::test]
+    async fn the_failure_of_a_service_names_the_services_that_wait_for_it() {
+        let of = |mut step: Step, service: &str| {
+            step.summary.service = Some(service.parse().unwrap());
+            step
+        };
+        let plan = Plan {
+            steps: vec![
+                of(step("a", &[]), "db"),
+                of(step("b", &["a"]), "db"),
+                of(step("c", &["b"]), "web"),
+            ],
+        };
+        let script = Script {
+            failing: vec!["build:a"],
+            ..Script::default()
+        };
+        let result = run_script(&plan, &script, &CancellationToken::new(), LONG).await;
+        let failures = result.failures().unwrap();
+        let failure = failures.iter().next().unwrap();
+        assert_eq!(failure.evidence[0].title, "blocked by it");
+        assert_eq!(failure.evidence[0].lines, ["web"]);
     }
 
     #[tokio::test]

@@ -9,7 +9,7 @@ use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::{Finished, Progress, World, explain, world::Live};
+use super::{Finished, Progress, World, explain, reach, world::Live};
 use crate::{
     adapters::kube::{Cluster, ClusterView, Connection, LogOptions},
     domain::{
@@ -21,6 +21,8 @@ use crate::{
 
 /// How many of the last log lines explain a failure.
 const LOG_LINES: u32 = 20;
+/// What the kubelet writes in the place of a log that it does not have any more.
+const NO_LOG: &str = "unable to retrieve container logs for ";
 const LOGS_WITHIN: Duration = Duration::from_secs(3);
 /// How long a probe may fail without a word about it.
 const PROBE_GRACE: Duration = Duration::from_secs(10);
@@ -98,7 +100,12 @@ pub(super) async fn wait_until_ready(
                 "interrupted",
             ));
         }
-        Ok(Some(None)) => return Ok(Finished::Done),
+        Ok(Some(None)) => {
+            if runs(&live.view.subscribe().borrow(), service) {
+                reach::wait_until_reachable(world, service, progress, cancel).await?;
+            }
+            return Ok(Finished::Done);
+        }
         Ok(Some(Some(trouble))) => trouble,
         Err(_) => {
             let view = current(&live.view.subscribe().borrow(), &live.starts);
@@ -111,6 +118,12 @@ pub(super) async fn wait_until_ready(
     };
     let lines = log_lines(&live.cluster, &trouble).await;
     Err(explain(&trouble, &world.environment, lines))
+}
+
+/// Whether any pod of the service is wanted: one that is scaled to nothing cannot be reached.
+fn runs(view: &ClusterView, service: &ServiceName) -> bool {
+    let mut ours = view.workloads.iter().filter(|w| &w.service == service);
+    ours.any(|workload| workload.desired > 0)
 }
 
 /// The generations that the workloads of a service have now: the view must not be older.
@@ -291,7 +304,7 @@ pub async fn log_lines(cluster: &Cluster, trouble: &Trouble) -> Vec<String> {
             .map_ok(text)
             .try_collect::<Vec<String>>();
         if let Ok(Ok(lines)) = tokio::time::timeout(LOGS_WITHIN, reading).await
-            && !lines.is_empty()
+            && lines.iter().any(|line| !line.starts_with(NO_LOG))
         {
             return lines;
         }

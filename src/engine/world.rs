@@ -10,7 +10,10 @@ use jiff::Timestamp;
 use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
-use super::{Execute, Finished, Progress, steps};
+use super::{
+    Execute, Finished, Progress,
+    steps::{self, prefetch::Prefetch},
+};
 use crate::{
     adapters::{
         docker::{Docker, DockerError, NodeRole},
@@ -114,6 +117,7 @@ pub struct World {
     pub memory: Box<dyn Remember>,
     live: OnceCell<Live>,
     installed: Mutex<BTreeMap<ServiceName, Timestamp>>,
+    pub(super) prefetch: Prefetch,
 }
 
 impl World {
@@ -137,6 +141,7 @@ impl World {
             memory,
             live: OnceCell::new(),
             installed: Mutex::default(),
+            prefetch: Prefetch::default(),
         }
     }
 

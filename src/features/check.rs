@@ -114,12 +114,16 @@ async fn ports(project: &Project, docker: &Docker, observed: &Observed) -> Vec<F
     if !observed.registry_runs {
         wanted.push((cluster.registry_port, REGISTRY));
     }
+    let own = project.environment.id.cluster();
     let mut failures = Vec::new();
     let mut of_others: BTreeMap<String, Vec<Taken>> = BTreeMap::new();
     for (port, key) in wanted {
         let owner = port_owner(port, docker).await;
-        if owner == PortState::Free {
-            continue;
+        match &owner {
+            PortState::Free => continue,
+            // Of a cluster that runs in part only: what runs keeps its ports.
+            PortState::TakenByContainer { container } if own.owns_container(container) => continue,
+            _ => {}
         }
         let taken = Taken {
             port,

@@ -11,7 +11,7 @@ use crate::{
         registry,
     },
     domain::{BuildInput, ClusterState, Desired, ExitClass, Failure, Observed},
-    engine::{NAMESPACE, Tools, check_identity, not_ours},
+    engine::{NAMESPACE, OwnContainers, Tools, check_identity, not_ours},
     report::Outbox,
     state::Record,
 };
@@ -47,12 +47,11 @@ pub async fn observe(
     desired: &Desired,
     outbox: &Outbox,
 ) -> Result<Sight, Failure> {
-    let name = project.environment.id.cluster();
-    let containers = tools
-        .docker
-        .containers_of(&name)
-        .await
-        .map_err(|error| error.failure())?;
+    let id = &project.environment.id;
+    let name = id.cluster();
+    // A cluster of this name that is another's is not even asked.
+    let own = OwnContainers::find(&tools.docker, id, &project.paths.registry()).await?;
+    let containers = own.all();
     let registry_runs = containers
         .iter()
         .any(|c| c.role == NodeRole::Registry && c.state == EngineState::Running);
@@ -61,7 +60,10 @@ pub async fn observe(
         local_images(project, tools, desired),
         look_at_cluster(project, tools, record, &containers),
     );
-    let (state, cluster) = cluster?;
+    let (mut state, cluster) = cluster?;
+    if state == ClusterState::Absent && is_unfinished(record, &own) {
+        state = creation_interrupted();
+    }
     let inputs = record.and_then(|record| record.cluster_inputs.as_ref());
     let is_there = !matches!(
         state,
@@ -153,20 +155,29 @@ async fn look_at_cluster(
     record: Option<&Record>,
     containers: &[ClusterContainer],
 ) -> Result<(ClusterState, Option<Cluster>), Failure> {
-    let Some(server) = containers
-        .iter()
-        .find(|container| container.role == NodeRole::Server)
-    else {
+    let with = |role| containers.iter().find(move |c| c.role == role);
+    let (server, balancer) = (with(NodeRole::Server), with(NodeRole::LoadBalancer));
+    let Some(first) = server.or(balancer).or_else(|| with(NodeRole::Agent)) else {
         return Ok((ClusterState::Absent, None));
     };
     let id = project.environment.id.as_str();
-    if record.is_none() && server.environment.as_deref() != Some(id) {
-        return Err(not_ours(server));
+    if record.is_none() && first.environment.as_deref() != Some(id) {
+        return Err(not_ours(first));
     }
+    let (Some(server), Some(_)) = (server, balancer) else {
+        // Neither can be put back alone: what the one knows of the cluster is gone, or what leads to it.
+        let lost = if server.is_none() {
+            "server"
+        } else {
+            "load balancer"
+        };
+        let reason = format!("the container of its {lost} was removed");
+        let created = false;
+        return Ok((ClusterState::Broken { reason, created }, None));
+    };
     let created = record.is_none_or(|record| record.identity.is_some());
     if !created {
-        let reason = "its creation was interrupted".to_owned();
-        return Ok((ClusterState::Broken { reason, created }, None));
+        return Ok((creation_interrupted(), None));
     }
     if server.state != EngineState::Running {
         return Ok((ClusterState::Stopped, None));
@@ -190,6 +201,18 @@ async fn look_at_cluster(
             let reason = error.to_string();
             Ok((ClusterState::Broken { reason, created }, None))
         }
+    }
+}
+
+/// Whether a creation was broken off before there was a node: a network or a volume may be left of it.
+fn is_unfinished(record: Option<&Record>, own: &OwnContainers) -> bool {
+    record.is_some_and(|record| record.identity.is_none()) || !own.cluster.is_empty()
+}
+
+fn creation_interrupted() -> ClusterState {
+    ClusterState::Broken {
+        reason: "its creation was interrupted".to_owned(),
+        created: false,
     }
 }
 

@@ -43,7 +43,8 @@ impl Project {
             .await
             .map_err(|error| error.failure())?;
         let inherited = self.owned_variables();
-        let children = ChildEnvironment::inherit(inherited.map(|(k, v)| (k.into(), v.into())));
+        let children = ChildEnvironment::inherit(inherited.map(|(k, v)| (k.into(), v.into())))
+            .started_for(self.paths.state());
         let binaries = &self.settings.binaries;
         let images = HelperImages {
             load_balancer: self.settings.images.load_balancer.clone(),

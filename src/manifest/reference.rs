@@ -13,8 +13,8 @@ const INTRODUCTION: &str = "\
 # The manifest
 
 A project is a directory with a `devenv.yaml`. This page lists its keys; it is generated from the types that read
-them. `devenv config schema` prints the same as a JSON Schema for editors: put
-`# yaml-language-server: $schema=docs/schema/devenv.schema.json` on the first line.
+them. The same as a JSON Schema, for editors: `devenv init` writes it to `.devenv/devenv.schema.json` and names it on
+the first line of the manifest.
 
 Unknown keys are errors. All mistakes of a manifest are reported at once; [errors.md](errors.md) explains each kind.
 

@@ -205,7 +205,7 @@ pub(super) struct ServiceKeys {
     pub(super) secrets: Vec<InnerPath>,
     /// Services that must be ready before it is started.
     pub(super) depends_on: Vec<ServiceName>,
-    /// When it counts as ready. Without a probe: when its containers run.
+    /// When it counts as ready. Without a probe: when its containers have run for three seconds.
     pub(super) ready: ReadyKeys,
     /// Data that outlives the pod.
     pub(super) volumes: Vec<VolumeKeys>,

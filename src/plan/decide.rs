@@ -209,10 +209,13 @@ impl Planner<'_> {
                     Action::DeleteCluster,
                     Stage::Cluster,
                     None,
-                    ("remove the unfinished cluster".to_owned(), broken.clone()),
+                    (
+                        "remove what is left of the cluster".to_owned(),
+                        broken.clone(),
+                    ),
                     Vec::new(),
                 );
-                "the one before was not finished".clone_into(&mut reason);
+                "the one before is of no use".clone_into(&mut reason);
             }
             ClusterState::Absent => {}
         }

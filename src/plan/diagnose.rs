@@ -262,7 +262,7 @@ impl Scene<'_> {
         let is_repeated = restarts >= RESTARTS_GRANTED || (backs_off && restarts >= 1);
         let (kind, message, is_final) = match reason.as_str() {
             "OOMKilled" => {
-                let message = "the container used more memory than its limit allows".to_owned();
+                let message = said(&["BackOff"]).unwrap_or_else(|| reason.clone());
                 (
                     TroubleKind::OutOfMemory { restarts },
                     message,
@@ -327,7 +327,10 @@ impl Scene<'_> {
         if pod.phase != PodPhase::Running {
             return None;
         }
-        Some(self.trouble(pod, None, TroubleKind::ProbeFailing, &event.message, false))
+        // Whose probe it is, the event says only in a field of its own: the one that is not ready.
+        let container = pod.containers.iter().rev().find(|c| !c.ready);
+        let kind = TroubleKind::ProbeFailing;
+        Some(self.trouble(pod, container, kind, &event.message, false))
     }
 
     fn newest(&self, pod: &ObservedPod, reasons: &[&str]) -> Option<&WarningEvent> {

@@ -1,6 +1,6 @@
 //! The adapters of k3d, Helm and the cluster's API against one real cluster, from creation to deletion.
 
-mod stage;
+pub(crate) mod stage;
 
 use std::{
     os::unix::fs::PermissionsExt,
@@ -14,7 +14,7 @@ use devenv::{
         k3d::K3dCause,
         kube::{ClusterView, Connection, ExecRequest, LiveView, LogOptions},
     },
-    domain::{ObservedPod, ReleaseStatus, ServiceName, TroubleKind},
+    domain::{NodeStarts, ObservedPod, ReleaseStatus, ServiceName, TroubleKind},
     plan::diagnose,
 };
 use futures::{FutureExt, StreamExt};
@@ -111,7 +111,10 @@ async fn create(stage: &Stage) {
     let cluster = stage.connect().await;
     stage
         .timed("wait for nodes and name service", async {
-            cluster.wait_nodes_ready(1, None, LONG).await.unwrap();
+            cluster
+                .wait_nodes_ready(1, &NodeStarts::default(), LONG)
+                .await
+                .unwrap();
             cluster.wait_system_ready(LONG).await.unwrap();
         })
         .await;
@@ -503,10 +506,8 @@ async fn everything_survives_a_stop(stage: &Stage, live: &LiveView) {
         })
         .await;
     let cluster = stage.connect().await;
-    cluster
-        .wait_nodes_ready(1, Some(began), LONG)
-        .await
-        .unwrap();
+    let starts = NodeStarts::from_iter([(stage.name.server_container(), began)]);
+    cluster.wait_nodes_ready(1, &starts, LONG).await.unwrap();
     assert_eq!(cluster.identity().await.unwrap(), identity);
     let pod = stage
         .timed("from started to ready", ready_pod(live, "order"))

@@ -87,6 +87,7 @@ impl Bench {
         let reference = format!("{}:test", self.name);
         self.images.lock().unwrap().push(reference.clone());
         BuildRequest {
+            title: "the test".to_owned(),
             context: self.context(),
             secrets: BTreeMap::new(),
             labels: BTreeMap::from([("devenv.project".to_owned(), "e2e".to_owned())]),

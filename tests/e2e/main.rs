@@ -4,7 +4,9 @@
 
 mod cluster;
 mod docker;
+mod failures;
 mod program;
+mod safety;
 mod shop;
 mod streams;
 mod verbs;

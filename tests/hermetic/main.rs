@@ -7,6 +7,7 @@ mod arrows;
 mod completions;
 mod documents;
 mod errors;
+mod hints;
 mod init;
 mod manifests;
 mod sources;

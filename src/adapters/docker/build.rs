@@ -26,6 +26,8 @@ use crate::adapters::{
 /// What to build.
 #[derive(Debug, Clone)]
 pub struct BuildRequest {
+    /// Whose image it is, as messages name it.
+    pub title: String,
     /// The files, the Dockerfile's name, the target and the arguments.
     pub context: Arc<Context>,
     /// Files whose contents `RUN --mount=type=secret` may read, by id. Never part of the image or of its tag.
@@ -62,7 +64,7 @@ impl Docker {
         // The engine ends a build whose connection is closed, which dropping it does.
         ended.unwrap_or_else(|| {
             Err(BuildError::Cancelled {
-                reference: request.reference.clone(),
+                title: request.title.clone(),
             })
         })
     }
@@ -77,10 +79,10 @@ impl Docker {
         let stopped = Stopped::default();
         let broken = |error: TransportError| match take(&stopped) {
             Some(source) => BuildError::Context {
-                reference: request.reference.clone(),
+                title: request.title.clone(),
                 source,
             },
-            None => self.build_broken(&request.reference, error),
+            None => self.build_broken(&request.title, error),
         };
         let mut connection = Connection::open(self.endpoint()).await.map_err(broken)?;
         let body = body_of(&request.context, Arc::clone(&stopped));
@@ -100,7 +102,7 @@ impl Docker {
             // A context that stopped shows as a failed build as well.
             Followed::Failed { message, trace } => Err(match take(&stopped) {
                 Some(source) => BuildError::Context {
-                    reference: request.reference.clone(),
+                    title: request.title.clone(),
                     source,
                 },
                 None => explained(request, message, &trace),
@@ -132,11 +134,11 @@ impl Docker {
         transport::path_and_query(&self.api_path("/build"), &parameters)
     }
 
-    fn build_broken(&self, reference: &str, error: TransportError) -> BuildError {
+    fn build_broken(&self, title: &str, error: TransportError) -> BuildError {
         BuildError::Engine(match error {
             TransportError::Connect(source) => DockerError::connecting(self.endpoint(), source),
             other => DockerError::Refused {
-                what: format!("build {reference}"),
+                what: format!("build the image of {title}"),
                 message: other.to_string(),
                 status: 0,
             },
@@ -184,7 +186,7 @@ fn explained(request: &BuildRequest, message: String, trace: &Trace) -> BuildErr
     let path = request.context.dockerfile_on_disk();
     // Without the text the failure is still told, only without its line.
     let text = files::read_text(path).unwrap_or_default();
-    BuildError::explained(&request.reference, message, trace.failed(), path, &text)
+    BuildError::explained(&request.title, message, trace.failed(), path, &text)
 }
 
 fn body_of(context: &Arc<Context>, stopped: Stopped) -> Body {

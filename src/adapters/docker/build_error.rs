@@ -30,14 +30,24 @@ pub struct FailedInstruction {
     pub log: Vec<String>,
 }
 
+impl FailedInstruction {
+    /// The instruction as the Dockerfile has it, without the number of its step.
+    fn command(&self) -> &str {
+        match self.name.split_once("] ") {
+            Some((step, command)) if step.starts_with('[') => command,
+            _ => &self.name,
+        }
+    }
+}
+
 /// A build that did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// The disk of the engine is full.
-    #[error("the image {reference} cannot be built: the disk is full")]
+    #[error("the image of {title} cannot be built: the disk is full")]
     DiskFull {
-        /// The image.
-        reference: String,
+        /// Whose image it is.
+        title: String,
         /// In BuildKit's words.
         message: String,
     },
@@ -62,38 +72,38 @@ pub enum BuildError {
         message: String,
     },
     /// The Dockerfile is wrong.
-    #[error("the Dockerfile of {reference} is not valid")]
+    #[error("the Dockerfile of {title} is not valid")]
     Dockerfile {
-        /// The image.
-        reference: String,
+        /// Whose image it is.
+        title: String,
         /// The line.
         place: Option<Place>,
         /// In BuildKit's words.
         message: String,
     },
     /// An instruction failed.
-    #[error("the image {reference} cannot be built: `{}` failed", instruction.name)]
+    #[error("the image of {title} cannot be built: `{}` failed", instruction.command())]
     Instruction {
-        /// The image.
-        reference: String,
+        /// Whose image it is.
+        title: String,
         /// The instruction.
         instruction: Box<FailedInstruction>,
         /// In BuildKit's words.
         message: String,
     },
     /// BuildKit failed in another way.
-    #[error("the image {reference} cannot be built")]
+    #[error("the image of {title} cannot be built")]
     Other {
-        /// The image.
-        reference: String,
+        /// Whose image it is.
+        title: String,
         /// In BuildKit's words.
         message: String,
     },
     /// The context could not be sent.
-    #[error("the build context of {reference} could not be sent")]
+    #[error("the build context of {title} could not be sent")]
     Context {
-        /// The image.
-        reference: String,
+        /// Whose image it is.
+        title: String,
         /// Why not.
         #[source]
         source: ArchiveError,
@@ -108,10 +118,10 @@ pub enum BuildError {
         source: FileError,
     },
     /// It was ended by the caller.
-    #[error("the build of {reference} was cancelled")]
+    #[error("the build of {title} was cancelled")]
     Cancelled {
-        /// The image.
-        reference: String,
+        /// Whose image it is.
+        title: String,
     },
     /// The engine failed.
     #[error(transparent)]
@@ -121,28 +131,28 @@ pub enum BuildError {
 impl BuildError {
     /// What BuildKit's `message` means, with the step that failed, if any.
     pub(super) fn explained(
-        reference: &str,
+        title: &str,
         message: String,
         step: Option<FailedStep>,
         dockerfile_on_disk: &Path,
         dockerfile_text: &str,
     ) -> Self {
-        let reference = reference.to_owned();
+        let title = title.to_owned();
         if is_disk_full(&message) || step.as_ref().is_some_and(|step| is_disk_full(&step.error)) {
-            return Self::DiskFull { reference, message };
+            return Self::DiskFull { title, message };
         }
         if message.contains(PARSE_ERROR) {
             let place = parse_error_line(&message).and_then(|line| {
                 dockerfile::place_of_line(dockerfile_on_disk, dockerfile_text, line)
             });
             return Self::Dockerfile {
-                reference,
+                title,
                 place,
                 message,
             };
         }
         let Some(step) = step else {
-            return Self::Other { reference, message };
+            return Self::Other { title, message };
         };
         if let Some(image) = step.name.strip_prefix(BASE_STEP) {
             return Self::BaseMissing {
@@ -160,7 +170,7 @@ impl BuildError {
         }
         let place = dockerfile::place_of_step(dockerfile_on_disk, dockerfile_text, &step.name);
         Self::Instruction {
-            reference,
+            title,
             instruction: Box::new(FailedInstruction {
                 name: step.name,
                 place,
@@ -201,11 +211,8 @@ impl BuildError {
                 message,
                 ..
             } => failure("image.build-failed", ExitClass::Cluster)
-                .because(message.clone())
-                .with_evidence(
-                    format!("last log lines of {}", instruction.name),
-                    instruction.log.clone(),
-                )
+                .because(exit_code(message).unwrap_or_else(|| message.clone()))
+                .with_evidence("last log lines of the build", instruction.log.clone())
                 .at(instruction.place.clone())
                 .help("correct the instruction, or what it copies or runs, and run `devenv up` again"),
             Self::Other { message, .. } => failure("image.build-failed", ExitClass::Cluster)
@@ -227,6 +234,13 @@ impl BuildError {
             Self::Engine(error) => error.failure(),
         }
     }
+}
+
+/// What is new in BuildKit's words about a command that failed: the rest repeats the command.
+fn exit_code(message: &str) -> Option<String> {
+    let (_, code) = message.rsplit_once("exit code: ")?;
+    let code: i32 = code.trim().parse().ok()?;
+    Some(format!("it ended with exit code {code}"))
 }
 
 /// The number after `line` in `dockerfile parse error line 3: ...` or `... on line 3: ...`.
@@ -251,7 +265,7 @@ mod tests {
             log: vec!["a line".to_owned()],
         });
         BuildError::explained(
-            "r/a:1",
+            "order",
             message.to_owned(),
             step,
             Path::new("/p/Dockerfile"),
@@ -323,9 +337,10 @@ mod tests {
     fn a_failed_instruction_shows_what_it_wrote_last() {
         let failure = explained("failed to solve", Some(("[2/2] RUN false", "exit code: 1")));
         assert_eq!(failure.evidence[0].lines, ["a line"]);
+        assert_eq!(failure.why, ["it ended with exit code 1"]);
         assert_eq!(
             failure.what,
-            "the image r/a:1 cannot be built: `[2/2] RUN false` failed"
+            "the image of order cannot be built: `RUN false` failed"
         );
     }
 }

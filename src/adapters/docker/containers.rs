@@ -3,7 +3,10 @@
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
 use bollard::{
-    models::{ContainerSummary, ContainerSummaryStateEnum as State, NetworkDisconnectRequest},
+    models::{
+        ContainerSummary, ContainerSummaryStateEnum as State, NetworkConnectRequest,
+        NetworkDisconnectRequest,
+    },
     query_parameters::{
         ListContainersOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
         RemoveVolumeOptionsBuilder, StopContainerOptionsBuilder,
@@ -192,6 +195,24 @@ impl Docker {
         is_there(found)
     }
 
+    /// Puts a container on a network, running or not; one that is on it is left alone.
+    pub async fn join_network(&self, network: &str, container: &str) -> Result<(), DockerError> {
+        let request = NetworkConnectRequest {
+            container: container.to_owned(),
+            ..NetworkConnectRequest::default()
+        };
+        let connect = self.client().connect_network(network, request);
+        let what = format!("put the container {container} on the network {network}");
+        match self.call(&what, QUICK, connect).await {
+            Err(DockerError::Refused { message, .. })
+                if message.contains("already exists in network") =>
+            {
+                Ok(())
+            }
+            other => other,
+        }
+    }
+
     /// Takes a container off a network, running or not; one that is not on it is left alone.
     pub async fn disconnect(&self, network: &str, container: &str) -> Result<(), DockerError> {
         let request = NetworkDisconnectRequest {
@@ -200,7 +221,15 @@ impl Docker {
         };
         let disconnect = self.client().disconnect_network(network, request);
         let what = format!("take the container {container} off the network {network}");
-        absent_is_fine(self.call(&what, QUICK, disconnect).await)
+        match self.call(&what, QUICK, disconnect).await {
+            // The engine has no status of its own for it.
+            Err(DockerError::Refused { message, .. })
+                if message.contains("is not connected to") =>
+            {
+                Ok(())
+            }
+            answer => absent_is_fine(answer),
+        }
     }
 
     /// Removes a network; none there is fine.

@@ -20,6 +20,8 @@ const TRIES: u32 = 3;
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 /// How long the engine may say nothing while it pushes: it reports several times a second when all is well.
 const SILENCE: Duration = Duration::from_mins(2);
+/// What the engine says of a layer that the registry failed to take: it tries for most of a minute.
+const RETRYING: &str = "Retrying";
 /// The credentials of someone who has none; the engine wants the header in any case. This is `{}` in base64.
 const NO_CREDENTIALS: &str = "e30=";
 
@@ -30,6 +32,8 @@ pub struct PushProgress {
     pub layers_done: usize,
     /// Layers of the image.
     pub layers: usize,
+    /// Layers that the registry failed to take, and that the engine is about to send again.
+    pub layers_retried: usize,
     /// Bytes sent so far, before compression.
     pub bytes: u64,
 }
@@ -46,7 +50,7 @@ pub enum PushError {
         message: String,
     },
     /// The engine or the registry refuses.
-    #[error("the image {reference} cannot be pushed")]
+    #[error("the image {reference} cannot be pushed to the registry")]
     Refused {
         /// The image.
         reference: String,
@@ -73,7 +77,7 @@ impl PushError {
                 failure("registry.unreachable", ExitClass::Cluster)
                     .because(message.clone())
                     .help("run `devenv up` again: it starts the registry where it is stopped")
-                    .help("if it stays so, look at it: `devenv doctor`")
+                    .help("if it stays so, look at its words: `docker logs` of its container")
             }
             Self::Refused { message, .. } if super::error::is_disk_full(message) => {
                 super::error::disk_full(&self.to_string(), message)
@@ -233,6 +237,7 @@ struct Layers {
 struct Layer {
     bytes: u64,
     done: bool,
+    retried: bool,
 }
 
 impl Layers {
@@ -245,7 +250,7 @@ impl Layers {
             "Preparing" | "Waiting" | "Pushing" | "Pushed" | "Layer already exists" => {
                 self.layers.entry(id.clone()).or_default()
             }
-            other if other.starts_with("Mounted from") => {
+            other if other.starts_with("Mounted from") || other.starts_with(RETRYING) => {
                 self.layers.entry(id.clone()).or_default()
             }
             _ => return false,
@@ -257,7 +262,9 @@ impl Layers {
         {
             layer.bytes = current;
         }
-        layer.done = !matches!(status.as_str(), "Preparing" | "Waiting" | "Pushing");
+        layer.retried = status.starts_with(RETRYING);
+        let is_open = matches!(status.as_str(), "Preparing" | "Waiting" | "Pushing");
+        layer.done = !is_open && !layer.retried;
         true
     }
 
@@ -265,6 +272,7 @@ impl Layers {
         PushProgress {
             layers_done: self.layers.values().filter(|layer| layer.done).count(),
             layers: self.layers.len(),
+            layers_retried: self.layers.values().filter(|layer| layer.retried).count(),
             bytes: self.layers.values().map(|layer| layer.bytes).sum(),
         }
     }
@@ -291,9 +299,14 @@ mod tests {
             PushProgress {
                 layers_done: 1,
                 layers: 2,
+                layers_retried: 0,
                 bytes: 512
             }
         );
+        let failed = r#"{"status":"Retrying in 5 seconds","progressDetail":{},"id":"b"}"#;
+        layers.take(&serde_json::from_str(failed).unwrap());
+        let progress = layers.progress();
+        assert_eq!((progress.layers_done, progress.layers_retried), (1, 1));
     }
 
     #[test]

@@ -132,11 +132,11 @@ impl HelmCause {
                     Some(place) => failure.because(format!("the template fails at {place}")),
                     None => failure.because("a template of the chart fails"),
                 }
-                .help("mend the template or the values given to it, then: devenv validate")
+                .help("mend the template or the values given to it, then: devenv up")
             }
             Self::Values => new("helm.values-invalid", ExitClass::Manifest)
                 .because("the values do not fit the chart's schema")
-                .help("mend the values of the service in devenv.yaml, then: devenv validate"),
+                .help("mend the values of the service in devenv.yaml, then: devenv up"),
             Self::ChartMissing => new("helm.chart-missing", ExitClass::Manifest)
                 .because("there is no such chart, or its repository cannot be reached")
                 .help("check `chart:` of the service in devenv.yaml, and the network"),
@@ -147,7 +147,7 @@ impl HelmCause {
                 let object = object.as_deref().unwrap_or("an object of the chart");
                 new("helm.rejected", ExitClass::Cluster)
                     .because(format!("the cluster refuses {object}"))
-                    .help("mend what the message names; see the objects with: devenv validate")
+                    .help("mend what the message names, then: devenv up")
             }
             Self::UnknownKind => new("helm.unknown-kind", ExitClass::Cluster)
                 .because("the chart has an object of a kind that this cluster does not know")

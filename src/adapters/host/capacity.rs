@@ -7,6 +7,9 @@ use crate::{
     domain::{ExitClass, Failure, Memory},
 };
 
+/// A file system with less is full: a write of some length has just failed, or the next one will.
+const FULL_BELOW: u64 = 1 << 20;
+
 /// Something about the machine that cannot be found out.
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
@@ -49,8 +52,41 @@ pub struct MemoryState {
     pub available: Memory,
 }
 
+/// A file system's space.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Space {
+    /// What the user may still write.
+    pub free: Memory,
+    /// All there is.
+    pub total: Memory,
+}
+
+impl Space {
+    /// Whether nothing to speak of can be written any more.
+    pub const fn is_full(self) -> bool {
+        self.free.bytes() < FULL_BELOW
+    }
+}
+
+impl std::fmt::Display for Space {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let whole = |amount: Memory| amount.bytes() >> 20;
+        write!(
+            f,
+            "{} MiB of {} MiB are free",
+            whole(self.free),
+            whole(self.total)
+        )
+    }
+}
+
 /// The bytes that the user may still write on the file system of `path` or of its nearest existing parent.
 pub fn free_space(path: &Path) -> Result<Memory, HostError> {
+    space(path).map(|space| space.free)
+}
+
+/// The space on the file system of `path` or of its nearest existing parent.
+pub fn space(path: &Path) -> Result<Space, HostError> {
     let there = path
         .ancestors()
         .find(|ancestor| files::exists(ancestor))
@@ -59,7 +95,10 @@ pub fn free_space(path: &Path) -> Result<Memory, HostError> {
         path: path.to_owned(),
         source: errno.into(),
     })?;
-    Ok(Memory::from_bytes(status.f_bavail * status.f_frsize))
+    Ok(Space {
+        free: Memory::from_bytes(status.f_bavail * status.f_frsize),
+        total: Memory::from_bytes(status.f_blocks * status.f_frsize),
+    })
 }
 
 /// The machine's memory.

@@ -8,7 +8,7 @@ mod directory;
 mod environment;
 mod ports;
 
-pub use capacity::{HostError, MemoryState, free_space, memory};
+pub use capacity::{HostError, MemoryState, Space, free_space, memory, space};
 pub use directory::working_directory;
 pub use environment::{DockerVariables, HostEnvironment, TerminalVariables};
 pub use ports::{PortState, port_owner, port_state};

@@ -129,7 +129,7 @@ impl K3dCause {
         match self {
             Self::PortInUse { port } => {
                 let port = port.map_or("a port".to_owned(), |port| format!("port {port}"));
-                cluster("cluster.port-in-use")
+                Failure::new("cluster.port-in-use", ExitClass::Prerequisite, what)
                     .because(format!("{port} of this machine is taken by another program"))
                     .help("see who holds it: ss -ltnp")
                     .help("or choose another under cluster.ports or cluster.registry in devenv.local.yaml")

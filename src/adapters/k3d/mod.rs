@@ -155,7 +155,7 @@ impl K3d {
             .args(["cluster", "create", "--config"])
             .arg(file);
         let doing = format!("create the cluster {}", request.name);
-        self.run(&doing, &invocation, cancel, on_line).await?;
+        self.run_tidily(&doing, invocation, cancel, on_line).await?;
         self.write_kubeconfig(&request.name, &request.kubeconfig, cancel)
             .await
     }
@@ -201,9 +201,7 @@ impl K3d {
             &limit,
         ]);
         let doing = format!("start the cluster {cluster}");
-        self.run(&doing, &invocation, cancel, None)
-            .await
-            .map(|_| ())
+        self.run_tidily(&doing, invocation, cancel, None).await
     }
 
     /// Stops a cluster; its containers stay.
@@ -256,6 +254,24 @@ impl K3d {
 
     fn invocation(&self, deadline: Duration) -> Invocation {
         Invocation::new(&self.binary, self.environment.clone(), deadline)
+    }
+
+    /// Runs what leaves temporary files behind: they go with a directory of their own.
+    async fn run_tidily(
+        &self,
+        doing: &str,
+        mut invocation: Invocation,
+        cancel: &CancellationToken,
+        on_line: Option<OnLine<'_>>,
+    ) -> Result<(), K3dError> {
+        let scratch = self.state.join("k3d.tmp");
+        // A run that was killed may have left it.
+        files::remove_tree(&scratch)?;
+        files::create_private_dir(&scratch)?;
+        invocation.environment = invocation.environment.with("TMPDIR", &scratch);
+        let finished = self.run(doing, &invocation, cancel, on_line).await;
+        files::remove_tree(&scratch)?;
+        finished.map(|_| ())
     }
 
     async fn run(

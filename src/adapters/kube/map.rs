@@ -35,7 +35,8 @@ struct Rollout {
     /// All pods, of any template.
     total: i32,
     updated: i32,
-    ready: i32,
+    /// Pods that have been ready for as long as the workload asks (`minReadySeconds`).
+    available: i32,
     observed_generation: Option<i64>,
 }
 
@@ -56,7 +57,7 @@ fn workload(
         service: service_of(meta)?,
         desired: amount(rollout.desired),
         updated: amount(rollout.updated),
-        ready: amount(rollout.ready - old),
+        ready: amount(rollout.available - old),
         generation: meta.generation.unwrap_or(0),
         current: rollout.observed_generation >= meta.generation,
         selector: selector.match_labels.clone().unwrap_or_default(),
@@ -72,7 +73,7 @@ pub(super) fn deployment(object: &Deployment) -> Option<ObservedWorkload> {
         desired: spec.replicas.unwrap_or(1),
         total: status.replicas.unwrap_or(0),
         updated: status.updated_replicas.unwrap_or(0),
-        ready: status.ready_replicas.unwrap_or(0),
+        available: status.available_replicas.unwrap_or(0),
         observed_generation: status.observed_generation,
     };
     let pod = spec.template.spec.as_ref();
@@ -102,7 +103,7 @@ pub(super) fn stateful_set(object: &StatefulSet) -> Option<ObservedWorkload> {
         } else {
             status.updated_replicas.unwrap_or(0)
         },
-        ready: status.ready_replicas.unwrap_or(0),
+        available: status.available_replicas.unwrap_or(0),
         observed_generation: status.observed_generation,
     };
     let pod = spec.template.spec.as_ref();
@@ -123,7 +124,7 @@ pub(super) fn daemon_set(object: &DaemonSet) -> Option<ObservedWorkload> {
         desired: status.desired_number_scheduled,
         total: status.current_number_scheduled,
         updated: status.updated_number_scheduled.unwrap_or(0),
-        ready: status.number_ready,
+        available: status.number_available.unwrap_or(0),
         observed_generation: status.observed_generation,
     };
     let pod = spec.template.spec.as_ref();

@@ -1,5 +1,7 @@
 //! Use of processor and memory, by the metrics server.
 
+use std::time::Duration;
+
 use http::Request;
 use k8s_openapi::api::core::v1::Node;
 use kube::{Api, api::ListParams};
@@ -7,6 +9,9 @@ use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{Cluster, KubeError, REQUEST, call};
 use crate::domain::{Cpu, Memory};
+
+/// How long the metrics server may take: while it starts, requests for it hang.
+const FIGURES: Duration = Duration::from_secs(2);
 
 /// What a pod uses, all containers together.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,9 +140,11 @@ impl Cluster {
             .body(Vec::new())
             .map_err(|error| KubeError::of(doing, kube::Error::HttpError(error)))?;
         // Not retried here: a metrics server without figures answers 503 for a while.
-        match call(doing, REQUEST, self.client.request::<List<T>>(request)).await {
+        match call(doing, FIGURES, self.client.request::<List<T>>(request)).await {
             Ok(list) => Ok(Some(list.items)),
-            Err(KubeError::NotFound { .. } | KubeError::Rejected { .. }) => Ok(None),
+            Err(
+                KubeError::NotFound { .. } | KubeError::Rejected { .. } | KubeError::Timeout { .. },
+            ) => Ok(None),
             Err(error) => Err(error),
         }
     }

@@ -18,25 +18,27 @@ use super::{
     Cluster, KubeError,
     view::{Kept, Pauses},
 };
+use crate::domain::NodeStarts;
 
 impl Cluster {
-    /// Waits until `nodes` nodes are there and all that are there say since `since` that they are ready.
+    /// Waits until `nodes` nodes are there and all that are there say that they are ready.
     ///
-    /// After a start, the API shows for a while what the nodes said before the stop: pass the time at which
-    /// the start began.
+    /// After a start, the API shows for a while what the nodes said before the stop: what a node said before
+    /// its own start among `starts` does not count.
     pub async fn wait_nodes_ready(
         &self,
         nodes: u32,
-        since: Option<Timestamp>,
+        starts: &NodeStarts,
         deadline: Duration,
     ) -> Result<(), KubeError> {
+        let is_ready = |node: &Node| is_node_ready(node, starts.of(&node.name_any()));
         let wanted = usize::try_from(nodes).unwrap_or(usize::MAX);
         until(
             "wait for the nodes to be ready",
             Api::<Node>::all(self.client.clone()),
             watcher::Config::default(),
             deadline,
-            |nodes| nodes.len() >= wanted && nodes.values().all(|node| is_node_ready(node, since)),
+            |nodes| nodes.len() >= wanted && nodes.values().all(is_ready),
         )
         .await
     }

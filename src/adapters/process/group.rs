@@ -1,9 +1,27 @@
 //! The process group of a child: ended as a whole.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Child;
+
+/// The leaders of all groups that run now: whoever ends this process without dropping anything ends them.
+static RUNNING: Mutex<BTreeSet<i32>> = Mutex::new(BTreeSet::new());
+
+fn running() -> MutexGuard<'static, BTreeSet<i32>> {
+    RUNNING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Kills every child that runs, with all it has started: for a process that ends at once.
+pub fn kill_all() {
+    for leader in running().iter().copied().filter_map(Pid::from_raw) {
+        let _ = kill_process_group(leader, Signal::KILL);
+    }
+}
 
 /// Kills the group when dropped, unless disarmed.
 #[derive(Debug)]
@@ -18,12 +36,17 @@ impl ProcessGroup {
             .id()
             .and_then(|id| i32::try_from(id).ok())
             .and_then(Pid::from_raw);
+        if let Some(leader) = leader {
+            running().insert(leader.as_raw_nonzero().get());
+        }
         Self { leader }
     }
 
     /// Leaves the group alone from now on: its leader was waited for, so that its id may be another's.
-    pub(super) const fn disarm(&mut self) {
-        self.leader = None;
+    pub(super) fn disarm(&mut self) {
+        if let Some(leader) = self.leader.take() {
+            running().remove(&leader.as_raw_nonzero().get());
+        }
     }
 
     /// Asks the group to end, waits for its leader up to `grace`, then kills whoever is left.
@@ -63,5 +86,6 @@ impl ProcessGroup {
 impl Drop for ProcessGroup {
     fn drop(&mut self) {
         self.signal(Signal::KILL);
+        self.disarm();
     }
 }

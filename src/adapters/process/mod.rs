@@ -8,6 +8,7 @@
 mod environment;
 mod error;
 mod group;
+mod orphans;
 mod output;
 
 use std::{
@@ -26,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 pub use self::{
     environment::ChildEnvironment,
     error::{ProcessError, last_lines},
+    group::kill_all,
+    orphans::end_orphans,
 };
 use self::{group::ProcessGroup, output::Collected};
 

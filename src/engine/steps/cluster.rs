@@ -2,7 +2,6 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -12,15 +11,16 @@ use crate::{
         registry,
     },
     domain::{ExitClass, Failure},
-    engine::{Finished, Progress, World},
+    engine::{Finished, Progress, World, steps::remove},
     plan::VOLUMES_IN_NODE,
 };
 
 const REGISTRY_WITHIN: Duration = Duration::from_mins(1);
 const CREATE_WITHIN: Duration = Duration::from_mins(3);
 const START_WITHIN: Duration = Duration::from_mins(2);
-const DELETE_WITHIN: Duration = Duration::from_mins(1);
 const READY_WITHIN: Duration = Duration::from_mins(1);
+/// How long docker may still be at work for a k3d that was ended.
+const LATECOMERS: Duration = Duration::from_millis(500);
 /// How often the registry is asked whether it is up; there is nothing to watch.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
@@ -65,18 +65,18 @@ pub(in crate::engine) async fn ensure_registry(
             tokio::time::sleep(ASK_AGAIN).await;
         }
     };
-    tokio::time::timeout(REGISTRY_WITHIN, up)
-        .await
-        .map_err(|_| {
-            Failure::new(
-                "registry.no-answer",
-                ExitClass::Cluster,
-                format!("the image registry does not answer on 127.0.0.1:{port}"),
-            )
-            .help(format!("docker logs {}", name.registry_container()))
-            .help("devenv up")
-        })?;
-    Ok(Finished::Done)
+    let up = cancel.run_until_cancelled(up);
+    let waited = tokio::time::timeout(REGISTRY_WITHIN, up).await;
+    let waited = waited.map_err(|_| {
+        Failure::new(
+            "registry.no-answer",
+            ExitClass::Cluster,
+            format!("the image registry does not answer on 127.0.0.1:{port}"),
+        )
+        .help(format!("docker logs {}", name.registry_container()))
+        .help("devenv up")
+    })?;
+    waited.map(|()| Finished::Done).ok_or_else(interrupted)
 }
 
 async fn create_registry(world: &World, cancel: &CancellationToken) -> Result<(), Failure> {
@@ -85,7 +85,18 @@ async fn create_registry(world: &World, cancel: &CancellationToken) -> Result<()
     let k3d = &world.tools.k3d;
     k3d.create_registry(&name, port, &world.places.registry, cancel, REGISTRY_WITHIN)
         .await
-        .map_err(|e| e.failure())
+        .map_err(|e| e.failure())?;
+    // A cluster finds the registry on its own network, and puts only one there that it is created with.
+    let docker = &world.tools.docker;
+    let network = name.network();
+    let exists = docker.has_network(&network).await;
+    if exists.map_err(|e| e.failure())? {
+        let connected = docker
+            .join_network(&network, &name.registry_container())
+            .await;
+        connected.map_err(|e| e.failure())?;
+    }
+    Ok(())
 }
 
 /// Creates the cluster and waits until it takes pods.
@@ -113,29 +124,43 @@ pub(in crate::engine) async fn create(
         memory: cluster.limits.memory,
         kubeconfig: world.places.kubeconfig.clone(),
     };
-    let tell = |_, line: &str| progress.note(line);
-    let created = world
-        .tools
-        .k3d
-        .create_cluster(&request, cancel, CREATE_WITHIN, Some(&tell))
-        .await;
-    if let Err(error) = created {
-        // k3d rolls back what it was asked to create, unless it was stopped in the middle.
-        if cancel.is_cancelled() {
-            let afterwards = CancellationToken::new();
-            let _ = world
-                .tools
-                .k3d
-                .delete_cluster(&name, &afterwards, DELETE_WITHIN)
-                .await;
-        }
-        return Err(error.failure());
+    let created = create_and_wait(world, &request, progress, cancel).await;
+    if created.is_err() && cancel.is_cancelled() {
+        // k3d takes back what it had made, unless it was stopped in the middle.
+        progress.note("removing the unfinished cluster");
+        take_back(world).await?;
     }
-    ready(world, None, progress, cancel).await?;
+    created?;
     let live = world.live().await?;
     let identity = live.cluster.identity().await.map_err(|e| e.failure())?;
     world.memory.created(&identity)?;
     Ok(Finished::Done)
+}
+
+async fn create_and_wait(
+    world: &World,
+    request: &ClusterRequest,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<(), Failure> {
+    let tell = |_, line: &str| progress.note(line);
+    let created = world
+        .tools
+        .k3d
+        .create_cluster(request, cancel, CREATE_WITHIN, Some(&tell))
+        .await;
+    created.map_err(|error| error.failure())?;
+    ready(world, progress, cancel).await
+}
+
+/// Removes what an interrupted creation had made so far.
+///
+/// What docker was making when k3d was ended appears only now: it is looked for twice, and the record goes on
+/// saying that the creation is unfinished, so that the next run looks once more.
+async fn take_back(world: &World) -> Result<(), Failure> {
+    remove::containers(world).await?;
+    tokio::time::sleep(LATECOMERS).await;
+    remove::containers(world).await
 }
 
 /// Starts the stopped cluster and waits until it takes pods.
@@ -146,7 +171,6 @@ pub(in crate::engine) async fn start(
 ) -> Result<Finished, Failure> {
     let name = world.environment.id.cluster();
     let k3d = &world.tools.k3d;
-    let begin = Timestamp::now();
     k3d.start_cluster(&name, cancel, START_WITHIN)
         .await
         .map_err(|e| e.failure())?;
@@ -155,17 +179,17 @@ pub(in crate::engine) async fn start(
     k3d.write_kubeconfig(&name, kubeconfig, cancel)
         .await
         .map_err(|e| e.failure())?;
-    ready(world, Some(begin), progress, cancel).await?;
+    ready(world, progress, cancel).await?;
     world.checked_cluster().await?;
     Ok(Finished::Done)
 }
 
 /// k3d returns when the API answers: the node may not take pods yet, and names may not be resolved.
 ///
-/// After a start the API still shows what was true before the stop: only what is said after `since` counts.
+/// After a start the API still shows what was true before the stop: what a node said before its start does
+/// not count. A node that ran on, while only the load balancer was stopped, has nothing to say anew.
 async fn ready(
     world: &World,
-    since: Option<Timestamp>,
     progress: &Progress,
     cancel: &CancellationToken,
 ) -> Result<(), Failure> {
@@ -174,17 +198,17 @@ async fn ready(
     let waiting = async {
         progress.note("waiting for the nodes");
         live.cluster
-            .wait_nodes_ready(nodes, since, READY_WITHIN)
+            .wait_nodes_ready(nodes, &live.starts, READY_WITHIN)
             .await?;
         progress.note("waiting for the name service");
         live.cluster.wait_system_ready(READY_WITHIN).await
     };
     match cancel.run_until_cancelled(waiting).await {
         Some(ready) => ready.map_err(|e| e.failure()),
-        None => Err(Failure::new(
-            "run.interrupted",
-            ExitClass::Interrupted,
-            "interrupted",
-        )),
+        None => Err(interrupted()),
     }
+}
+
+fn interrupted() -> Failure {
+    Failure::new("run.interrupted", ExitClass::Interrupted, "interrupted")
 }

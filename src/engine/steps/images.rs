@@ -1,11 +1,16 @@
 //! Images: build and push.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    adapters::{context, docker::BuildRequest, registry},
+    adapters::{
+        context,
+        docker::{BuildRequest, PushProgress},
+        host::{self, Space},
+        registry,
+    },
     domain::{BuildInput, DesiredImage, ExitClass, Failure, NoticeLevel},
     engine::{Finished, Progress, World},
 };
@@ -40,6 +45,7 @@ pub(in crate::engine) async fn build(
         ("devenv.image".to_owned(), input.to_string()),
     ]);
     let request = BuildRequest {
+        title: input.to_string(),
         context: Arc::new(context),
         secrets: image.build.secrets.clone(),
         labels,
@@ -61,6 +67,21 @@ pub(in crate::engine) async fn push(
     cancel: &CancellationToken,
 ) -> Result<Finished, Failure> {
     let image = image_of(world, input)?;
+    let finished = push_missing(world, input, progress, cancel).await?;
+    if matches!(input, BuildInput::Service(_)) {
+        let prefetch = &world.prefetch;
+        prefetch.begin(&world.tools.docker, &world.environment, image);
+    }
+    Ok(finished)
+}
+
+async fn push_missing(
+    world: &World,
+    input: &BuildInput,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<Finished, Failure> {
+    let image = image_of(world, input)?;
     let port = world.environment.cluster.registry_port;
     let there = registry::has_manifest(port, &image.repository, &image.tag()).await;
     if there.map_err(|error| error.failure())? {
@@ -69,12 +90,45 @@ pub(in crate::engine) async fn push(
         ));
     }
     let reference = image.host_reference(port);
-    let note = |said: crate::adapters::docker::PushProgress| {
+    let storage = &world.places.registry;
+    // The engine only knows that the registry failed, and tries again for most of a minute.
+    let is_hopeless = cancel.child_token();
+    let note = |said: PushProgress| {
         progress.note(format!("{} of {} layers", said.layers_done, said.layers));
+        if said.layers_retried > 0 && full(storage).is_some() {
+            is_hopeless.cancel();
+        }
     };
-    let pushed = world.tools.docker.push(&reference, &note, cancel).await;
-    pushed.map_err(|error| error.failure())?;
+    let docker = &world.tools.docker;
+    let pushed = docker.push(&reference, &note, &is_hopeless).await;
+    pushed.map_err(|error| {
+        let failure = match full(storage) {
+            Some(space) if !cancel.is_cancelled() => no_room(input, storage, space),
+            _ => error.failure(),
+        };
+        at_manifest(failure, world, input)
+    })?;
     Ok(Finished::Done)
+}
+
+/// The space where the registry keeps its images, if there is none left.
+fn full(storage: &Path) -> Option<Space> {
+    let space = host::space(storage).ok()?;
+    space.is_full().then_some(space)
+}
+
+fn no_room(input: &BuildInput, storage: &Path, space: Space) -> Failure {
+    let storage = storage.display();
+    Failure::new(
+        "registry.disk-full",
+        ExitClass::Prerequisite,
+        format!("the image of {input} cannot be pushed: the disk of the registry is full"),
+    )
+    .because(format!("the registry keeps images in {storage}"))
+    .because(format!("{space} on its file system"))
+    .help(format!("make room there: df -h {storage}"))
+    .help("or point XDG_DATA_HOME at a file system with more room")
+    .help("then: devenv up")
 }
 
 fn image_of<'a>(world: &'a World, input: &BuildInput) -> Result<&'a DesiredImage, Failure> {
@@ -112,11 +166,14 @@ fn at_manifest(failure: Failure, world: &World, input: &BuildInput) -> Failure {
         BuildInput::Service(name) => (format!("services.{name}.build"), Some(name)),
         BuildInput::Task(name) => (format!("tasks.{name}.build"), None),
     };
-    let failure = match service {
+    let mut failure = match service {
         Some(service) => failure.of(service),
         None => failure,
     };
-    if failure.place.is_some() {
+    if let Some(place) = &mut failure.place {
+        if let Ok(inside) = place.file.strip_prefix(&world.environment.directory) {
+            place.file = inside.to_path_buf();
+        }
         return failure;
     }
     failure.at(world.environment.provenance.place(&key).cloned())

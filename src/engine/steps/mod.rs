@@ -7,6 +7,7 @@ pub(super) mod cluster;
 pub(super) mod hooks;
 pub(super) mod images;
 pub(super) mod power;
+pub(super) mod prefetch;
 pub(super) mod releases;
 pub(super) mod remove;
 pub(super) mod workloads;

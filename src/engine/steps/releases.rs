@@ -81,6 +81,10 @@ pub(in crate::engine) async fn install(
         .helm
         .upgrade_install(&request, cancel, INSTALL_WITHIN)
         .await;
+    if installed.is_err() && cancel.is_cancelled() {
+        // Helm was ended in the middle, and may not have had the time to say so in its record.
+        repair(world, service).await?;
+    }
     installed.map_err(|error| {
         let place = world
             .environment

@@ -16,6 +16,13 @@ const REMOVE_WITHIN: Duration = Duration::from_mins(5);
 
 /// Removes the cluster's containers, volume and network, whatever state they are in.
 pub(in crate::engine) async fn cluster(world: &World) -> Result<Finished, Failure> {
+    containers(world).await?;
+    world.memory.removed()?;
+    Ok(Finished::Done)
+}
+
+/// The same, without a word to the memory: the cluster is still one that is to be created.
+pub(super) async fn containers(world: &World) -> Result<(), Failure> {
     let docker = &world.tools.docker;
     let own = own(world).await?;
     let removing = own
@@ -36,9 +43,7 @@ pub(in crate::engine) async fn cluster(world: &World) -> Result<Finished, Failur
         taken_off.map_err(|error| error.failure())?;
     }
     let removed = docker.remove_network(&network).await;
-    removed.map_err(|error| error.failure())?;
-    world.memory.removed()?;
-    Ok(Finished::Done)
+    removed.map_err(|error| error.failure())
 }
 
 /// Removes the container of the registry.

@@ -254,7 +254,7 @@ impl Stage {
 
 /// Every TCP socket of this machine that listens, as the kernel lists them. IPv6 ones that are not the
 /// loopback count as open to all.
-pub(super) fn listening_sockets() -> Vec<SocketAddr> {
+pub(crate) fn listening_sockets() -> Vec<SocketAddr> {
     let mut found = Vec::new();
     for table in ["/proc/net/tcp", "/proc/net/tcp6"] {
         let Ok(file) = std::fs::File::open(table) else {

@@ -10,7 +10,7 @@ use std::{
 };
 
 /// A socket that counts who comes, and a kubeconfig that leads to it.
-pub(super) struct Decoy {
+pub(crate) struct Decoy {
     address: String,
     visitors: Arc<AtomicUsize>,
     kubeconfig: PathBuf,
@@ -19,7 +19,7 @@ pub(super) struct Decoy {
 
 impl Decoy {
     /// Listens from now on; `root/home/.kube/config` leads there.
-    pub(super) fn start(root: &Path) -> Self {
+    pub(crate) fn start(root: &Path) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let visitors = Arc::new(AtomicUsize::new(0));
@@ -48,7 +48,7 @@ impl Decoy {
     }
 
     /// Every variable by which a tool could be led to it.
-    pub(super) fn variables(&self) -> Vec<(&'static str, String)> {
+    pub(crate) fn variables(&self) -> Vec<(&'static str, String)> {
         vec![
             ("KUBECONFIG", self.kubeconfig.display().to_string()),
             ("HELM_KUBEAPISERVER", self.address.clone()),
@@ -59,12 +59,12 @@ impl Decoy {
     }
 
     /// How many came.
-    pub(super) fn visitors(&self) -> usize {
+    pub(crate) fn visitors(&self) -> usize {
         self.visitors.load(Ordering::SeqCst)
     }
 
     /// Nobody came, and the user's kubeconfig is as it was.
-    pub(super) fn assert_untouched(&self) {
+    pub(crate) fn assert_untouched(&self) {
         assert_eq!(self.visitors(), 0, "the user's current context was asked");
         let now = std::fs::read_to_string(&self.kubeconfig).unwrap();
         assert_eq!(now, self.text, "the user's kubeconfig was changed");

@@ -8,8 +8,10 @@
 
 mod decoy;
 mod run;
+mod running;
 
 use std::{
+    collections::BTreeMap,
     ffi::OsStr,
     fmt::Write as _,
     net::TcpListener,
@@ -19,8 +21,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use self::decoy::Decoy;
-pub(crate) use self::run::Run;
+pub(crate) use self::{decoy::Decoy, run::Run, running::Running};
 
 /// The image that services run: every machine that builds images of Debian has it or can pull it.
 pub(crate) const BASE: &str = "debian:bookworm-slim";
@@ -74,7 +75,7 @@ impl Project {
             variables: Vec::new(),
             ports: Ports::free(),
         };
-        for directory in ["home", "project"] {
+        for directory in ["home", "project", "tmp"] {
             std::fs::create_dir_all(project.root.path().join(directory)).unwrap();
         }
         project
@@ -84,11 +85,6 @@ impl Project {
     pub(crate) fn manifest(&self, rest: &str) {
         let head = format!("{}{}", self.head(), self.cluster());
         self.write("devenv.yaml", &format!("{head}{rest}"));
-    }
-
-    /// The lines of the manifest before those that [`manifest`](Self::manifest) is given.
-    pub(crate) fn head_lines(&self) -> usize {
-        format!("{}{}", self.head(), self.cluster()).lines().count()
     }
 
     fn head(&self) -> String {
@@ -141,6 +137,16 @@ impl Project {
         self.variables.push((name.to_owned(), value.into()));
     }
 
+    /// Takes back what [`set`](Self::set) set.
+    pub(crate) fn unset(&mut self, name: &str) {
+        self.variables.retain(|(set, _)| set != name);
+    }
+
+    /// The directory that holds the project and the home.
+    pub(crate) fn root(&self) -> &Path {
+        self.root.path()
+    }
+
     /// Runs devenv to its end.
     #[must_use = "assert how it ended"]
     pub(crate) fn devenv(&self, arguments: &[&str]) -> Run {
@@ -162,6 +168,14 @@ impl Project {
         command.args(arguments).stdin(Stdio::null());
         command.stdout(log.try_clone().unwrap()).stderr(log);
         command.spawn().unwrap()
+    }
+
+    /// Starts devenv, to be watched.
+    pub(crate) fn running(&self, arguments: &[&str]) -> Running {
+        super::say(&format!("           devenv {} ...", arguments.join(" ")));
+        let mut command = self.command(env!("CARGO_BIN_EXE_devenv"));
+        command.args(arguments);
+        Running::start(command)
     }
 
     /// Runs any program as the user would, in the project.
@@ -219,6 +233,7 @@ impl Project {
         }
         command
             .env("HOME", self.home())
+            .env("TMPDIR", self.root.path().join("tmp"))
             .env("LANG", "C.UTF-8")
             .env("COLUMNS", "120")
             .envs(self.decoy.variables())
@@ -227,15 +242,86 @@ impl Project {
         command
     }
 
+    /// The user's current context.
+    pub(crate) const fn decoy(&self) -> &Decoy {
+        &self.decoy
+    }
+
+    /// The name of the environment's cluster, of which something is there.
+    pub(crate) fn cluster_name(&self) -> String {
+        file_name(&self.state())
+    }
+
+    /// The containers of the environment, by the last word of their name, such as `server-0`; with what they do.
+    pub(crate) fn containers(&self) -> BTreeMap<String, String> {
+        let filter = format!("name=^k3d-{}-[0-9a-f]+-", self.name);
+        let words = [
+            "container",
+            "ls",
+            "--all",
+            "--filter",
+            &filter,
+            "--format",
+            "{{.Names}} {{.State}}",
+        ];
+        let listed = self.quietly("docker", &words);
+        let rows = listed.lines().filter_map(|line| line.split_once(' '));
+        rows.map(|(name, state)| {
+            let role = name.trim_start_matches(&format!("k3d-{}-", self.name));
+            let (_, role) = role.split_once('-').unwrap();
+            (role.to_owned(), state.to_owned())
+        })
+        .collect()
+    }
+
+    /// Runs a program, again and again while something is waited for: its output, whatever becomes of it.
+    pub(crate) fn quietly(&self, program: &str, arguments: &[&str]) -> String {
+        let output = self.command(program).args(arguments).output().unwrap();
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+
+    /// The processes that were started for this project and run still, one a line.
+    pub(crate) fn processes(&self) -> String {
+        let home = format!("HOME={}", self.home().display()).into_bytes();
+        let mut found = String::new();
+        for directory in children(Path::new("/proc")) {
+            let environment = std::fs::read(directory.join("environ")).unwrap_or_default();
+            if environment
+                .split(|byte| *byte == 0)
+                .any(|variable| variable == home)
+            {
+                let line = std::fs::read(directory.join("cmdline")).unwrap_or_default();
+                let line = String::from_utf8_lossy(&line).replace('\0', " ");
+                let _ = writeln!(found, "{} {line}", file_name(&directory));
+            }
+        }
+        found
+    }
+
     /// Ends the environment with all it has, and proves that nothing of it is left and that nobody else was asked.
     pub(crate) fn end(self) {
         self.devenv(&["down", "--volumes", "--yes"]).assert_code(0);
         assert_eq!(self.left_behind(), "");
+        assert_eq!(self.processes(), "");
+        assert_eq!(children(&self.root.path().join("tmp")), [] as [PathBuf; 0]);
         self.decoy.assert_untouched();
     }
 
     /// What carries the name of the environment, one a line.
     pub(crate) fn left_behind(&self) -> String {
+        let mut left = self.left_in_docker();
+        for parent in [".local/state/devenv", ".local/share/devenv"] {
+            for path in children(&self.home().join(parent)) {
+                if file_name(&path).starts_with(&self.name) {
+                    let _ = writeln!(left, "{}", path.display());
+                }
+            }
+        }
+        left
+    }
+
+    /// What the docker engine has of the environment, one a line.
+    pub(crate) fn left_in_docker(&self) -> String {
         let mut left = String::new();
         for (kind, format) in [
             (["container", "ls", "--all"].as_slice(), "{{.Names}}"),
@@ -248,13 +334,6 @@ impl Project {
                 |line: &&str| line.contains(&format!("{}-", self.name)) || self.is_image(line);
             for line in listed.stdout.lines().filter(ours) {
                 let _ = writeln!(left, "{} {line}", kind[0]);
-            }
-        }
-        for parent in [".local/state/devenv", ".local/share/devenv"] {
-            for path in children(&self.home().join(parent)) {
-                if file_name(&path).starts_with(&self.name) {
-                    let _ = writeln!(left, "{}", path.display());
-                }
             }
         }
         left

@@ -22,7 +22,7 @@ fn a_deployment(spec: &Value, status: &Value) -> ObservedWorkload {
 #[test]
 fn a_finished_rollout_is_ready() {
     let status = json!({
-        "observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2,
+        "observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2,
     });
     let workload = a_deployment(&json!(2), &status);
     assert!(workload.is_ready());
@@ -32,7 +32,15 @@ fn a_finished_rollout_is_ready() {
 #[test]
 fn an_old_pod_that_still_serves_does_not_make_the_new_one_ready() {
     let status = json!({
-        "observedGeneration": 2, "replicas": 2, "updatedReplicas": 1, "readyReplicas": 1,
+        "observedGeneration": 2, "replicas": 2, "updatedReplicas": 1, "availableReplicas": 1,
+    });
+    assert!(!a_deployment(&json!(1), &status).is_ready());
+}
+
+#[test]
+fn a_pod_that_only_just_became_ready_does_not_make_its_workload_ready() {
+    let status = json!({
+        "observedGeneration": 2, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1,
     });
     assert!(!a_deployment(&json!(1), &status).is_ready());
 }
@@ -40,7 +48,7 @@ fn an_old_pod_that_still_serves_does_not_make_the_new_one_ready() {
 #[test]
 fn a_status_of_an_earlier_specification_does_not_count() {
     let status = json!({
-        "observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1,
+        "observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "availableReplicas": 1,
     });
     assert!(!a_deployment(&json!(1), &status).is_ready());
     assert!(!a_deployment(&json!(1), &json!({})).is_ready());
@@ -91,7 +99,7 @@ fn a_stateful_set_updated_by_hand_is_not_waited_for() {
             "selector": {}, "template": {}, "replicas": 1, "serviceName": "db",
             "updateStrategy": { "type": "OnDelete" },
         },
-        "status": { "observedGeneration": 1, "replicas": 1, "readyReplicas": 1 },
+        "status": { "observedGeneration": 1, "replicas": 1, "availableReplicas": 1 },
     });
     let workload = stateful_set(&serde_json::from_value(object).unwrap()).unwrap();
     assert!(workload.is_ready());

@@ -1,0 +1,99 @@
+//! The wait for a service's addresses: a URL that is printed must open.
+//!
+//! Pods are ready before the ingress controller of a new cluster runs, and before it has read a new rule.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::{Progress, World};
+use crate::{
+    adapters::ingress::{self, Answer},
+    domain::{ExitClass, Expose, Failure, NoticeLevel, ServiceName},
+};
+
+/// How long the controller of a new cluster may take until it answers at all.
+const CONTROLLER_WITHIN: Duration = Duration::from_mins(2);
+/// How long it may take to read a rule. After that its answer may be the service's own.
+const ROUTE_WITHIN: Duration = Duration::from_secs(15);
+/// There is nothing to watch: only asking tells.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Waits until every address of `service` leads to it.
+pub(super) async fn wait_until_reachable(
+    world: &World,
+    service: &ServiceName,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<(), Failure> {
+    let workload = world
+        .environment
+        .services
+        .get(service)
+        .and_then(|service| service.workload());
+    for rule in workload.iter().flat_map(|workload| &workload.expose) {
+        let waiting = reach(world, service, rule, progress);
+        match cancel.run_until_cancelled(waiting).await {
+            Some(reached) => reached?,
+            None => {
+                return Err(Failure::new(
+                    "run.interrupted",
+                    ExitClass::Interrupted,
+                    "interrupted",
+                ));
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn reach(
+    world: &World,
+    service: &ServiceName,
+    rule: &Expose,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let port = world.environment.cluster.http_port;
+    let url = format!("http://{}:{port}{}", rule.host, rule.path);
+    let begin = Instant::now();
+    let mut answered: Option<Instant> = None;
+    loop {
+        match ingress::ask(port, &rule.host, &rule.path).await {
+            Answer::Service => return Ok(()),
+            Answer::NoRoute(status) => {
+                let since = *answered.get_or_insert_with(Instant::now);
+                if since.elapsed() >= ROUTE_WITHIN {
+                    let text = format!("{url} answers {status}: see `devenv logs {service}`");
+                    progress.outbox().notice(NoticeLevel::Warning, text).await;
+                    return Ok(());
+                }
+                progress.note(format!("{url} has no route yet"));
+            }
+            Answer::Nothing { why } => {
+                if begin.elapsed() >= CONTROLLER_WITHIN {
+                    return Err(not_answering(world, service, &url, &why));
+                }
+                progress.note(format!("{url} does not answer yet"));
+            }
+        }
+        tokio::time::sleep(ASK_AGAIN).await;
+    }
+}
+
+fn not_answering(world: &World, service: &ServiceName, url: &str, why: &str) -> Failure {
+    let kubeconfig = world.places.kubeconfig.display();
+    let place = format!("services.{service}.expose");
+    Failure::new(
+        "ingress.not-answering",
+        ExitClass::NotReady,
+        format!("{service} is ready, but {url} does not answer"),
+    )
+    .because(format!("the cluster's ingress controller does not: {why}"))
+    .of(service)
+    .at(world.environment.provenance.place(&place).cloned())
+    .help(format!(
+        "kubectl --kubeconfig {kubeconfig} --namespace kube-system get pods"
+    ))
+    .help("devenv up")
+}
