@@ -1,13 +1,12 @@
 //! Services that are deployed and have no pods, as they should.
 
-use crate::domain::{ExitClass, Failure, Observed, ReleaseStatus, ServiceName};
+use crate::domain::{ExitClass, Failure, Observed, ObservedPod, ReleaseStatus, ServiceName};
 
 /// Why a deployed service has no pods on purpose; `None` if it has some or should have.
 pub(super) fn podless(observed: &Observed, service: &ServiceName) -> Option<Failure> {
     let release = observed.releases.get(service)?;
-    if observed.pods.iter().any(|pod| &pod.service == service)
-        || release.status != ReleaseStatus::Deployed
-    {
+    let has_pod = |pod: &ObservedPod| &pod.service == service && !pod.deleting;
+    if observed.pods.iter().any(has_pod) || release.status != ReleaseStatus::Deployed {
         return None;
     }
     if observed.is_scaled_to_nothing(service) {

@@ -416,6 +416,18 @@ impl Planner<'_> {
     }
 
     fn removals(&mut self) {
+        let profiles: Vec<&str> = self
+            .environment
+            .profiles
+            .iter()
+            .map(AsRef::as_ref)
+            .collect();
+        let reason = if profiles.is_empty() {
+            "it is no longer in the manifest".to_owned()
+        } else {
+            // It may well be in the manifest: `only` of a profile leaves services out.
+            format!("it is not part of the profile {}", profiles.join(", "))
+        };
         for (service, release) in &self.observed.releases {
             // A release that devenv did not make is the user's own business.
             if release.inputs.is_none() || self.environment.services.contains_key(service) {
@@ -426,10 +438,7 @@ impl Planner<'_> {
                 Action::RemoveRelease(service.clone()),
                 Stage::Remove,
                 Some(service),
-                (
-                    format!("remove {service}"),
-                    "it is no longer in the manifest".to_owned(),
-                ),
+                (format!("remove {service}"), reason.clone()),
                 Vec::new(),
             );
         }

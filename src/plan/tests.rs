@@ -275,3 +275,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_profile_leaves_out_is_not_said_to_have_left_the_manifest() {
+    let mut shop = shop();
+    let observed = achieved(&desired(&shop, "1"));
+    shop.services.remove(&name("web"));
+    let reason = |shop: &Environment| {
+        let plan = all(shop, &desired(shop, "1"), &observed);
+        plan.steps[0].summary.reason.clone()
+    };
+    assert_eq!(reason(&shop), "it is no longer in the manifest");
+    shop.profiles = vec!["small".parse().unwrap()];
+    assert_eq!(reason(&shop), "it is not part of the profile small");
+}

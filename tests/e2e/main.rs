@@ -9,6 +9,7 @@ mod program;
 mod safety;
 mod shop;
 mod streams;
+mod verbs;
 
 use std::io::Write as _;
 

@@ -9,6 +9,7 @@ mod documents;
 mod errors;
 mod hints;
 mod init;
+mod manifests;
 mod sources;
 mod usage;
 mod version;
