@@ -89,7 +89,11 @@ fn while_an_image_is_built(project: &Project) {
         project,
         &format!("\x20 long: {{ build: long, command: [sh, -c, {SERVE:?}] }}\n"),
     );
-    let is_built = || project.quietly("pgrep", &["-f", &format!("^sleep {length}")]) != "";
+    let is_built = || {
+        !project
+            .quietly("pgrep", &["-f", &format!("^sleep {length}")])
+            .is_empty()
+    };
     let mut up = project.running(&["up"]);
     up.until("the build is at work", is_built);
     up.signal(Signal::TERM);

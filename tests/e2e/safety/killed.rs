@@ -117,7 +117,7 @@ fn killed_while_a_hook_runs(project: &Project) {
         log.lines().filter(|line| *line == word).count()
     };
     kill_at(project, &["up"], |up| {
-        up.until("the hook runs", || count("began") == 1)
+        up.until("the hook runs", || count("began") == 1);
     });
     let mut up = project.running(&["up"]);
     up.until("the hook runs anew", || count("began") == 2);
