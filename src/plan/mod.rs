@@ -6,7 +6,6 @@
 
 mod decide;
 mod diagnose;
-mod explain;
 mod operate;
 mod step;
 #[cfg(test)]
@@ -15,7 +14,6 @@ mod values;
 
 pub use decide::{Selection, plan, plan_task};
 pub use diagnose::diagnose;
-pub use explain::explain;
 pub use operate::{Data, down, restart, scale, start, stop};
 pub use step::{Action, Plan, Step};
 pub use values::{VOLUMES_IN_NODE, resources, service_values};
