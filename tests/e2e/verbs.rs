@@ -321,11 +321,21 @@ fn greeting(project: &Project) -> String {
     ask(project, "verbs.localhost")
 }
 
-/// What a service answers under its host name; the first time it is asked, as a user would.
+/// What a service answers under its host name. A pod that ends may still be sent a request (502); a route is there at once.
 fn ask(project: &Project, host: &str) -> String {
     let url = format!("http://127.0.0.1:{}/", project.ports.http);
     let host = format!("Host: {host}");
-    let words = ["-sS", "--fail", "--max-time", "20", "-H", &host, &url];
+    let words = [
+        "-sS",
+        "--fail",
+        "--max-time",
+        "20",
+        "--retry",
+        "5",
+        "-H",
+        &host,
+        &url,
+    ];
     let answer = project.run("curl", &words).assert_code(0);
     answer.stdout.trim().to_owned()
 }
