@@ -346,6 +346,35 @@ pub struct Hooks {
     pub before_down: Vec<Hook>,
 }
 
+impl Hooks {
+    /// The hooks of a moment.
+    pub fn of(&self, moment: HookMoment) -> &[Hook] {
+        match moment {
+            HookMoment::AfterUp => &self.after_up,
+            HookMoment::BeforeDown => &self.before_down,
+        }
+    }
+}
+
+/// When a hook runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HookMoment {
+    /// After `up`, when every service is ready.
+    AfterUp,
+    /// Before `down` removes anything.
+    BeforeDown,
+}
+
+impl HookMoment {
+    /// Its key under `hooks` in the manifest.
+    pub const fn key(self) -> &'static str {
+        match self {
+            Self::AfterUp => "afterUp",
+            Self::BeforeDown => "beforeDown",
+        }
+    }
+}
+
 /// One command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hook {

@@ -64,7 +64,7 @@ pub async fn down(
     let tools = project.tools().await?;
     let record = project.record(outbox).await?;
     let footprint = project.footprint(&tools).await?;
-    let plan = plan::down(&footprint, data);
+    let plan = plan::down(&project.environment, &footprint, data);
     let world = project.world(Desired::default(), tools, record.as_ref());
     let result = if plan.is_empty() {
         RunResult::default()

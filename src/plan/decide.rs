@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use super::{Action, Plan, Step};
 use crate::domain::{
-    BuildInput, ClusterState, Desired, DesiredRelease, Environment, Observed, ObservedRelease,
-    ServiceName, Stage, StepId, StepSummary, Task,
+    BuildInput, ClusterState, Desired, DesiredRelease, Environment, HookMoment, Observed,
+    ObservedRelease, ServiceName, Stage, StepId, StepSummary, Task,
 };
 
 /// Which services a run is about.
@@ -405,7 +405,7 @@ impl Planner<'_> {
             };
             self.add(
                 id.clone(),
-                Action::RunHook(index),
+                Action::RunHook(HookMoment::AfterUp, index),
                 Stage::Hooks,
                 hook.service.as_ref(),
                 (title, reason.to_owned()),

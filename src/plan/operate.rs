@@ -7,7 +7,7 @@ use super::{
     decide::{cluster_id, cluster_steps, ready_id},
 };
 use crate::domain::{
-    Environment, Footprint, Observed, Presence, ServiceName, Stage, StepId, StepSummary,
+    Environment, Footprint, HookMoment, Observed, Presence, ServiceName, Stage, StepId, StepSummary,
 };
 
 /// What becomes of an environment's data when it is taken down.
@@ -44,8 +44,42 @@ pub fn stop(footprint: &Footprint) -> Plan {
     Plan { steps }
 }
 
-/// The steps that remove what `up` made.
-pub fn down(footprint: &Footprint, data: Data) -> Plan {
+/// The steps that remove what `up` made, after the hooks that run before it where the cluster runs.
+pub fn down(environment: &Environment, footprint: &Footprint, data: Data) -> Plan {
+    let mut hooks = match footprint.cluster {
+        Presence::Running => hooks_before_down(environment),
+        _ => Vec::new(),
+    };
+    let mut plan = removal(footprint, data);
+    if let Some(last) = hooks.last() {
+        for step in &mut plan.steps {
+            step.summary.needs.push(last.id().clone());
+        }
+    }
+    hooks.append(&mut plan.steps);
+    Plan { steps: hooks }
+}
+
+/// One after another: each may build on the one before.
+fn hooks_before_down(environment: &Environment) -> Vec<Step> {
+    let mut steps: Vec<Step> = Vec::new();
+    for (index, hook) in environment.hooks.before_down.iter().enumerate() {
+        let id = StepId::new("hook", format!("down-{}", index + 1));
+        let action = Action::RunHook(HookMoment::BeforeDown, index);
+        let title = format!("run the hook `{}`", hook.command.join(" "));
+        let mut run = step(&id, action, Stage::Hooks, &title, "it runs before `down`");
+        run.summary.service.clone_from(&hook.service);
+        run.summary.needs = steps
+            .last()
+            .map(|before| before.id().clone())
+            .into_iter()
+            .collect();
+        steps.push(run);
+    }
+    steps
+}
+
+fn removal(footprint: &Footprint, data: Data) -> Plan {
     let (cluster, registry) = (
         StepId::new("remove", "cluster"),
         StepId::new("remove", "registry"),
@@ -190,7 +224,7 @@ fn step(id: &StepId, action: Action, stage: Stage, title: &str, reason: &str) ->
 mod tests {
     use super::*;
     use crate::domain::{
-        ClusterState,
+        ClusterState, Hook,
         testing::{achieved, desired, environment, name},
     };
 
@@ -223,9 +257,9 @@ mod tests {
     #[test]
     fn taking_down_leaves_the_data_unless_it_is_to_go() {
         let all = footprint(Presence::Stopped, Presence::Running);
-        let keep = down(&all, Data::Keep);
+        let keep = removal(&all, Data::Keep);
         assert_eq!(ids(&keep), ["remove:cluster", "remove:registry"]);
-        let remove = down(&all, Data::Remove);
+        let remove = removal(&all, Data::Remove);
         assert_eq!(ids(&remove)[2..], ["remove:data", "remove:images"]);
         let needs: Vec<&str> = remove.steps[2]
             .summary
@@ -240,7 +274,7 @@ mod tests {
     #[test]
     fn services_are_asked_to_end_where_their_data_is_kept() {
         let all = footprint(Presence::Running, Presence::Running);
-        let keep = down(&all, Data::Keep);
+        let keep = removal(&all, Data::Keep);
         assert_eq!(
             ids(&keep),
             ["end:services", "remove:cluster", "remove:registry"]
@@ -249,17 +283,46 @@ mod tests {
             keep.steps[1].summary.needs,
             [StepId::new("end", "services")]
         );
-        assert_eq!(ids(&down(&all, Data::Remove))[0], "remove:cluster");
+        assert_eq!(ids(&removal(&all, Data::Remove))[0], "remove:cluster");
     }
 
     #[test]
     fn taking_down_what_is_not_there_does_nothing() {
-        assert!(down(&Footprint::default(), Data::Remove).is_empty());
+        assert!(removal(&Footprint::default(), Data::Remove).is_empty());
         let data_only = footprint(Presence::Absent, Presence::Absent);
-        assert!(down(&data_only, Data::Keep).is_empty());
+        assert!(removal(&data_only, Data::Keep).is_empty());
         assert_eq!(
-            ids(&down(&data_only, Data::Remove)),
+            ids(&removal(&data_only, Data::Remove)),
             ["remove:data", "remove:images"]
+        );
+    }
+
+    #[test]
+    fn hooks_run_one_after_another_before_anything_is_removed_and_only_where_the_cluster_runs() {
+        let mut environment = environment(&[("order", &[])]);
+        let hook = |word: &str| Hook {
+            service: None,
+            command: vec![word.to_owned()],
+            within: std::time::Duration::from_secs(9),
+        };
+        environment.hooks.before_down = vec![hook("save"), hook("tell")];
+        let running = footprint(Presence::Running, Presence::Running);
+        let plan = down(&environment, &running, Data::Remove);
+        assert_eq!(
+            ids(&plan)[..3],
+            ["hook:down-1", "hook:down-2", "remove:cluster"]
+        );
+        assert_eq!(plan.steps[1].summary.needs, [plan.steps[0].id().clone()]);
+        let last = plan.steps[1].id().clone();
+        assert!(
+            plan.steps[2..]
+                .iter()
+                .all(|step| step.summary.needs.contains(&last))
+        );
+        let stopped = footprint(Presence::Stopped, Presence::Running);
+        assert_eq!(
+            down(&environment, &stopped, Data::Keep),
+            removal(&stopped, Data::Keep)
         );
     }
 

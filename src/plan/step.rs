@@ -1,6 +1,6 @@
 //! A plan and its steps.
 
-use crate::domain::{BuildInput, ServiceName, Stage, StepId, StepSummary};
+use crate::domain::{BuildInput, HookMoment, ServiceName, Stage, StepId, StepSummary};
 
 /// What a step does.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +41,8 @@ pub enum Action {
     ScaleService(ServiceName, u32),
     /// Wait until every workload of a service is ready.
     WaitReady(ServiceName),
-    /// Run a hook of `hooks.afterUp`, by its index.
-    RunHook(usize),
+    /// Run a hook, by its index among those of its moment.
+    RunHook(HookMoment, usize),
 }
 
 /// One thing to do.

@@ -19,7 +19,8 @@ while (my $c = $s->accept) {
 }
 "#;
 
-const SERVICES: &str = r"services:
+const SERVICES: &str = r#"hooks: { beforeDown: [{ command: [sh, -c, "echo saved > farewell.txt"] }] }
+services:
   db: { build: image, command: [sleep, infinity] }
   web:
     build: image
@@ -36,7 +37,7 @@ const SERVICES: &str = r"services:
     command: [sleep, infinity]
     resources: { requests: { cpu: 10m } }
     autoscale: { min: 1, max: 2, cpu: 70 }
-";
+"#;
 
 const OTHERS: &str = r"  search: { chart: { path: charts/search, values: { greeting: from-the-manifest } } }
   legacy: { manifests: [k8s/*.yaml] }
@@ -78,6 +79,7 @@ fn every_verb_does_what_its_help_says() {
     what_leaves_the_manifest_leaves_the_cluster(&project);
     other_settings_of_the_cluster_are_told_and_hide_nothing(&project);
     a_stopped_environment_is_a_state(&project);
+    hooks_run_before_anything_is_removed(&project);
     project.end();
 }
 
@@ -279,6 +281,18 @@ fn a_stopped_environment_is_a_state(project: &Project) {
         .assert_code(5)
         .assert_says(&["it is stopped", "devenv start"]);
     project.devenv(&["open", "web"]).assert_code(5);
+}
+
+fn hooks_run_before_anything_is_removed(project: &Project) {
+    project.devenv(&["start"]).assert_code(0);
+    let fails = "hooks.beforeDown=[{command: [sh, -c, 'echo no room >&2; exit 3']}]";
+    project
+        .devenv(&["down", "--set", fails])
+        .assert_code(5)
+        .assert_says(&["hook.failed", "no room", "nothing is removed"]);
+    assert_eq!(status(project, &[], 0)["clusterState"], "running");
+    project.devenv(&["down"]).assert_code(0);
+    assert_eq!(project.read("farewell.txt"), "saved\n");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Hooks: commands of the manifest that run after `up`.
+//! Hooks: commands of the manifest that run after `up` and before `down`.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -13,7 +13,7 @@ use crate::{
         kube::{Cluster, ExecRequest},
         process::{self, Invocation},
     },
-    domain::{ExitClass, Failure, Hook, ServiceName},
+    domain::{ExitClass, Failure, Hook, HookMoment, ServiceName},
     engine::{Finished, Progress, World},
 };
 
@@ -28,19 +28,19 @@ struct Said {
     lines: Vec<String>,
 }
 
-/// Runs one hook, and writes down that it has succeeded for what is deployed now.
+/// Runs one hook; of one of `afterUp` it is written down that it has succeeded for what is deployed now.
 pub(in crate::engine) async fn run(
     world: &World,
-    index: usize,
+    (moment, index): (HookMoment, usize),
     progress: &Progress,
     cancel: &CancellationToken,
 ) -> Result<Finished, Failure> {
-    let hook = &world.environment.hooks.after_up[index];
+    let hook = &world.environment.hooks.of(moment)[index];
     let cluster = world.checked_cluster().await?;
     let place = world
         .environment
         .provenance
-        .place(&format!("hooks.afterUp[{index}]"))
+        .place(&format!("hooks.{}[{index}]", moment.key()))
         .cloned();
     let command = hook.command.join(" ");
     let said = run_hook(world, cluster, hook, progress, cancel).await?;
@@ -52,11 +52,18 @@ pub(in crate::engine) async fn run(
         )
         .at(place)
         .with_evidence("its last lines", said.lines)
-        .help("mend it, then: devenv up");
+        .help(match moment {
+            HookMoment::AfterUp => "mend it, then: devenv up",
+            HookMoment::BeforeDown => {
+                "nothing is removed; mend it, or do without: devenv down --set hooks.beforeDown="
+            }
+        });
         failure.service.clone_from(&hook.service);
         return Err(failure);
     }
-    if let Some(hash) = world.desired.hooks.get(index) {
+    if moment == HookMoment::AfterUp
+        && let Some(hash) = world.desired.hooks.get(index)
+    {
         cluster
             .mark_hook(index, hash)
             .await

@@ -90,3 +90,36 @@ fn autoscaling_without_a_request_is_noticed() {
     let loaded = MemoryFiles::with_manifest(text).load().unwrap();
     assert!(loaded.notices[0].contains("services.a.resources.requests.cpu"));
 }
+
+#[test]
+fn the_example_of_the_repository_has_every_key_there_is() {
+    let text = include_str!("../../../devenv.example.yaml");
+    let schema = crate::manifest::schema();
+    let mut keys = std::collections::BTreeSet::new();
+    collect_keys(&schema, &mut keys);
+    let of_profiles_only = ["description", "extends", "only"];
+    let is_written = |key: &str| {
+        text.match_indices(&format!("{key}:"))
+            .any(|(at, _)| !text[..at].ends_with(|c: char| c.is_alphanumeric()))
+    };
+    let missing: Vec<&String> = keys
+        .iter()
+        .filter(|key| !of_profiles_only.contains(&key.as_str()) && !is_written(key))
+        .collect();
+    assert_eq!(missing, [""; 0]);
+    assert!(keys.len() > 50, "{keys:?}");
+}
+
+/// The names of all properties in a JSON Schema.
+fn collect_keys(schema: &serde_json::Value, keys: &mut std::collections::BTreeSet<String>) {
+    if let Some(properties) = schema.get("properties").and_then(|p| p.as_object()) {
+        keys.extend(properties.keys().cloned());
+    }
+    match schema {
+        serde_json::Value::Object(object) => {
+            object.values().for_each(|value| collect_keys(value, keys));
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| collect_keys(item, keys)),
+        _ => {}
+    }
+}
