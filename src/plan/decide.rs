@@ -174,64 +174,71 @@ impl Planner<'_> {
     }
 
     fn cluster(&mut self) {
-        if !self.observed.registry_runs {
+        let unfinished = match &self.observed.cluster {
+            ClusterState::Broken {
+                reason,
+                created: false,
+            } => Some(reason.clone()),
+            _ => None,
+        };
+        if let Some(reason) = unfinished {
             self.add(
-                registry_id(),
-                Action::EnsureRegistry,
+                delete_id(),
+                Action::DeleteCluster,
                 Stage::Cluster,
                 None,
-                (
-                    "start the image registry".to_owned(),
-                    "it does not run".to_owned(),
-                ),
+                ("remove what is left of the cluster".to_owned(), reason),
                 Vec::new(),
             );
         }
-        let mut reason = "there is none".to_owned();
+        self.registry();
         match &self.observed.cluster {
-            ClusterState::Running { .. } => return,
+            ClusterState::Running { .. } => {}
             ClusterState::Stopped => {
                 let reason = "it is stopped; once it runs, what is in it is compared";
-                return self.start_cluster(reason.to_owned());
+                self.start_cluster(reason.to_owned());
             }
             ClusterState::Broken {
                 reason,
                 created: true,
-            } => {
-                return self.start_cluster(reason.clone());
+            } => self.start_cluster(reason.clone()),
+            ClusterState::Broken { created: false, .. } => {
+                self.create_cluster("the one before is of no use");
             }
-            ClusterState::Broken {
-                reason: broken,
-                created: false,
-            } => {
-                self.add(
-                    StepId::new("delete", "cluster"),
-                    Action::DeleteCluster,
-                    Stage::Cluster,
-                    None,
-                    (
-                        "remove what is left of the cluster".to_owned(),
-                        broken.clone(),
-                    ),
-                    Vec::new(),
-                );
-                "the one before is of no use".clone_into(&mut reason);
-            }
-            ClusterState::Absent => {}
+            ClusterState::Absent => self.create_cluster("there is none"),
         }
+    }
+
+    fn registry(&mut self) {
+        if self.observed.registry_runs {
+            return;
+        }
+        self.add(
+            registry_id(),
+            Action::EnsureRegistry,
+            Stage::Cluster,
+            None,
+            (
+                "start the image registry".to_owned(),
+                "it does not run".to_owned(),
+            ),
+            // It would join the network that is being removed.
+            vec![delete_id()],
+        );
+    }
+
+    fn create_cluster(&mut self, reason: &str) {
+        let kubernetes = &self.environment.cluster.kubernetes;
         self.add(
             cluster_id(),
             Action::CreateCluster,
             Stage::Cluster,
             None,
             (
-                format!(
-                    "create the cluster (Kubernetes {})",
-                    self.environment.cluster.kubernetes
-                ),
-                reason,
+                format!("create the cluster (Kubernetes {kubernetes})"),
+                reason.to_owned(),
             ),
-            vec![registry_id(), StepId::new("delete", "cluster")],
+            vec![registry_id(), delete_id()],
         );
     }
 
@@ -461,6 +468,9 @@ fn difference(release: &ObservedRelease, desired: &DesiredRelease) -> Option<Str
 
 fn registry_id() -> StepId {
     StepId::new("start", "registry")
+}
+fn delete_id() -> StepId {
+    StepId::new("delete", "cluster")
 }
 pub(super) fn cluster_id() -> StepId {
     StepId::new("start", "cluster")

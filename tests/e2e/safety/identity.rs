@@ -21,7 +21,7 @@ fn a_cluster_that_somebody_else_made_under_the_same_name_is_not_touched() {
         &format!("services: {{ web: {{ build: image, command: [sh, -c, {SERVE:?}] }} }}\n"),
     );
     project.devenv(&["up"]).assert_code(0);
-    let foreign = Foreign::instead_of_ours(&project, &[]);
+    let foreign = Foreign::instead_of_ours(&project, &["--no-lb"]);
     let before = foreign.looks();
     for words in CHANGES {
         let refused = project.devenv(words).assert_code(5);
@@ -40,7 +40,7 @@ fn a_cluster_that_somebody_else_made_under_the_same_name_is_not_touched() {
         assert_eq!(foreign.looks(), before, "{words:?}");
     }
     // Even one that carries our label has another identity.
-    let label = format!("devenv.environment={}@server:*", project.cluster_name());
+    let label = format!("devenv.environment={}@all", project.cluster_name());
     let api = format!("127.0.0.1:{}", project.ports.https);
     let flags = ["--api-port", &api, "--runtime-label", &label];
     let foreign = Foreign::instead_of_ours(&project, &flags);
@@ -70,14 +70,7 @@ impl<'a> Foreign<'a> {
         foreign.delete();
         let image = variable("DEVENV_NODE_IMAGE");
         let image = image.as_ref().map(|image| ["--image", image.as_str()]);
-        let words = [
-            "cluster",
-            "create",
-            &foreign.name,
-            "--no-lb",
-            "--timeout",
-            "120s",
-        ];
+        let words = ["cluster", "create", &foreign.name, "--timeout", "120s"];
         let kubeconfig = ["--kubeconfig-update-default=false"];
         let image = image.as_ref().map_or(&[][..], |words| &words[..]);
         foreign.k3d(&[&words[..], &kubeconfig, image, flags].concat());

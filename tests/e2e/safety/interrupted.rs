@@ -127,7 +127,7 @@ fn while_helm_works(project: &Project) {
     assert_settled(project);
     // Helm leaves the objects of hooks where they are.
     project
-        .kubectl(&["delete", "pod", "hook", "--now"])
+        .kubectl(&["delete", "pod", "hook", "--now", "--ignore-not-found"])
         .assert_code(0);
 }
 
