@@ -17,6 +17,7 @@ use std::{
     net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
 };
 
 use tempfile::TempDir;
@@ -44,14 +45,20 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    /// Ports that nobody has at this moment.
+    /// Ports that nobody has at this moment, below those that the system and k3d give away by themselves.
     fn free() -> Self {
-        let bound = [(); 3].map(|()| TcpListener::bind(("127.0.0.1", 0)).unwrap());
-        let [http, https, registry] = bound.map(|socket| socket.local_addr().unwrap().port());
+        static NEXT: AtomicU16 = AtomicU16::new(0);
+        let offset = u16::try_from(std::process::id() % 10_000).unwrap();
+        let next = || loop {
+            let port = 20_000 + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
+            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+                return port;
+            }
+        };
         Self {
-            http,
-            https,
-            registry,
+            http: next(),
+            https: next(),
+            registry: next(),
         }
     }
 }
