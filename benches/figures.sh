@@ -26,6 +26,7 @@ row() { printf '| %s | %s | `%s` |\n' "$1" "$2" "$3"; }
 say 'from nothing: no cluster, no image of the shop, no layer of one'
 "${shop[@]}" down --volumes --yes >/dev/null 2>&1
 docker image prune --force >/dev/null
+docker builder prune --all --force >/dev/null
 row 'the shop from no cluster and no images' "$(timed "${shop[@]}" up) s" 'devenv up'
 memory=$(awk '{printf "%.0f MB", $2 / 1024}' "$work/time")
 say 'again after down, and start after stop'
