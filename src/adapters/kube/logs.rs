@@ -1,10 +1,10 @@
 //! A container's log, line by line.
 
-use std::{cmp::Ordering, time::Duration};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{Stream, io::AsyncBufReadExt, stream};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::LogParams;
 
@@ -12,6 +12,8 @@ use super::{Cluster, KubeError, REQUEST, call};
 
 /// A longer line comes in pieces, in bytes.
 const LONGEST_LINE: usize = 256 * 1024;
+/// How much older than the line before a line can be.
+const OUT_OF_ORDER: SignedDuration = SignedDuration::from_secs(1);
 /// How long to wait before a log that broke off is asked for again.
 const RESUME_AFTER: Duration = Duration::from_millis(500);
 
@@ -39,29 +41,29 @@ pub struct LogLine {
     pub ends: bool,
 }
 
-/// Where a reader of a log stopped: what lies before is not said again.
+/// Where a reader of a log stopped: what stands before is not said again.
+///
+/// The two outputs of a process are written down side by side, so a line can be a little older than the one
+/// before it: the mark is a place in the log, not a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogMark {
     /// The time of the last line.
-    pub time: Timestamp,
+    last: Timestamp,
     /// How many lines of that very time were read.
-    pub lines: usize,
+    lines: usize,
+    /// The latest time of all lines.
+    newest: Timestamp,
 }
 
 impl LogMark {
     /// The mark after a line that was said at `time`.
-    ///
-    /// The two outputs of a process are written down side by side, so a line can be a little older than the
-    /// one before.
     #[must_use]
     pub fn after(before: Option<Self>, time: Timestamp) -> Self {
-        match before {
-            Some(mark) if time < mark.time => mark,
-            Some(mark) if mark.time == time => Self {
-                time,
-                lines: mark.lines + 1,
-            },
-            _ => Self { time, lines: 1 },
+        let of_that_time = before.filter(|mark| mark.last == time);
+        Self {
+            last: time,
+            lines: of_that_time.map_or(0, |mark| mark.lines) + 1,
+            newest: before.map_or(time, |mark| mark.newest.max(time)),
         }
     }
 }
@@ -71,8 +73,8 @@ struct Position {
     params: LogParams,
     /// Up to where lines were given out.
     mark: Option<LogMark>,
-    /// After the log was asked for again: lines of the mark's time still to be left out. `None` once what
-    /// comes is new.
+    /// After the log was asked for again: lines of the last one's time still to come before what is new.
+    /// `None` once what comes is new.
     again: Option<usize>,
     /// Whether the line before was cut, so that this one goes on without a time of its own.
     in_line: bool,
@@ -97,10 +99,11 @@ impl Position {
         }
     }
 
-    /// Goes on where it is: the API server answers from the whole second on, so some lines come again.
-    const fn resume(&mut self) {
+    /// Goes on where it is. Lines are asked for by their time, so some come again.
+    fn resume(&mut self) {
         if let Some(mark) = self.mark {
-            self.params.since_time = Some(mark.time);
+            let earlier = mark.last.checked_sub(OUT_OF_ORDER).unwrap_or(mark.last);
+            self.params.since_time = Some(earlier);
             self.params.tail_lines = None;
             self.again = Some(mark.lines);
         }
@@ -114,7 +117,7 @@ impl Position {
         let goes_on = std::mem::replace(&mut self.in_line, !is_end);
         if goes_on {
             return Some(LogLine {
-                time: self.mark.map(|mark| mark.time),
+                time: self.mark.map(|mark| mark.last),
                 bytes: Bytes::copy_from_slice(text),
                 ends: is_end,
             });
@@ -138,17 +141,14 @@ impl Position {
         let (Some(mark), Some(left)) = (self.mark, self.again) else {
             return false;
         };
-        match time.cmp(&mark.time) {
-            Ordering::Less => true,
-            Ordering::Equal => {
-                self.again = Some(left.saturating_sub(1));
-                left > 0
-            }
-            Ordering::Greater => {
-                self.again = None;
-                false
-            }
-        }
+        // The last line itself may be gone by now, with its run.
+        let is_new = left == 0 || time > mark.newest;
+        self.again = match (is_new, time == mark.last) {
+            (true, _) => None,
+            (false, true) => Some(left - 1),
+            (false, false) => Some(left),
+        };
+        !is_new
     }
 }
 
@@ -345,9 +345,10 @@ mod tests {
             TWO.trim().parse::<Timestamp>().unwrap(),
         );
         let mark = LogMark::after(Some(LogMark::after(None, one)), two);
-        assert_eq!((mark.time, mark.lines), (two, 1));
+        assert_eq!((mark.last, mark.lines, mark.newest), (two, 1, two));
         assert_eq!(LogMark::after(Some(mark), two).lines, 2);
-        assert_eq!(LogMark::after(Some(mark), one), mark);
+        let mark = LogMark::after(Some(mark), one);
+        assert_eq!((mark.last, mark.lines, mark.newest), (one, 1, two));
     }
 
     #[test]
@@ -361,6 +362,27 @@ mod tests {
             taken(&mut position, &[&late, &early, next, &early]),
             ["next", "output"]
         );
+    }
+
+    #[test]
+    fn a_line_a_little_older_than_the_last_one_read_is_new() {
+        let mut position = following();
+        let (late, early) = (format!("{TWO}error\n"), format!("{ONE}output\n"));
+        assert_eq!(taken(&mut position, &[&late]), ["error"]);
+        position.resume();
+        assert_eq!(taken(&mut position, &[&late, &early]), ["output"]);
+        position.resume();
+        let next = "2026-01-02T03:04:05.3Z next\n";
+        assert_eq!(taken(&mut position, &[&late, &early, next]), ["next"]);
+    }
+
+    #[test]
+    fn a_log_whose_last_line_is_gone_goes_on_with_what_is_newer() {
+        let mut position = following();
+        let (one, two) = (format!("{ONE}a\n"), format!("{TWO}b\n"));
+        assert_eq!(taken(&mut position, &[&one]), ["a"]);
+        position.resume();
+        assert_eq!(taken(&mut position, &[&two]), ["b"]);
     }
 
     #[test]

@@ -82,9 +82,13 @@ pub async fn logs(project: &Project, wanted: &Wanted, outbox: &Outbox) -> Result
     while let Some((source, line)) = reading.next(outbox).await {
         outbox.log(published(&source, &labels, &line)).await;
     }
-    if let Part::Follow(_) = wanted.part {
+    if let Part::Follow(window) = wanted.part {
         silence::waiting(&sight.observed, &services, outbox).await;
-        let known = reading.known(&sight.observed, started);
+        let since = match window.tail {
+            Some(0) => Some(started),
+            Some(_) | None => window.since,
+        };
+        let known = reading.known(&sight.observed, since);
         follow::follow(&cluster, &services, known, &mut labels, outbox).await;
     } else {
         silence::after(
@@ -212,8 +216,8 @@ impl Reading {
         }
     }
 
-    /// Up to where each container was read; what said nothing goes on from `started`.
-    fn known(&self, observed: &Observed, started: Timestamp) -> BTreeMap<Source, Known> {
+    /// Up to where each container was read; what said nothing goes on from `since`.
+    fn known(&self, observed: &Observed, since: Option<Timestamp>) -> BTreeMap<Source, Known> {
         let restarts = |source: &Source| {
             let pod = observed.pods.iter().find(|pod| pod.name == source.pod)?;
             let containers = pod.containers.iter();
@@ -222,7 +226,7 @@ impl Reading {
         };
         let known = |source: &Source| Known {
             mark: self.marks.get(source).copied(),
-            since: Some(started),
+            since,
             run: restarts(source).unwrap_or(0),
         };
         self.sources
