@@ -1,19 +1,16 @@
 //! The cluster's ingress controller, asked as a browser would, on 127.0.0.1.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::time::Duration;
 
-use bytes::Bytes;
 use http::{Request, StatusCode, header};
-use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper::client::conn::http1::handshake;
-use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::timeout};
+use tokio::time::timeout;
 
+use super::loopback;
 use crate::domain::PortNumber;
 
 /// How long an answer may take; a service that thinks longer has been reached all the same.
 const WITHIN: Duration = Duration::from_secs(5);
-/// Traefik's own answers are short.
+/// Traefik's own answers are short, so a longer one is a service's.
 const BODY_READ: usize = 4096;
 /// What Traefik says where it knows no route, and where the route leads to no pod.
 const NO_ROUTE: (StatusCode, &[u8]) = (StatusCode::NOT_FOUND, b"404 page not found");
@@ -46,25 +43,8 @@ pub async fn ask(port: PortNumber, host: &str, path: &str) -> Answer {
 }
 
 async fn exchange(port: PortNumber, host: &str, path: &str) -> std::io::Result<Answer> {
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port.get())).await?;
-    let (mut request_tx, connection) = handshake(TokioIo::new(stream))
-        .await
-        .map_err(std::io::Error::other)?;
-    let request = Request::get(path)
-        .header(header::HOST, format!("{host}:{port}"))
-        .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(std::io::Error::other)?;
-    let exchange = async {
-        let answer = request_tx.send_request(request).await?;
-        let status = answer.status();
-        // A long body is not Traefik's.
-        let body = Limited::new(answer.into_body(), BODY_READ).collect().await;
-        let body = body.map(http_body_util::Collected::to_bytes);
-        Ok::<_, hyper::Error>((status, body.unwrap_or_default()))
-    };
-    let (answer, _) = tokio::join!(exchange, connection);
-    let (status, body) = answer.map_err(std::io::Error::other)?;
+    let request = Request::get(path).header(header::HOST, format!("{host}:{port}"));
+    let (status, body) = loopback::exchange(port, request, BODY_READ).await?;
     let is_traefiks = [NO_ROUTE, NO_POD].contains(&(status, body.trim_ascii()));
     Ok(if is_traefiks {
         Answer::NoRoute(status)
@@ -75,23 +55,11 @@ async fn exchange(port: PortNumber, host: &str, path: &str) -> std::io::Result<A
 
 #[cfg(test)]
 mod tests {
-    use tokio::{
-        io::{AsyncReadExt as _, AsyncWriteExt as _},
-        net::TcpListener,
-    };
-
     use super::*;
+    use crate::adapters::loopback::testing::serving;
 
     async fn asked(answer: &'static str) -> (Answer, String) {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let port = PortNumber::new(listener.local_addr().unwrap().port()).unwrap();
-        let served = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = [0; 1024];
-            let read = stream.read(&mut request).await.unwrap();
-            stream.write_all(answer.as_bytes()).await.unwrap();
-            String::from_utf8_lossy(&request[..read]).into_owned()
-        });
+        let (port, served) = serving(answer).await;
         let answer = ask(port, "shop.localhost", "/api").await;
         (answer, served.await.unwrap())
     }

@@ -14,6 +14,7 @@ pub mod ingress;
 pub mod k3d;
 pub mod kube;
 pub mod lock_file;
+mod loopback;
 pub mod process;
 pub mod registry;
 pub mod terminal;

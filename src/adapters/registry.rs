@@ -1,18 +1,17 @@
 //! The environment's image registry, asked over plain HTTP on 127.0.0.1.
 
-use std::{net::Ipv4Addr, time::Duration};
+use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
-use http_body_util::Empty;
-use hyper::client::conn::http1::handshake;
-use hyper_util::rt::TokioIo;
-use tokio::{net::TcpStream, time::timeout};
+use http::{Request, StatusCode, header};
+use tokio::time::timeout;
 
+use super::loopback;
 use crate::domain::{ExitClass, Failure, PortNumber};
 
 /// How long the registry may take for an answer.
 const WITHIN: Duration = Duration::from_secs(2);
+/// How often it is asked whether it is up; there is nothing to watch.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 /// The kinds of manifests a pushed image can have.
 const MANIFEST_TYPES: &str = "application/vnd.docker.distribution.manifest.v2+json, \
      application/vnd.docker.distribution.manifest.list.v2+json, \
@@ -37,6 +36,12 @@ pub enum RegistryError {
         /// Its port.
         port: PortNumber,
     },
+    /// Its container runs and it does not answer.
+    #[error("the image registry does not answer on 127.0.0.1:{port}")]
+    Silent {
+        /// Its port.
+        port: PortNumber,
+    },
     /// Neither yes nor no.
     #[error("the registry on port {port} answered {status}")]
     Unexpected {
@@ -52,15 +57,14 @@ impl RegistryError {
     pub fn failure(&self) -> Failure {
         let code = match self {
             Self::Unreachable { .. } | Self::Late { .. } => "registry.unreachable",
+            Self::Silent { .. } => "registry.no-answer",
             Self::Unexpected { .. } => "registry.unexpected-answer",
         };
         let mut failure = Failure::new(code, ExitClass::Cluster, self.to_string());
         if let Self::Unreachable { source, .. } = self {
             failure = failure.caused_by(source);
         }
-        failure
-            .help("run `devenv up` again: it starts the registry where it is stopped")
-            .help("if it stays so, look at its words: `docker logs` of its container")
+        failure.help("run `devenv up` again: it starts the registry where it is stopped")
     }
 }
 
@@ -77,11 +81,17 @@ pub async fn has_manifest(
     }
 }
 
-/// Whether a registry answers on `port`.
-pub async fn is_up(port: PortNumber) -> bool {
-    ask(port, "/v2/")
-        .await
-        .is_ok_and(|status| status == StatusCode::OK)
+/// Waits until the registry on `port` answers.
+///
+/// Docker takes connections for it before it listens, so that a connection alone says nothing.
+pub async fn wait_up(port: PortNumber, deadline: Duration) -> Result<(), RegistryError> {
+    let up = async {
+        while !matches!(ask(port, "/v2/").await, Ok(StatusCode::OK)) {
+            tokio::time::sleep(ASK_AGAIN).await;
+        }
+    };
+    let silent = |_| RegistryError::Silent { port };
+    timeout(deadline, up).await.map_err(silent)
 }
 
 async fn ask(port: PortNumber, path: &str) -> Result<StatusCode, RegistryError> {
@@ -92,45 +102,21 @@ async fn ask(port: PortNumber, path: &str) -> Result<StatusCode, RegistryError> 
 }
 
 async fn exchange(port: PortNumber, path: &str) -> std::io::Result<StatusCode> {
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port.get())).await?;
-    let (mut request_tx, connection) = handshake(TokioIo::new(stream))
-        .await
-        .map_err(std::io::Error::other)?;
-    let request = Request::builder()
-        .method(Method::HEAD)
-        .uri(path)
+    let request = Request::head(path)
         .header(header::HOST, format!("127.0.0.1:{port}"))
-        .header(header::ACCEPT, MANIFEST_TYPES)
-        .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
-        .map_err(std::io::Error::other)?;
-    let exchange = async { request_tx.send_request(request).await };
-    let (answer, _) = tokio::join!(exchange, connection);
-    Ok(answer.map_err(std::io::Error::other)?.status())
+        .header(header::ACCEPT, MANIFEST_TYPES);
+    let (status, _) = loopback::exchange(port, request, 0).await?;
+    Ok(status)
 }
 
 #[cfg(test)]
 mod tests {
-    use tokio::{
-        io::{AsyncReadExt as _, AsyncWriteExt as _},
-        net::TcpListener,
-    };
+    use std::net::Ipv4Addr;
+
+    use tokio::net::TcpListener;
 
     use super::*;
-
-    /// A registry that gives one answer, and the request that it got.
-    async fn registry(answer: &'static str) -> (PortNumber, tokio::task::JoinHandle<String>) {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let port = PortNumber::new(listener.local_addr().unwrap().port()).unwrap();
-        let served = tokio::spawn(async move {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let mut request = [0; 1024];
-            let read = stream.read(&mut request).await.unwrap();
-            stream.write_all(answer.as_bytes()).await.unwrap();
-            String::from_utf8_lossy(&request[..read]).into_owned()
-        });
-        (port, served)
-    }
+    use crate::adapters::loopback::testing::serving;
 
     #[tokio::test]
     async fn a_manifest_is_there_or_not_and_anything_else_is_an_error() {
@@ -142,7 +128,7 @@ mod tests {
             ),
             ("HTTP/1.1 500 Oops\r\ncontent-length: 0\r\n\r\n", None),
         ] {
-            let (port, served) = registry(answer).await;
+            let (port, served) = serving(answer).await;
             assert_eq!(
                 has_manifest(port, "shop/order", "abc").await.ok(),
                 expected,
@@ -157,11 +143,22 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_registry_that_is_not_there_is_not_up() {
-        let (port, served) = registry("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
-        assert!(is_up(port).await);
+    async fn a_registry_is_up_when_it_answers_and_not_when_its_port_is_open() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = PortNumber::new(listener.local_addr().unwrap().port()).unwrap();
+        let said_no = tokio::spawn(async move {
+            for _ in 0..3 {
+                listener.accept().await.unwrap();
+            }
+        });
+        let error = wait_up(port, Duration::from_millis(300)).await.unwrap_err();
+        assert_eq!(error.failure().code.0, "registry.no-answer");
+        assert!(error.to_string().contains(&port.to_string()));
+        said_no.await.unwrap();
+
+        let (port, served) = serving("HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        wait_up(port, Duration::from_secs(20)).await.unwrap();
         served.await.unwrap();
-        assert!(!is_up(port).await);
         let error = has_manifest(port, "a", "b").await.unwrap_err();
         assert_eq!(error.failure().code.0, "registry.unreachable");
     }

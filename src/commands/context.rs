@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     adapters::{environment::HostVariables, host::HostEnvironment, process},
-    domain::{ExitClass, Failure, Failures, NoticeLevel, ProfileName},
+    domain::{EventKind, ExitClass, Failure, Failures, NoticeLevel, ProfileName},
     report::{Outbox, OutputFormat},
     state::{EnvironmentLock, EnvironmentPaths, Journal, LockError, Settings, UserPaths},
 };
@@ -112,8 +112,8 @@ impl Context {
         UserPaths::of(&self.host).map_err(|error| error.failure().into())
     }
 
-    /// Begins a run that changes an environment: its directories are made, its lock is taken and its
-    /// journal listens. The run ends when the lock is dropped.
+    /// Begins a run that changes an environment: its directories are made, its lock is taken, its journal
+    /// listens and its readers are told. The run ends when the lock is dropped.
     pub async fn begin_run(
         &self,
         paths: &EnvironmentPaths,
@@ -137,6 +137,10 @@ impl Context {
                 self.outbox.notice(NoticeLevel::Warning, text).await;
             }
         }
+        let started = EventKind::RunStarted {
+            command: command.to_owned(),
+        };
+        self.outbox.event(started).await;
         Ok(lock)
     }
 

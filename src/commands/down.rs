@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Context, Exit, project};
 use crate::{
     adapters::files,
-    domain::{EventKind, ExitClass, Failure, Failures},
+    domain::{ExitClass, Failure, Failures},
     features::down::{down, is_untouched, question},
     plan::Data,
     report::{Down, Report},
@@ -32,7 +32,7 @@ pub struct Args {
 
 /// Runs the command.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures> {
-    let project = project::open(context).await?;
+    let project = project::open_deployed(context).await?;
     if is_untouched(&project).await? {
         let report = Down {
             environment: project.environment.id.to_string(),
@@ -53,10 +53,6 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         return Err(declined().into());
     }
     let lock = context.begin_run(&project.paths, "down").await?;
-    let started = EventKind::RunStarted {
-        command: "down".to_owned(),
-    };
-    context.outbox.event(started).await;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let report = down(&project, data, &context.outbox, &context.cancel, deadline).await?;
     if data == Data::Remove {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Context, Exit, project};
 use crate::{
-    domain::{EventKind, ExitClass, Failure, Failures},
+    domain::{ExitClass, Failure, Failures},
     features::restart::restart,
     report::Report,
 };
@@ -36,7 +36,7 @@ pub struct Args {
 
 /// Runs the command.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures> {
-    let project = project::open(context).await?;
+    let project = project::open_deployed(context).await?;
     let names: Vec<String> = args.names.into_iter().chain(args.services).collect();
     if names.is_empty() {
         return Err(nothing_named(&project).into());
@@ -45,10 +45,6 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     services.sort();
     services.dedup();
     let _lock = context.begin_run(&project.paths, "restart").await?;
-    let started = EventKind::RunStarted {
-        command: "restart".to_owned(),
-    };
-    context.outbox.event(started).await;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let (outbox, cancel) = (&context.outbox, &context.cancel);
     let report = restart(&project, &services, outbox, cancel, deadline).await?;

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{Context, Exit, project};
 use crate::{
-    domain::{EventKind, ExitClass, Failure, Failures, ServiceName},
+    domain::{ExitClass, Failure, Failures, ServiceName},
     features::{Project, scale::scale},
     report::Report,
 };
@@ -30,13 +30,9 @@ pub struct Args {
 /// Runs the command.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures> {
     let words = parse(&args.wanted)?;
-    let project = project::open(context).await?;
+    let project = project::open_deployed(context).await?;
     let wanted = known(&project, &words)?;
     let _lock = context.begin_run(&project.paths, "scale").await?;
-    let started = EventKind::RunStarted {
-        command: "scale".to_owned(),
-    };
-    context.outbox.event(started).await;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let (outbox, cancel) = (&context.outbox, &context.cancel);
     let report = scale(&project, &wanted, outbox, cancel, deadline).await?;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Context, Exit, project};
 use crate::{
-    domain::{EventKind, Failures},
+    domain::Failures,
     features::up::{Wanted, up},
     report::Report,
 };
@@ -47,12 +47,6 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         deadline: context.timeout.unwrap_or(DEADLINE),
     };
     let _lock = context.begin_run(&project.paths, "up").await?;
-    context
-        .outbox
-        .event(EventKind::RunStarted {
-            command: "up".to_owned(),
-        })
-        .await;
     let report = up(&project, &wanted, &context.outbox, &context.cancel).await?;
     context.outbox.report(Report::Up(report)).await;
     Ok(Exit::Success)

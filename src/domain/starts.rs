@@ -111,7 +111,7 @@ fn is_before(time: Timestamp, start: Timestamp) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::testing::{name, ready_pod};
+    use crate::domain::testing::{self, name, ready_pod};
 
     const START: i64 = 1_790_000_000;
 
@@ -125,12 +125,10 @@ mod tests {
 
     fn container(now: ContainerState, before: Option<ContainerState>) -> ObservedContainer {
         ObservedContainer {
-            name: "order".to_owned(),
-            image: String::new(),
             ready: true,
             restarts: 4,
-            now,
             before,
+            ..testing::container("order", now)
         }
     }
 

@@ -3,11 +3,11 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Build, BuildInput, ClusterIdentity, ClusterSpec, ClusterState, Desired, DesiredImage,
-    DesiredRelease, Environment, EnvironmentId, Hooks, ImageName, InputsHash, Limits, Observed,
-    ObservedPod, ObservedRelease, ObservedWorkload, PodPhase, PortNumber, ProjectName, Provenance,
-    Provider, ReleaseChart, ReleaseStatus, Requires, Resources, Service, ServiceName, Source,
-    Workload,
+    Build, BuildInput, ClusterIdentity, ClusterSpec, ClusterState, ContainerState, Desired,
+    DesiredImage, DesiredRelease, Environment, EnvironmentId, Hooks, ImageName, InputsHash, Limits,
+    Observed, ObservedContainer, ObservedPod, ObservedRelease, ObservedWorkload, PodPhase,
+    PortNumber, ProjectName, Provenance, Provider, ReleaseChart, ReleaseStatus, Requires,
+    Resources, Service, ServiceName, Source, Workload,
 };
 
 /// A service's name.
@@ -176,5 +176,17 @@ pub(crate) fn ready_pod(service: &ServiceName) -> ObservedPod {
         unschedulable: None,
         node: None,
         containers: Vec::new(),
+    }
+}
+
+/// A container that is not ready and was never started again.
+pub(crate) fn container(name: &str, now: ContainerState) -> ObservedContainer {
+    ObservedContainer {
+        name: name.to_owned(),
+        image: String::new(),
+        ready: false,
+        restarts: 0,
+        now,
+        before: None,
     }
 }

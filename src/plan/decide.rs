@@ -27,13 +27,7 @@ pub fn plan(
     desired: &Desired,
     observed: &Observed,
 ) -> Plan {
-    let mut planner = Planner {
-        environment,
-        desired,
-        observed,
-        steps: Vec::new(),
-        ids: BTreeSet::new(),
-    };
+    let mut planner = Planner::new(environment, desired, observed);
     planner.cluster();
     let services = match selection {
         Selection::All => environment.services.keys().cloned().collect(),
@@ -54,13 +48,8 @@ pub fn plan(
 
 /// The steps that make registry and cluster run, without a look at what is in the cluster.
 pub(super) fn cluster_steps(environment: &Environment, observed: &Observed) -> Vec<Step> {
-    let mut planner = Planner {
-        environment,
-        desired: &Desired::default(),
-        observed,
-        steps: Vec::new(),
-        ids: BTreeSet::new(),
-    };
+    let desired = Desired::default();
+    let mut planner = Planner::new(environment, &desired, observed);
     planner.cluster();
     planner.steps
 }
@@ -73,13 +62,7 @@ pub fn plan_task(
     desired: &Desired,
     observed: &Observed,
 ) -> Plan {
-    let mut planner = Planner {
-        environment,
-        desired,
-        observed,
-        steps: Vec::new(),
-        ids: BTreeSet::new(),
-    };
+    let mut planner = Planner::new(environment, desired, observed);
     let input = BuildInput::Task(task.name.clone());
     if desired.images.contains_key(&input) {
         planner.cluster();
@@ -142,7 +125,21 @@ struct Planner<'a> {
     ids: BTreeSet<StepId>,
 }
 
-impl Planner<'_> {
+impl<'a> Planner<'a> {
+    const fn new(
+        environment: &'a Environment,
+        desired: &'a Desired,
+        observed: &'a Observed,
+    ) -> Self {
+        Self {
+            environment,
+            desired,
+            observed,
+            steps: Vec::new(),
+            ids: BTreeSet::new(),
+        }
+    }
+
     /// Adds a step. Needs that are not part of the plan are met already and left out.
     fn add(
         &mut self,

@@ -13,6 +13,7 @@ use devenv::{
         helm::{ChartReference, HelmCause, service_chart},
         k3d::K3dCause,
         kube::{ClusterView, Connection, ExecRequest, LiveView, LogOptions},
+        registry,
     },
     domain::{NodeStarts, ObservedPod, ReleaseStatus, ServiceName, TroubleKind},
     plan::diagnose,
@@ -84,6 +85,7 @@ async fn create(stage: &Stage) {
     stage
         .timed("registry create", async {
             stage.create_registry().await.unwrap();
+            registry::wait_up(stage.registry_port, LONG).await.unwrap();
         })
         .await;
     stage.push_image().await;

@@ -1,12 +1,12 @@
 //! What k3d failed with, told apart by what it said.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use super::super::{
     files::FileError,
     process::{Finished, ProcessError, last_lines},
 };
-use crate::domain::{ExitClass, Failure, PortNumber};
+use crate::domain::{ExitClass, Failure};
 
 /// Why something with k3d failed.
 #[derive(Debug, thiserror::Error)]
@@ -34,14 +34,6 @@ pub enum K3dError {
         command: &'static str,
         /// What it said, shortened.
         answer: String,
-    },
-    /// The registry runs but does not answer.
-    #[error("the image registry on port {port} did not answer within {} s", after.as_secs_f32())]
-    RegistrySilent {
-        /// Its port on the loopback.
-        port: PortNumber,
-        /// How long it was waited for.
-        after: Duration,
     },
     /// A directory that docker cannot mount.
     #[error("the directory {} cannot be mounted into the cluster", path.display())]
@@ -108,11 +100,6 @@ impl K3dError {
             Self::Unexpected { .. } => {
                 Failure::new("cluster.k3d-not-understood", ExitClass::Cluster, what)
                     .help("check the version with `k3d version`: 5.8 or newer is known to work")
-            }
-            Self::RegistrySilent { .. } => {
-                Failure::new("cluster.registry-silent", ExitClass::Cluster, what).help(
-                    "see what it says: docker logs CONTAINER, where CONTAINER ends in -registry",
-                )
             }
             Self::ColonInPath { .. } => {
                 Failure::new("cluster.colon-in-path", ExitClass::Prerequisite, what)

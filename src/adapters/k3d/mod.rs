@@ -6,7 +6,6 @@
 
 mod config;
 mod error;
-mod registry;
 
 use std::{
     path::{Path, PathBuf},
@@ -19,7 +18,6 @@ use self::config::LOOPBACK;
 pub use self::{
     config::{ClusterRequest, NodeVolume},
     error::{K3dCause, K3dError},
-    registry::wait_registry_ready,
 };
 use super::{
     files,
@@ -100,8 +98,8 @@ impl K3d {
         })
     }
 
-    /// Creates the registry of a cluster, reachable on the loopback, its images kept in `storage`, and
-    /// waits until it answers.
+    /// Creates the registry of a cluster, reachable on the loopback, its images kept in `storage`. It
+    /// may not answer yet.
     pub async fn create_registry(
         &self,
         cluster: &ClusterName,
@@ -130,8 +128,7 @@ impl K3d {
             // k3d leaves a registry behind that it could not start, and would call its name taken next time.
             let _ = self.delete_registry(cluster, cancel).await;
         }
-        created?;
-        wait_registry_ready(port, deadline).await
+        created.map(|_| ())
     }
 
     /// Creates a cluster and writes its kubeconfig. Its node may not be ready yet.

@@ -21,8 +21,6 @@ const START_WITHIN: Duration = Duration::from_mins(2);
 const READY_WITHIN: Duration = Duration::from_mins(1);
 /// How long docker may still be at work for a k3d that was ended.
 const LATECOMERS: Duration = Duration::from_millis(500);
-/// How often the registry is asked whether it is up; there is nothing to watch.
-const ASK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Has the registry running and answering.
 pub(in crate::engine) async fn ensure_registry(
@@ -60,23 +58,14 @@ pub(in crate::engine) async fn ensure_registry(
         }
         None => create_registry(world, cancel).await?,
     }
-    let up = async {
-        while !registry::is_up(port).await {
-            tokio::time::sleep(ASK_AGAIN).await;
-        }
-    };
-    let up = cancel.run_until_cancelled(up);
-    let waited = tokio::time::timeout(REGISTRY_WITHIN, up).await;
-    let waited = waited.map_err(|_| {
-        Failure::new(
-            "registry.no-answer",
-            ExitClass::Cluster,
-            format!("the image registry does not answer on 127.0.0.1:{port}"),
-        )
-        .help(format!("docker logs {}", name.registry_container()))
-        .help("devenv up")
+    let up = registry::wait_up(port, REGISTRY_WITHIN);
+    let waited = cancel.run_until_cancelled(up).await;
+    let waited = waited.ok_or_else(interrupted)?;
+    waited.map_err(|error| {
+        let container = name.registry_container();
+        error.failure().help(format!("docker logs {container}"))
     })?;
-    waited.map(|()| Finished::Done).ok_or_else(interrupted)
+    Ok(Finished::Done)
 }
 
 async fn create_registry(world: &World, cancel: &CancellationToken) -> Result<(), Failure> {

@@ -187,31 +187,15 @@ pub(super) fn no_terminal(error: &std::io::Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{PodPhase, testing::name};
-
-    fn container(name: &str, now: ContainerState) -> ObservedContainer {
-        ObservedContainer {
-            name: name.to_owned(),
-            image: String::new(),
-            ready: false,
-            restarts: 0,
-            now,
-            before: None,
-        }
-    }
+    use crate::domain::testing::{container, name, ready_pod};
 
     fn pod(pod: &str, second: i64, ready: bool, now: ContainerState) -> ObservedPod {
         ObservedPod {
             name: pod.to_owned(),
-            service: name("order"),
-            phase: PodPhase::Running,
-            deleting: false,
             ready,
             created: jiff::Timestamp::from_second(second).ok(),
-            running_since: None,
-            unschedulable: None,
-            node: None,
             containers: vec![container("init", ended()), container("order", now)],
+            ..ready_pod(&name("order"))
         }
     }
 

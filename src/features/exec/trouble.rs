@@ -62,27 +62,17 @@ pub(super) fn explain_task(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{ObservedContainer, PodPhase, testing::name};
+    use crate::domain::{
+        PodPhase,
+        testing::{container, name, ready_pod},
+    };
 
     fn pod(now: ContainerState) -> ObservedPod {
         ObservedPod {
-            name: "test-abcde".to_owned(),
-            service: name("test"),
             phase: PodPhase::Pending,
-            deleting: false,
             ready: false,
-            created: None,
-            running_since: None,
-            unschedulable: None,
-            node: None,
-            containers: vec![ObservedContainer {
-                name: "test".to_owned(),
-                image: String::new(),
-                ready: false,
-                restarts: 0,
-                now,
-                before: None,
-            }],
+            containers: vec![container("test", now)],
+            ..ready_pod(&name("test"))
         }
     }
 

@@ -221,15 +221,13 @@ impl Reader {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::testing;
 
     fn container(now: ContainerState, restarts: u32) -> ObservedContainer {
         ObservedContainer {
-            name: "order".to_owned(),
-            image: String::new(),
-            ready: false,
             restarts,
             before: (restarts > 0).then(ended),
-            now,
+            ..testing::container("order", now)
         }
     }
 

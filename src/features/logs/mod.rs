@@ -291,27 +291,18 @@ fn lines(cluster: &Cluster, source: &Source, part: Part, until: Option<Timestamp
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{ObservedContainer, PodPhase, testing::name};
+    use crate::domain::{
+        ObservedContainer,
+        testing::{container, name, ready_pod},
+    };
 
     fn pod(now: ContainerState, before: Option<ContainerState>) -> ObservedPod {
         ObservedPod {
-            name: "order-1".to_owned(),
-            service: name("order"),
-            phase: PodPhase::Running,
-            deleting: false,
-            ready: false,
-            created: None,
-            running_since: None,
-            unschedulable: None,
-            node: None,
             containers: vec![ObservedContainer {
-                name: "order".to_owned(),
-                image: String::new(),
-                ready: false,
-                restarts: 0,
-                now,
                 before,
+                ..container("order", now)
             }],
+            ..ready_pod(&name("order"))
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::Signal;
 
 use super::{SERVE, assert_converged, is_there, project, releases, until};
-use crate::program::Project;
+use crate::program::{Project, Running};
 
 /// A command that is asked to end does so in a few seconds, and what it had begun takes its time to be ended.
 const SOON: Duration = Duration::from_secs(6);
@@ -61,6 +61,17 @@ fn while_the_cluster_is_created(project: &Project) {
     }
 }
 
+/// The first Ctrl-C ends a run soon, with nothing left at work or half done.
+fn interrupted(project: &Project, up: Running) {
+    up.signal(Signal::INT);
+    up.end()
+        .assert_code(130)
+        .assert_within(SOON)
+        .assert_says(&WHAT_NEXT);
+    assert_eq!(project.processes(), "");
+    assert_settled(project);
+}
+
 fn while_a_service_becomes_ready(project: &Project) {
     manifest(
         project,
@@ -70,13 +81,7 @@ fn while_a_service_becomes_ready(project: &Project) {
     );
     let mut up = project.running(&["up"]);
     up.until_it_says("started  wait until slow is ready");
-    up.signal(Signal::INT);
-    up.end()
-        .assert_code(130)
-        .assert_within(SOON)
-        .assert_says(&WHAT_NEXT);
-    assert_eq!(project.processes(), "");
-    assert_settled(project);
+    interrupted(project, up);
 }
 
 fn while_an_image_is_built(project: &Project) {
@@ -118,13 +123,7 @@ fn while_helm_works(project: &Project) {
     let has = |status: &str| releases(project).contains(&format!("hang {status}"));
     let mut up = project.running(&["up"]);
     up.until("helm is at work", || has("pending-install"));
-    up.signal(Signal::INT);
-    up.end()
-        .assert_code(130)
-        .assert_within(SOON)
-        .assert_says(&WHAT_NEXT);
-    assert_eq!(project.processes(), "");
-    assert_settled(project);
+    interrupted(project, up);
     // Helm leaves the objects of hooks where they are.
     project
         .kubectl(&["delete", "pod", "hook", "--now", "--ignore-not-found"])
