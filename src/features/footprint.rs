@@ -4,7 +4,7 @@
 use super::Project;
 use crate::{
     adapters::{
-        docker::{ClusterContainer, EngineState},
+        docker::{ClusterContainer, ENVIRONMENT, EngineState},
         files,
     },
     domain::{Failure, Footprint, Presence},
@@ -17,11 +17,10 @@ impl Project {
         let id = &self.environment.id;
         let network = id.cluster().network();
         let registry = self.paths.registry();
-        let prefix = self.image_prefix();
         let (own, has_network, images) = futures::join!(
             OwnContainers::find(&tools.docker, id, &registry),
             tools.docker.has_network(&network),
-            tools.docker.images_with_prefix(&prefix),
+            tools.docker.images_labelled(ENVIRONMENT, id.as_str()),
         );
         let own = own?;
         let images = images.map_err(|error| error.failure())?;
@@ -34,17 +33,26 @@ impl Project {
         Ok(Footprint {
             cluster,
             registry: presence(own.registry.as_slice()),
-            images: images.into_iter().map(|image| image.reference).collect(),
+            images: images
+                .into_iter()
+                .map(|image| image.reference)
+                .filter(|reference| is_built(reference, self.environment.project.as_str()))
+                .collect(),
             volumes,
             has_data,
         })
     }
+}
 
-    /// How the references begin of the images that are built for this environment.
-    pub(super) fn image_prefix(&self) -> String {
-        let port = self.environment.cluster.registry_port;
-        format!("127.0.0.1:{port}/{}:", self.environment.project)
-    }
+/// Whether an image has a name that devenv gave it, whatever port its registry had then; the user may have
+/// given it others.
+fn is_built(reference: &str, project: &str) -> bool {
+    let path = reference.strip_prefix("127.0.0.1:");
+    let (_, path) = path
+        .and_then(|path| path.split_once('/'))
+        .unwrap_or_default();
+    path.strip_prefix(project)
+        .is_some_and(|tag| tag.starts_with(':'))
 }
 
 fn presence(containers: &[ClusterContainer]) -> Presence {
@@ -75,4 +83,22 @@ fn children(directory: &std::path::Path) -> Result<Vec<String>, Failure> {
         .collect();
     names.sort();
     Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_the_user_gave_a_built_image_are_the_users() {
+        assert!(is_built("127.0.0.1:5050/shop:order-1", "shop"));
+        assert!(is_built("127.0.0.1:6060/shop:order-1", "shop"));
+        for other in [
+            "mine:1",
+            "127.0.0.1:5050/shops:a",
+            "127.0.0.1:5050/x/shop:a",
+        ] {
+            assert!(!is_built(other, "shop"), "{other}");
+        }
+    }
 }

@@ -5,7 +5,7 @@ use futures::future::join_all;
 use super::Project;
 use crate::{
     adapters::{
-        docker::{ClusterContainer, EngineState, NodeRole},
+        docker::{ClusterContainer, ENVIRONMENT, EngineState, NodeRole},
         files,
         kube::Cluster,
         registry,
@@ -135,10 +135,9 @@ async fn local_images(
     desired: &Desired,
 ) -> Result<std::collections::BTreeSet<BuildInput>, Failure> {
     let port = project.environment.cluster.registry_port;
-    let prefix = format!("127.0.0.1:{port}/{}:", project.environment.project);
     let found = tools
         .docker
-        .images_with_prefix(&prefix)
+        .images_labelled(ENVIRONMENT, project.environment.id.as_str())
         .await
         .map_err(|error| error.failure())?;
     let is_there = |reference: &str| found.iter().any(|image| image.reference == reference);

@@ -90,7 +90,7 @@ impl Bench {
             title: "the test".to_owned(),
             context: self.context(),
             secrets: BTreeMap::new(),
-            labels: BTreeMap::from([("devenv.project".to_owned(), "e2e".to_owned())]),
+            labels: BTreeMap::from([("devenv.environment".to_owned(), self.name.clone())]),
             reference,
         }
     }
@@ -145,7 +145,7 @@ impl Bench {
         let name = self.container("registry", &[]).await;
         self.docker.start_container(&name).await.unwrap();
         let port = published_port(&name).await;
-        until("the registry answers", async || registry::is_up(port).await).await;
+        registry::wait_up(port, PATIENCE).await.unwrap();
         (name, port)
     }
 }
@@ -233,8 +233,8 @@ async fn an_image_is_built_with_its_labels_and_arguments_and_built_again_from_th
     );
     let image = raw().inspect_image(&request.reference).await.unwrap();
     assert_eq!(
-        image.config.unwrap().labels.unwrap()["devenv.project"],
-        "e2e"
+        image.config.unwrap().labels.unwrap()["devenv.environment"],
+        bench.name
     );
     assert!(bench.docker.has_image(&request.reference).await.unwrap());
 
@@ -252,7 +252,7 @@ async fn an_image_is_built_with_its_labels_and_arguments_and_built_again_from_th
     bench.docker.tag(&request.reference, &copy).await.unwrap();
     let found = bench
         .docker
-        .images_with_prefix(&format!("{}:", bench.name))
+        .images_labelled("devenv.environment", &bench.name)
         .await
         .unwrap();
     let names: Vec<_> = found.iter().map(|image| image.reference.as_str()).collect();

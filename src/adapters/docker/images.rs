@@ -1,5 +1,7 @@
 //! The images the engine holds.
 
+use std::collections::HashMap;
+
 use bollard::query_parameters::{
     ListImagesOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
 };
@@ -33,9 +35,15 @@ impl Docker {
         is_there(found)
     }
 
-    /// The images whose reference begins with `prefix`, such as `127.0.0.1:5050/shop/`, by reference: one request.
-    pub async fn images_with_prefix(&self, prefix: &str) -> Result<Vec<LocalImage>, DockerError> {
-        let options = ListImagesOptionsBuilder::new().build();
+    /// The images that carry the label `key=value`, under each of their names, by reference: one request.
+    pub async fn images_labelled(
+        &self,
+        key: &str,
+        value: &str,
+    ) -> Result<Vec<LocalImage>, DockerError> {
+        let label = format!("{key}={value}");
+        let filters = HashMap::from([("label", vec![label.as_str()])]);
+        let options = ListImagesOptionsBuilder::new().filters(&filters).build();
         let all = self
             .call(
                 "list its images",
@@ -46,11 +54,7 @@ impl Docker {
         let mut found: Vec<_> = all
             .iter()
             .flat_map(|image| {
-                let matching = image
-                    .repo_tags
-                    .iter()
-                    .filter(|name| name.starts_with(prefix));
-                matching.map(|reference| LocalImage {
+                image.repo_tags.iter().map(|reference| LocalImage {
                     reference: reference.clone(),
                     id: image.id.clone(),
                     size: image.size.try_into().unwrap_or(0),

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     adapters::{
         context,
-        docker::{BuildRequest, PushProgress},
+        docker::{BuildRequest, ENVIRONMENT, PushProgress},
         host::{self, Space},
         registry,
     },
@@ -38,10 +38,7 @@ pub(in crate::engine) async fn build(
         progress.outbox().notice(NoticeLevel::Warning, text).await;
     }
     let labels = BTreeMap::from([
-        (
-            "devenv.project".to_owned(),
-            world.environment.project.to_string(),
-        ),
+        (ENVIRONMENT.to_owned(), world.environment.id.to_string()),
         ("devenv.image".to_owned(), input.to_string()),
     ]);
     let request = BuildRequest {
