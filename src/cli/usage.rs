@@ -24,15 +24,36 @@ use crate::{
 pub(super) struct Stop {
     error: clap::Error,
     format: OutputFormat,
+    /// The command that explains the arguments.
+    help: String,
 }
 
 /// The command line that `arguments` spell.
 pub(super) fn parse(arguments: Vec<OsString>) -> Result<Cli, Box<Stop>> {
     let format = wanted_format(&arguments);
-    help::command()
-        .try_get_matches_from(arguments)
+    let mut command = help::command();
+    let help = help_for(&command, &arguments);
+    command
+        .try_get_matches_from_mut(arguments)
         .and_then(|matches| Cli::from_arg_matches(&matches))
-        .map_err(|error| Box::new(Stop { error, format }))
+        .map_err(|error| {
+            Box::new(Stop {
+                error,
+                format,
+                help,
+            })
+        })
+}
+
+/// `devenv VERB --help` for the verb among the arguments, else `devenv --help`.
+fn help_for(command: &clap::Command, arguments: &[OsString]) -> String {
+    let mut verbs = arguments
+        .iter()
+        .filter_map(|argument| command.find_subcommand(argument));
+    verbs.next().map_or_else(
+        || "devenv --help".to_owned(),
+        |verb| format!("devenv {} --help", verb.get_name()),
+    )
 }
 
 /// The form asked for in arguments that could not be read as a whole. The variable is looked at later.
@@ -97,7 +118,7 @@ fn fail(stop: &Stop, surroundings: &Surroundings) -> ExitCode {
     let settings = surroundings.output(format, Talk::Silent, false);
     if let Ok(reader) = Reader::spawn(settings, message_rx, outbox.redactor().clone()) {
         futures::executor::block_on(async {
-            let failures = failure(&stop.error).into();
+            let failures = failure(stop).into();
             outbox
                 .send(Message::Failures {
                     exit_code,
@@ -112,7 +133,8 @@ fn fail(stop: &Stop, surroundings: &Surroundings) -> ExitCode {
 }
 
 /// clap's error as a failure: its first paragraph is what failed, its tips are help.
-fn failure(error: &clap::Error) -> Failure {
+fn failure(stop: &Stop) -> Failure {
+    let error = &stop.error;
     let text = error.render().to_string();
     let mut paragraphs = text.split("\n\n");
     let what = paragraphs.next().unwrap_or_default();
@@ -148,15 +170,16 @@ fn failure(error: &clap::Error) -> Failure {
         .map(str::trim);
     match usage {
         Some(usage) => failure.help(format!("{usage}   # --help explains it")),
-        None => failure.help("devenv --help"),
+        None => failure.help(&stop.help),
     }
 }
 
 fn quoted(value: &ContextValue) -> String {
     match value {
         ContextValue::Strings(names) => {
-            let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-            names.join(" or ")
+            // clap puts the likeliest last.
+            let names = names.iter().rev().map(|name| format!("`{name}`"));
+            names.collect::<Vec<_>>().join(" or ")
         }
         other => format!("`{other}`"),
     }
@@ -193,7 +216,7 @@ mod tests {
     #[test]
     fn a_mistyped_option_is_not_taken_for_a_value() {
         let stop = parse(words(&["devenv", "version", "--nope"])).unwrap_err();
-        let failure = failure(&stop.error);
+        let failure = failure(&stop);
         assert!(
             !failure.help.iter().any(|help| help.contains("-- --nope")),
             "{failure:?}"
@@ -202,12 +225,22 @@ mod tests {
 
     #[test]
     fn a_wrong_verb_is_a_usage_failure_that_proposes_the_right_one() {
-        let stop = parse(words(&["devenv", "versoin"])).unwrap_err();
-        let failure = failure(&stop.error);
-        assert_eq!(failure.class, ExitClass::Usage);
-        assert!(
-            failure.help.iter().any(|help| help.contains("`version`")),
-            "{failure:?}"
-        );
+        for (wrong, right) in [("versoin", "`version`"), ("statsu", "`status`")] {
+            let failure = failure(&parse(words(&["devenv", wrong])).unwrap_err());
+            assert_eq!(failure.class, ExitClass::Usage);
+            let proposed = format!("did you mean {right}");
+            assert!(failure.help[0].starts_with(&proposed), "{failure:?}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_leads_to_the_help_of_its_verb() {
+        for (arguments, help) in [
+            (&["devenv", "logs", "--tail", "x"][..], "devenv logs --help"),
+            (&["devenv", "-o", "x"], "devenv --help"),
+        ] {
+            let failure = failure(&parse(words(arguments)).unwrap_err());
+            assert_eq!(failure.help.last().unwrap(), help, "{failure:?}");
+        }
     }
 }

@@ -74,7 +74,7 @@ fn a_wrong_value_ends_with_2_and_says_what_is_right() {
     error[usage.invalid]: Invalid value '5' for '--timeout <DURATION>': `5` is not a duration: write
         it like `90s`, `5m` or `1h30m`
       try:
-        devenv --help
+        devenv version --help
     [exit code: 2]
     ");
     insta::assert_snapshot!(TestEnvironment::new().devenv(["version", "-o", "xml"]), @r"
@@ -83,7 +83,7 @@ fn a_wrong_value_ends_with_2_and_says_what_is_right() {
       why:   [possible values: text, json, yaml]
       try:
         did you mean `yaml`?
-        devenv --help
+        devenv version --help
     [exit code: 2]
     ");
 }

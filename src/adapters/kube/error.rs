@@ -148,7 +148,9 @@ impl KubeError {
                     Some(last) => failure.because(last),
                     None => failure.because("the cluster's API was too slow"),
                 }
-                .help("try again with a longer --timeout, or see what keeps the cluster busy: devenv status --resources")
+                .help(
+                    "see what keeps the cluster busy, then run it again: devenv status --resources",
+                )
             }
             Self::Forbidden { message, .. } => new("kube.forbidden")
                 .because(message)
