@@ -41,6 +41,19 @@ impl LockedFile {
     }
 }
 
+impl Drop for LockedFile {
+    /// What the file says of its holder holds no longer.
+    fn drop(&mut self) {
+        let _ = self.file.set_len(0);
+    }
+}
+
+/// What the file says of the one who holds it, or of one who was killed; nothing if nobody does. Takes no lock.
+pub fn said_of_holder(path: &Path) -> Option<String> {
+    let text = super::files::read_text_if_there(path).ok()??;
+    (!text.is_empty()).then_some(text)
+}
+
 /// What came of asking for a lock.
 #[derive(Debug)]
 pub enum LockAttempt {

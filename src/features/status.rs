@@ -17,6 +17,7 @@ use crate::{
         ClusterPhase, ContainerUsage, NodeTotals, Outbox, Replicas, ServiceState, ServiceStatus,
         Status,
     },
+    state::Holder,
 };
 
 /// Whether what the services use is asked for.
@@ -50,14 +51,20 @@ pub async fn look(
     let record = project.record(outbox).await?;
     let sight = observe(project, tools, record.as_ref(), &Desired::default(), outbox).await?;
     let is_outdated = sight.is_outdated;
+    let now = Timestamp::now();
     let mut status = match record {
         // Its services are where it was created to be.
         Some(record) if is_outdated => {
             let project = project.at(record.ports);
-            status(&project, &sight.observed, Timestamp::now())
+            status(&project, &sight.observed, now)
         }
-        _ => status(project, &sight.observed, Timestamp::now()),
+        _ => status(project, &sight.observed, now),
     };
+    status.at_work = Holder::of(&project.paths).map(|holder| holder.describe(now));
+    if status.at_work.is_some() && is_unfinished(&sight.observed.cluster) {
+        status.cluster_state = ClusterPhase::Creating;
+        status.cluster_trouble = None;
+    }
     let mut lacks_figures = false;
     if let (Some(cluster), Detail::Resources) = (&sight.cluster, detail) {
         let (usage, capacity) = futures::try_join!(cluster.usage(), cluster.capacity())
@@ -81,6 +88,10 @@ pub async fn look(
         lacks_figures,
         is_outdated,
     })
+}
+
+const fn is_unfinished(cluster: &ClusterState) -> bool {
+    matches!(cluster, ClusterState::Broken { created: false, .. })
 }
 
 /// What is wrong, if anything is: a cluster that does not run, or a service that is not ready.
@@ -123,6 +134,7 @@ fn status(project: &Project, observed: &Observed, now: Timestamp) -> Status {
         cluster: project.environment.id.cluster().to_string(),
         cluster_state,
         cluster_trouble,
+        at_work: None,
         services: services.collect(),
         nodes: None,
     }
@@ -176,7 +188,9 @@ fn state(
     match cluster {
         ClusterPhase::Running => {}
         ClusterPhase::Stopped => return (ServiceState::Stopped, None),
-        ClusterPhase::Absent | ClusterPhase::Broken => return (ServiceState::Absent, None),
+        ClusterPhase::Absent | ClusterPhase::Creating | ClusterPhase::Broken => {
+            return (ServiceState::Absent, None);
+        }
     }
     let gone = (!project.environment.services.contains_key(name))
         .then(|| "no longer in devenv.yaml: `devenv up` removes it".to_owned());

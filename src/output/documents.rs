@@ -295,6 +295,7 @@ fn status(report: &Status, style: &Style) -> String {
         ClusterPhase::Absent => (Tone::Dim, "absent"),
         ClusterPhase::Stopped => (Tone::Dim, "stopped"),
         ClusterPhase::Running => (Tone::Good, "running"),
+        ClusterPhase::Creating => (Tone::Warn, "being created"),
         ClusterPhase::Broken => (Tone::Bad, "broken"),
     };
     let mut out = format!(
@@ -304,6 +305,9 @@ fn status(report: &Status, style: &Style) -> String {
     );
     if let Some(trouble) = &report.cluster_trouble {
         out.push_str(&format!(": {}", safe_text(trouble)));
+    }
+    if let Some(command) = &report.at_work {
+        out.push_str(&format!("\nat work on it: {}", safe_text(command)));
     }
     out.push_str("\n\n");
     out.push_str(&status_table(&report.services, style));
@@ -317,7 +321,10 @@ fn status(report: &Status, style: &Style) -> String {
         out.push_str(&usage_table(report, style));
     }
     let next = match report.cluster_state {
-        ClusterPhase::Absent | ClusterPhase::Broken => vec!["devenv up".to_owned()],
+        _ if report.at_work.is_some() => Vec::new(),
+        ClusterPhase::Absent | ClusterPhase::Creating | ClusterPhase::Broken => {
+            vec!["devenv up".to_owned()]
+        }
         ClusterPhase::Stopped => vec!["devenv start".to_owned()],
         ClusterPhase::Running => report
             .services

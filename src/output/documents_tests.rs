@@ -74,6 +74,7 @@ fn sample_status() -> Status {
         cluster: "shop-1a2b3c4d".into(),
         cluster_state: ClusterPhase::Running,
         cluster_trouble: None,
+        at_work: None,
         services: vec![
             service("order", ServiceState::Ready, 1, None),
             service(
@@ -150,6 +151,17 @@ fn status_shows_state_trouble_and_use() {
     next:
       devenv logs payment
     ");
+}
+
+#[test]
+fn a_command_at_work_is_named_and_nothing_is_advised_beside_it() {
+    let mut status = sample_status();
+    status.cluster_state = ClusterPhase::Creating;
+    status.at_work = Some("pid 12 (devenv up, since 12:03, 4 s ago)".into());
+    status.services.clear();
+    let text = show(&Report::Status(status), &PLAIN);
+    let head = "cluster being created\nat work on it: pid 12 (devenv up, since 12:03, 4 s ago)\n";
+    assert!(text.contains(head) && !text.contains("next:"), "{text}");
 }
 
 #[test]

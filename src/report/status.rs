@@ -16,6 +16,8 @@ pub struct Status {
     pub cluster_state: ClusterPhase,
     /// Why the cluster cannot be used, if it is broken.
     pub cluster_trouble: Option<String>,
+    /// Which command is changing the environment just now.
+    pub at_work: Option<String>,
     /// The services, by name.
     pub services: Vec<ServiceStatus>,
     /// The nodes together, where their use was asked for.
@@ -32,6 +34,8 @@ pub enum ClusterPhase {
     Stopped,
     /// It runs.
     Running,
+    /// A command is at work on its creation.
+    Creating,
     /// It is there and cannot be used.
     Broken,
 }

@@ -11,6 +11,7 @@ use crate::{
     adapters::{
         files::FileError,
         lock_file::{self, LockAttempt, LockedFile},
+        process,
     },
     domain::{ExitClass, Failure},
 };
@@ -75,8 +76,15 @@ fn held(holder: Option<&Holder>, now: Timestamp) -> Failure {
 }
 
 impl Holder {
+    /// Who is at work on an environment, as far as can be told without taking its lock.
+    pub fn of(paths: &EnvironmentPaths) -> Option<Self> {
+        let said = lock_file::said_of_holder(&paths.lock())?;
+        let holder: Self = serde_json::from_str(&said).ok()?;
+        process::is_alive(holder.pid).then_some(holder)
+    }
+
     /// Such as `pid 1234 (devenv up, since 12:03, 40 s ago)`, in local time.
-    fn describe(&self, now: Timestamp) -> String {
+    pub fn describe(&self, now: Timestamp) -> String {
         let since = self
             .since
             .to_zoned(TimeZone::system())
@@ -160,14 +168,19 @@ mod tests {
     #[test]
     fn a_lock_that_was_let_go_is_free() {
         let (_home, paths) = environment();
-        drop(EnvironmentLock::take(&paths, "devenv up", at(0)).unwrap());
+        let lock = EnvironmentLock::take(&paths, "devenv up", at(0)).unwrap();
+        assert_eq!(Holder::of(&paths).unwrap().command, "devenv up");
+        drop(lock);
+        assert_eq!(Holder::of(&paths), None);
         EnvironmentLock::take(&paths, "devenv down", at(1)).unwrap();
     }
 
     #[test]
     fn a_file_left_by_a_dead_process_locks_nobody_out() {
         let (_home, paths) = environment();
-        files::write_private(&paths.lock(), br#"{"pid":1,"command":"devenv up"}"#).unwrap();
+        let gone = br#"{"pid":4194304,"command":"devenv up","since":"2026-01-02T03:04:05Z"}"#;
+        files::write_private(&paths.lock(), gone).unwrap();
+        assert_eq!(Holder::of(&paths), None);
         EnvironmentLock::take(&paths, "devenv up", at(0)).unwrap();
     }
 }

@@ -41,6 +41,18 @@ const CHUNK: usize = 8192;
 /// How much of each output stream is kept, in bytes, unless asked for more.
 pub const OUTPUT_KEPT: usize = 64 * 1024;
 
+/// Whether a process of this id runs.
+pub fn is_alive(pid: u32) -> bool {
+    let pid = pid.try_into().ok().and_then(rustix::process::Pid::from_raw);
+    // One of another user cannot be signalled, and runs.
+    pid.is_some_and(|pid| {
+        !matches!(
+            rustix::process::test_kill_process(pid),
+            Err(rustix::io::Errno::SRCH)
+        )
+    })
+}
+
 /// One of a child's output streams.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stream {

@@ -18,13 +18,18 @@ fn while_one_command_changes_an_environment_the_others_are_refused_and_looking_i
         ),
     );
     let mut up = project.running(&["up"]);
+    let holder = format!("at work on it: pid {} (devenv up, since ", up.pid());
+    up.until("status tells of the creation", || {
+        let status = project.devenv(&["status"]);
+        status.stdout.contains("cluster being created") && status.stdout.contains(&holder)
+    });
     up.until_it_says("started  wait until slow is ready");
     refuses_others(&project, "up", up.pid());
     // Its exit code says that not all is ready.
     project
         .devenv(&["status"])
         .assert_code(6)
-        .assert_says(&["starting"]);
+        .assert_says(&["starting", &holder]);
     project.devenv(&["plan", "--exit-code"]).assert_code(10);
     until("its log is there", || {
         let logs = project.devenv(&["logs", "slow"]);
@@ -39,6 +44,11 @@ fn while_one_command_changes_an_environment_the_others_are_refused_and_looking_i
         "the dead one's name is still there: {lock}"
     );
     let mut up = project.running(&["up"]);
+    let holder = format!("at work on it: pid {} (devenv up, since ", up.pid());
+    up.until("status tells of the creation", || {
+        let status = project.devenv(&["status"]);
+        status.stdout.contains("cluster being created") && status.stdout.contains(&holder)
+    });
     up.until_it_says("started  wait until slow is ready");
     refuses_others(&project, "up", up.pid());
     let go = ["exec", "deployment/slow", "--", "touch", "/tmp/go"];
