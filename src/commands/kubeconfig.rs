@@ -23,7 +23,7 @@ pub struct Args {
 
 /// Runs the command.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures> {
-    let project = project::open(context).await?;
+    let project = project::open_deployed(context).await?;
     let path = project.paths.kubeconfig();
     if !files::exists(&path) {
         let failure = Failure::new(

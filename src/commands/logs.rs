@@ -113,7 +113,7 @@ impl Args {
 
 /// Runs the command.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures> {
-    let project = project::open(context).await?;
+    let project = project::open_deployed(context).await?;
     let wanted = Wanted {
         services: project::services(&project, &args.names)?,
         part: args.part(Timestamp::now()),

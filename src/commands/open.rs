@@ -25,7 +25,7 @@ pub struct Args {
 
 /// Runs the command.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures> {
-    let project = project::open(context).await?;
+    let project = project::open_deployed(context).await?;
     let services = project::services(&project, &[args.service])?;
     let show = if args.print {
         Show::Address

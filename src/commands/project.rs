@@ -7,13 +7,22 @@ use crate::{
     adapters::files,
     domain::{ExitClass, Failure, Failures, NoticeLevel, ServiceName, Task},
     features::Project,
-    manifest,
+    manifest::{self, NamedFiles},
 };
 
 /// Loads the manifest with its layers and everything around it.
 ///
 /// Without `--file`, the project is the nearest directory upwards that has a manifest.
 pub(super) async fn open(context: &Context) -> Result<Project, Failures> {
+    load(context, NamedFiles::Required).await
+}
+
+/// The same for a command that deploys nothing: files that the manifest names may be gone.
+pub(super) async fn open_deployed(context: &Context) -> Result<Project, Failures> {
+    load(context, NamedFiles::Assumed).await
+}
+
+async fn load(context: &Context, named_files: NamedFiles) -> Result<Project, Failures> {
     let here = files::Project::new(context.directory.clone());
     let found = match context.file {
         Some(_) => None,
@@ -29,6 +38,7 @@ pub(super) async fn open(context: &Context) -> Result<Project, Failures> {
             .iter()
             .map(|set| format!("{}={}", set.path, set.value))
             .collect(),
+        named_files,
     };
     let loaded = manifest::load(&request, &files::Project::new(directory))?;
     for notice in loaded.notices {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Context, Exit, project};
 use crate::{
-    domain::{EventKind, Failures},
+    domain::Failures,
     features::power::{is_there, nothing_to_start, start},
     report::Report,
 };
@@ -23,15 +23,11 @@ pub struct Args {}
 
 /// Runs the command.
 pub(super) async fn run(_: Args, context: &Context) -> Result<Exit, Failures> {
-    let project = project::open(context).await?;
+    let project = project::open_deployed(context).await?;
     if !is_there(&project).await? {
         return Err(nothing_to_start().into());
     }
     let _lock = context.begin_run(&project.paths, "start").await?;
-    let started = EventKind::RunStarted {
-        command: "start".to_owned(),
-    };
-    context.outbox.event(started).await;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let report = start(&project, &context.outbox, &context.cancel, deadline).await?;
     context.outbox.report(Report::Start(report)).await;

@@ -43,7 +43,7 @@ pub struct Args {
 
 /// Runs the command.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures> {
-    let project = project::open(context).await?;
+    let project = project::open_deployed(context).await?;
     let tools = project.tools().await?;
     let detail = if args.resources {
         Detail::Resources
@@ -147,6 +147,7 @@ async fn changed(news: Option<&mut News>) {
 /// A status without what changes by itself.
 fn ageless(status: &Status) -> Status {
     let mut status = status.clone();
+    status.at_work = status.at_work.map(|_| String::new());
     for service in &mut status.services {
         service.age_seconds = None;
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Context, Exit, project};
 use crate::{
-    domain::{EventKind, Failures},
+    domain::Failures,
     features::power::{is_there, stop},
     report::{Report, Stop},
 };
@@ -24,7 +24,7 @@ pub struct Args {}
 
 /// Runs the command.
 pub(super) async fn run(_: Args, context: &Context) -> Result<Exit, Failures> {
-    let project = project::open(context).await?;
+    let project = project::open_deployed(context).await?;
     if !is_there(&project).await? {
         let report = Stop {
             environment: project.environment.id.to_string(),
@@ -34,10 +34,6 @@ pub(super) async fn run(_: Args, context: &Context) -> Result<Exit, Failures> {
         return Ok(Exit::Success);
     }
     let _lock = context.begin_run(&project.paths, "stop").await?;
-    let started = EventKind::RunStarted {
-        command: "stop".to_owned(),
-    };
-    context.outbox.event(started).await;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let report = stop(&project, &context.outbox, &context.cancel, deadline).await?;
     context.outbox.report(Report::Stop(report)).await;

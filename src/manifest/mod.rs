@@ -31,7 +31,10 @@ mod tree;
 mod types;
 mod yaml;
 
-use std::path::{Path, PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 
 pub use env_file::parse_env_file;
 pub use problem::{Mending, Mistake};
@@ -50,6 +53,16 @@ use self::{
 };
 use crate::domain::{Environment, ExitClass, Failure, Failures, ProfileName, ProjectFiles};
 
+/// What of the files that a manifest names: contexts, charts, secrets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum NamedFiles {
+    /// They must be there.
+    #[default]
+    Required,
+    /// Nobody will read them: whoever only looks, or takes down, needs none.
+    Assumed,
+}
+
 /// Which environment is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Request {
@@ -61,6 +74,8 @@ pub struct Request {
     pub profiles: Vec<ProfileName>,
     /// `key=value` settings to lay over everything, in order.
     pub sets: Vec<String>,
+    /// What of the files that it names.
+    pub named_files: NamedFiles,
 }
 
 /// A loaded environment.
@@ -132,6 +147,11 @@ fn finish(
             return None;
         }
     };
+    let assumed = AllThere(files);
+    let files = match request.named_files {
+        NamedFiles::Required => files,
+        NamedFiles::Assumed => &assumed,
+    };
     let mut checker = Checker::new(&keys, &places, only.as_ref(), files, findings);
     checker.services = keys_below(&root, "services");
     checker.tasks = keys_below(&root, "tasks");
@@ -150,6 +170,29 @@ fn finish(
         environment,
         notices,
     })
+}
+
+/// The files of a project with every file that could be asked for.
+struct AllThere<'a>(&'a dyn ProjectFiles);
+
+impl ProjectFiles for AllThere<'_> {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        self.0.read(path)
+    }
+    fn is_directory(&self, _: &Path) -> bool {
+        true
+    }
+    fn is_file(&self, _: &Path) -> bool {
+        true
+    }
+    fn glob(&self, pattern: &str) -> io::Result<Vec<PathBuf>> {
+        let found = self.0.glob(pattern)?;
+        Ok(if found.is_empty() {
+            vec![pattern.into()]
+        } else {
+            found
+        })
+    }
 }
 
 /// A value that the shape lets through and its type does not.

@@ -57,6 +57,7 @@ impl MemoryFiles {
             file: None,
             profiles: profiles.iter().map(|name| name.parse().unwrap()).collect(),
             sets: sets.iter().map(|flag| (*flag).to_owned()).collect(),
+            ..Request::default()
         };
         load(&request, self)
     }

@@ -3,7 +3,7 @@
 use std::{fmt::Write as _, io, path::Path};
 
 use crate::manifest::{
-    find_project,
+    NamedFiles, Request, find_project, load,
     testing::{DIRECTORY, MemoryFiles, render},
 };
 
@@ -63,6 +63,25 @@ fn the_project_is_the_nearest_directory_above_with_a_manifest() {
     assert_eq!(found("a/b/c"), Some(Path::new(DIRECTORY).join("a/b")));
     assert_eq!(found("a"), Some(DIRECTORY.into()));
     assert_eq!(find_project(Path::new("/elsewhere"), &files), None);
+}
+
+#[test]
+fn whoever_deploys_nothing_needs_no_file_that_the_manifest_names() {
+    let files = MemoryFiles::with_manifest(
+        "apiVersion: devenv/v1\nname: x\nservices:\n\
+         \x20 a: { build: gone, secrets: [.env.gone] }\n\
+         \x20 b: { chart: { path: gone } }\n\
+         \x20 c: { manifests: [gone/*.yaml] }\n",
+    );
+    let failures = files.load().unwrap_err();
+    assert_eq!(failures.iter().count(), 4, "{}", render(&failures));
+    let request = Request {
+        directory: DIRECTORY.into(),
+        named_files: NamedFiles::Assumed,
+        ..Request::default()
+    };
+    let environment = load(&request, &files).unwrap().environment;
+    assert_eq!(environment.services.len(), 3);
 }
 
 #[test]
