@@ -1,4 +1,4 @@
-//! Brings an environment up: look, plan, run; once more after a start, when more can be seen.
+//! Brings an environment up: look, plan, run; look once more after a start, when more can be seen, and at the end.
 
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use crate::{
         StageTime, StepId,
     },
     engine::{self, RunResult, Tools, World},
-    plan::{Action, Plan, Selection, plan},
+    plan::{Action, Plan, Selection, Step, plan},
     report::{Outbox, ServiceState, StageSeconds, StepCounts, Up, UpService},
 };
 
@@ -85,29 +85,36 @@ pub async fn up(
     if !next.is_empty() {
         check::before_changes(project, &tools, &sight.observed, cancel).await?;
     }
+    let left = || wanted.deadline.saturating_sub(started.elapsed());
     if needs_start {
         // Only a cluster that runs can say what is deployed in it.
-        let start = Plan {
-            steps: next.steps.into_iter().filter(starts_something).collect(),
-        };
-        let result = run(&start, &world, outbox, cancel, wanted.deadline).await;
-        summary.add(result)?;
+        next.steps.retain(starts_something);
+        summary.add(run(&next, &world, outbox, cancel, left()).await)?;
         let record = project.record(outbox).await?;
         sight = observe(project, &tools, record.as_ref(), &desired, outbox).await?;
         next = plan(&project.environment, &selection, &desired, &sight.observed);
-        world = project.world(desired.clone(), tools, record.as_ref());
+        world = project.world(desired.clone(), tools.clone(), record.as_ref());
     }
     if !next.is_empty() {
-        let left = wanted.deadline.saturating_sub(started.elapsed());
-        let result = run(&next, &world, outbox, cancel, left).await;
-        summary.add(result)?;
+        summary.add(run(&next, &world, outbox, cancel, left()).await)?;
+        // A service may have been ready and died while others were waited for.
+        let record = project.record(outbox).await?;
+        let now = observe(project, &tools, record.as_ref(), &desired, outbox).await?;
+        next = plan(&project.environment, &selection, &desired, &now.observed);
+        if !next.is_empty() && next.steps.iter().all(waits) {
+            summary.add(run(&next, &world, outbox, cancel, left()).await)?;
+        }
     }
     let total = started.elapsed();
     Ok(summary.report(project, &services, &desired, &sight.observed, total))
 }
 
-fn starts_something(step: &crate::plan::Step) -> bool {
+const fn starts_something(step: &Step) -> bool {
     matches!(step.action, Action::EnsureRegistry | Action::StartCluster)
+}
+
+const fn waits(step: &Step) -> bool {
+    matches!(step.action, Action::WaitReady(_))
 }
 
 /// Runs a plan between the events that frame it.

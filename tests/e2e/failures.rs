@@ -85,6 +85,7 @@ fn what_fails_is_explained_and_mended_and_the_rest_stays_up() {
     the_next_run_tells_the_same_in_words(&scene);
     mending_touches_only_what_was_broken(&scene);
     a_service_broken_by_an_edit_goes_on_serving(&scene);
+    a_service_that_dies_while_another_is_waited_for_is_told(&scene);
     a_killed_helm_is_repaired(&scene);
     a_cluster_changed_by_hand_is_put_right(&scene);
     scene.end();
@@ -269,6 +270,23 @@ fn a_service_broken_by_an_edit_goes_on_serving(scene: &Scene) {
         pod,
         "the pod that served was replaced"
     );
+}
+
+/// It counts as ready after 3 s, runs twice for 6 s, and is in back-off when the slow one is ready.
+fn a_service_that_dies_while_another_is_waited_for_is_told(scene: &Scene) {
+    let before = scene.read("devenv.yaml");
+    let pair = "  fading: { build: app, command: [sh, -c, sleep 6; exit 4] }\n\
+                \x20 slow:\n    build: app\n    command: [sh, -c, sleep 16; touch /go; exec sleep infinity]\n\
+                \x20   ready: { command: [test, -e, /go] }\n";
+    scene.write("devenv.yaml", &format!("{before}{pair}"));
+    scene.devenv(&["up"]).assert_code(6).assert_says(&[
+        "error[service.crash-loop]: fading stops with exit code 4",
+        "sleep 6; exit 4",
+    ]);
+    let run = scene.last_run();
+    assert!(run.step("ready:slow").took > Duration::from_secs(8));
+    scene.write("devenv.yaml", &before);
+    scene.devenv(&["up"]).assert_code(0);
 }
 
 /// Helm waits for a hook of the chart when both are killed, so that the release stays `pending-install`.
