@@ -80,6 +80,7 @@ fn every_verb_does_what_its_help_says() {
     other_settings_of_the_cluster_are_told_and_hide_nothing(&project);
     a_stopped_environment_is_a_state(&project);
     hooks_run_before_anything_is_removed(&project);
+    images_go_whatever_port_their_registry_had(&mut project);
     project.end();
 }
 
@@ -141,25 +142,24 @@ fn charts_and_manifests_are_deployed(project: &Project) {
         assert_eq!(state, "ready", "{name}: {status:#}");
     }
     assert_eq!(names(&status["services"]).len(), 6);
-    let greeting = [
-        "get",
-        "configmap",
-        "search",
-        "-o",
-        "jsonpath={.data.greeting}",
-    ];
-    let greeting = project.kubectl(&greeting).assert_code(0);
-    assert_eq!(greeting.stdout, "from-the-manifest");
-    let autoscaler = [
-        "get",
-        "hpa",
-        "auto",
-        "-o",
-        "jsonpath={.spec.minReplicas} {.spec.maxReplicas}",
-    ];
-    let autoscaler = project.kubectl(&autoscaler).assert_code(0);
-    assert_eq!(autoscaler.stdout, "1 2");
+    let greeting = field(project, "configmap/search", "{.data.greeting}");
+    assert_eq!(greeting, "from-the-manifest");
+    let bounds = field(
+        project,
+        "hpa/auto",
+        "{.spec.minReplicas} {.spec.maxReplicas}",
+    );
+    assert_eq!(bounds, "1 2");
     project.devenv(&["plan", "--exit-code"]).assert_code(0);
+}
+
+/// What the cluster holds at a JSON path of an object.
+fn field(project: &Project, object: &str, path: &str) -> String {
+    let output = format!("jsonpath={path}");
+    let found = project
+        .kubectl(&["get", object, "-o", &output])
+        .assert_code(0);
+    found.stdout
 }
 
 fn figures_are_within_what_the_manifest_allows(project: &Project) {
@@ -184,8 +184,14 @@ fn figures_are_within_what_the_manifest_allows(project: &Project) {
 
 fn a_restart_replaces_the_pods_of_one_service(project: &Project) {
     let before = project.pods();
-    let restarted = project.devenv(&["restart", "web", "-o", "json"]);
-    valid(&restarted.assert_code(0), "restart");
+    let served = while_asking(project, "verbs.localhost", || {
+        let restarted = project.devenv(&["restart", "web", "-o", "json"]);
+        valid(&restarted.assert_code(0), "restart");
+        let old = before.iter().find(|pod| pod.starts_with("web-")).unwrap();
+        let gone = ["wait", "pod", old, "--for=delete", "--timeout=30s"];
+        project.kubectl(&gone).assert_code(0);
+    });
+    served.assert_code(0);
     let after = project.pods();
     let gone: Vec<&String> = before.iter().filter(|pod| !after.contains(pod)).collect();
     assert!(gone.len() == 1 && gone[0].starts_with("web-"), "{gone:?}");
@@ -270,6 +276,19 @@ fn other_settings_of_the_cluster_are_told_and_hide_nothing(project: &Project) {
     assert!(logs.stdout.contains("serving with [redacted]"), "{logs}");
 }
 
+/// Images are named after the port that the registry had when they were built.
+fn images_go_whatever_port_their_registry_had(project: &mut Project) {
+    assert!(project.left_in_docker().contains("image 127.0.0.1:"));
+    project.manifest(SERVICES);
+    let manifest = project.read("devenv.yaml");
+    let port = format!("registry: {{ port: {} }}", project.ports.registry);
+    assert!(manifest.contains(&port), "{manifest}");
+    let other = manifest.replace(&port, "registry: { port: 18498 }");
+    project.write("devenv.yaml", &other);
+    // What takes down needs no file of those that are deployed.
+    project.run("rm", &[".env.web"]).assert_code(0);
+}
+
 fn a_stopped_environment_is_a_state(project: &Project) {
     let stop = project.devenv(&["stop", "-o", "json"]).assert_code(0);
     valid(&stop, "stop");
@@ -333,6 +352,22 @@ fn a_compose_project_is_taken_over_and_comes_up() {
 /// What `web` answers.
 fn greeting(project: &Project) -> String {
     ask(project, "verbs.localhost")
+}
+
+/// Asks a service without a pause while something happens; fails with the first question that has no answer.
+fn while_asking(project: &Project, host: &str, happening: impl FnOnce()) -> Run {
+    let url = format!("http://127.0.0.1:{}/", project.ports.http);
+    let ask = format!(
+        "while [ ! -e enough ]; do \
+         curl -sS --fail --max-time 5 -o /dev/null -H 'Host: {host}' {url} || exit 1; asked=yes; done; \
+         [ -n \"$asked\" ]"
+    );
+    std::thread::scope(|scope| {
+        let asking = scope.spawn(|| project.run("sh", &["-c", &ask]));
+        happening();
+        project.write("enough", "");
+        asking.join().unwrap()
+    })
 }
 
 /// What a service answers under its host name. A pod that ends may still be sent a request (502); a route is there at once.
