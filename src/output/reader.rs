@@ -16,6 +16,7 @@ use super::{
     logs::Logs,
     style::{Style, Tone},
     terminal::{self, Region, TICK},
+    text::wrap,
 };
 use crate::{
     domain::{EventKind, Failures},
@@ -287,8 +288,10 @@ impl<O: Write, E: Write> Show<O, E> {
     fn question(&mut self, question: Question) {
         self.clear();
         let text = super::safe_text(&self.redactor.text(&question.text));
-        let prompt = self.settings.stderr.paint(Tone::Strong, text);
-        self.talk(&format!("{prompt} [y/N] "));
+        let style = &self.settings.stderr;
+        let prompt = wrap(&format!("{text} [y/N]"), style.width.saturating_sub(1)).join("\n");
+        let prompt = style.paint(Tone::Strong, prompt);
+        self.talk(&format!("{prompt} "));
         let mut answer = String::new();
         // No answer at all is a no.
         let _ = io::stdin().lock().read_line(&mut answer);
