@@ -44,11 +44,6 @@ fn while_one_command_changes_an_environment_the_others_are_refused_and_looking_i
         "the dead one's name is still there: {lock}"
     );
     let mut up = project.running(&["up"]);
-    let holder = format!("at work on it: pid {} (devenv up, since ", up.pid());
-    up.until("status tells of the creation", || {
-        let status = project.devenv(&["status"]);
-        status.stdout.contains("cluster being created") && status.stdout.contains(&holder)
-    });
     up.until_it_says("started  wait until slow is ready");
     refuses_others(&project, "up", up.pid());
     let go = ["exec", "deployment/slow", "--", "touch", "/tmp/go"];
