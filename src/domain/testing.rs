@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Build, BuildInput, ClusterIdentity, ClusterSpec, ClusterState, ContainerState, Desired,
-    DesiredImage, DesiredRelease, Environment, EnvironmentId, Hooks, ImageName, InputsHash, Limits,
-    Observed, ObservedContainer, ObservedPod, ObservedRelease, ObservedWorkload, PodPhase,
+    DesiredImage, DesiredRelease, Environment, EnvironmentId, Expose, Hooks, ImageName, InputsHash,
+    Limits, Observed, ObservedContainer, ObservedPod, ObservedRelease, ObservedWorkload, PodPhase,
     PortNumber, ProjectName, Provenance, Provider, ReleaseChart, ReleaseStatus, Requires,
     Resources, Service, ServiceName, Source, Workload,
 };
@@ -189,4 +189,18 @@ pub(crate) fn container(name: &str, now: ContainerState) -> ObservedContainer {
         now,
         before: None,
     }
+}
+
+/// Gives a service an address on each of `hosts`.
+pub(crate) fn expose(environment: &mut Environment, service: &ServiceName, hosts: &[&str]) {
+    let service = environment.services.get_mut(service).unwrap();
+    let Source::Workload(workload) = &mut service.source else {
+        panic!("only workloads have addresses");
+    };
+    let address = |host: &&str| Expose {
+        host: (*host).to_owned(),
+        path: "/".to_owned(),
+        port: PortNumber::MIN,
+    };
+    workload.expose = hosts.iter().map(address).collect();
 }

@@ -7,9 +7,12 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Progress, World};
+use super::{Finished, Progress, World};
 use crate::{
-    adapters::ingress::{self, Answer},
+    adapters::{
+        ingress::{self, Answer},
+        kube::ClusterView,
+    },
     domain::{ExitClass, Expose, Failure, NoticeLevel, ServiceName},
 };
 
@@ -26,7 +29,11 @@ pub(super) async fn wait_until_reachable(
     service: &ServiceName,
     progress: &Progress,
     cancel: &CancellationToken,
-) -> Result<(), Failure> {
+) -> Result<Finished, Failure> {
+    let live = world.live().await?;
+    if !runs(&live.view.subscribe().borrow(), service) {
+        return Ok(Finished::Skipped("no pod of it is wanted".to_owned()));
+    }
     let workload = world
         .environment
         .services
@@ -45,7 +52,13 @@ pub(super) async fn wait_until_reachable(
             }
         }
     }
-    Ok(())
+    Ok(Finished::Done)
+}
+
+/// Whether any pod of the service is wanted: one that is scaled to nothing cannot be reached.
+fn runs(view: &ClusterView, service: &ServiceName) -> bool {
+    let mut ours = view.workloads.iter().filter(|w| &w.service == service);
+    ours.any(|workload| workload.desired > 0)
 }
 
 async fn reach(

@@ -9,7 +9,7 @@ use futures::TryStreamExt as _;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
-use super::{Finished, Progress, World, explain, reach, world::Live};
+use super::{Finished, Progress, World, explain, world::Live};
 use crate::{
     adapters::kube::{Cluster, ClusterView, Connection, LogOptions},
     domain::{
@@ -100,12 +100,7 @@ pub(super) async fn wait_until_ready(
                 "interrupted",
             ));
         }
-        Ok(Some(None)) => {
-            if runs(&live.view.subscribe().borrow(), service) {
-                reach::wait_until_reachable(world, service, progress, cancel).await?;
-            }
-            return Ok(Finished::Done);
-        }
+        Ok(Some(None)) => return Ok(Finished::Done),
         Ok(Some(Some(trouble))) => trouble,
         Err(_) => {
             let view = current(&live.view.subscribe().borrow(), &live.starts);
@@ -118,12 +113,6 @@ pub(super) async fn wait_until_ready(
     };
     let lines = log_lines(&live.cluster, &trouble).await;
     Err(explain(&trouble, &world.environment, lines))
-}
-
-/// Whether any pod of the service is wanted: one that is scaled to nothing cannot be reached.
-fn runs(view: &ClusterView, service: &ServiceName) -> bool {
-    let mut ours = view.workloads.iter().filter(|w| &w.service == service);
-    ours.any(|workload| workload.desired > 0)
 }
 
 /// The generations that the workloads of a service have now: the view must not be older.

@@ -249,6 +249,9 @@ impl Execute for World {
             Action::WaitReady(service) => {
                 super::wait::wait_until_ready(self, service, progress, cancel).await
             }
+            Action::WaitReachable(service) => {
+                super::reach::wait_until_reachable(self, service, progress, cancel).await
+            }
             Action::RunHook(moment, index) => {
                 steps::hooks::run(self, (*moment, *index), progress, cancel).await
             }

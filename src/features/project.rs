@@ -240,10 +240,7 @@ impl Remember for RecordMemory {
 #[cfg(test)]
 pub(super) mod testing {
     use super::*;
-    use crate::{
-        domain::{Expose, PortNumber, Source, testing},
-        state::UserPaths,
-    };
+    use crate::{domain::testing, state::UserPaths};
 
     /// A project of these services, each with what it depends on; its directories need not exist.
     pub(in crate::features) fn project(services: &[(&str, &[&str])]) -> Project {
@@ -261,19 +258,6 @@ pub(super) mod testing {
 
     /// Gives a service an address on each of `hosts`.
     pub(in crate::features) fn expose(project: &mut Project, service: &str, hosts: &[&str]) {
-        let service = project
-            .environment
-            .services
-            .get_mut(&testing::name(service));
-        if let Some(Source::Workload(workload)) = service.map(|service| &mut service.source) {
-            workload.expose = hosts
-                .iter()
-                .map(|host| Expose {
-                    host: (*host).to_owned(),
-                    path: "/".to_owned(),
-                    port: PortNumber::MIN,
-                })
-                .collect();
-        }
+        testing::expose(&mut project.environment, &testing::name(service), hosts);
     }
 }

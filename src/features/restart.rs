@@ -36,7 +36,7 @@ pub async fn restart(
     let record = project.record(outbox).await?;
     let world = project.world(Desired::default(), tools, record.as_ref());
     let left = deadline.saturating_sub(begin.elapsed());
-    let plan = plan::restart(services);
+    let plan = plan::restart(&project.environment, services);
     let result = completed(run(&plan, &world, outbox, cancel, left).await)?;
     Ok(Restart {
         environment: project.environment.id.to_string(),

@@ -31,7 +31,7 @@ pub async fn scale(
     let services = counted(project, &sight.observed, wanted)?;
     let record = project.record(outbox).await?;
     let world = project.world(Desired::default(), tools, record.as_ref());
-    let plan = plan::scale(wanted);
+    let plan = plan::scale(&project.environment, wanted);
     completed(run(&plan, &world, outbox, cancel, deadline).await)?;
     let text = "this holds until the service is deployed anew; for good: `replicas` in devenv.yaml";
     outbox.notice(NoticeLevel::Info, text).await;

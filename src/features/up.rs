@@ -114,7 +114,7 @@ const fn starts_something(step: &Step) -> bool {
 }
 
 const fn waits(step: &Step) -> bool {
-    matches!(step.action, Action::WaitReady(_))
+    matches!(step.action, Action::WaitReady(_) | Action::WaitReachable(_))
 }
 
 /// Runs a plan between the events that frame it.

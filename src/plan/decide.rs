@@ -335,6 +335,10 @@ impl<'a> Planner<'a> {
                 (format!("wait until {service} is ready"), why.to_owned()),
                 needs,
             );
+            if let Some(reach) = reach(self.environment, service, why) {
+                self.ids.insert(reach.id().clone());
+                self.steps.push(reach);
+            }
         }
     }
 
@@ -397,7 +401,10 @@ impl<'a> Planner<'a> {
                 continue;
             }
             // Hooks seed data: every service must be there, and they run one after another.
-            let mut needs: Vec<StepId> = services.iter().map(ready_id).collect();
+            let mut needs: Vec<StepId> = services
+                .iter()
+                .flat_map(|s| [ready_id(s), reach_id(s)])
+                .collect();
             needs.extend(before.clone());
             needs.push(cluster_id());
             let id = StepId::new("hook", index + 1);
@@ -481,6 +488,32 @@ fn push_id(input: &BuildInput) -> StepId {
 fn install_id(service: &ServiceName) -> StepId {
     StepId::new("deploy", service)
 }
+fn reach_id(service: &ServiceName) -> StepId {
+    StepId::new("reach", service)
+}
+
+/// The step that waits for the addresses of a service, if it has any. Services find each other inside the
+/// cluster: none of them waits for it.
+pub(super) fn reach(
+    environment: &Environment,
+    service: &ServiceName,
+    reason: &str,
+) -> Option<Step> {
+    let workload = environment.services.get(service)?.workload()?;
+    let has_address = !workload.expose.is_empty();
+    has_address.then(|| Step {
+        summary: StepSummary {
+            id: reach_id(service),
+            title: format!("wait until the address of {service} leads to it"),
+            reason: reason.to_owned(),
+            stage: Stage::Ready,
+            service: Some(service.clone()),
+            needs: vec![ready_id(service)],
+        },
+        action: Action::WaitReachable(service.clone()),
+    })
+}
+
 pub(super) fn ready_id(service: &ServiceName) -> StepId {
     StepId::new("ready", service)
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Action, Plan, Step,
-    decide::{cluster_id, cluster_steps, ready_id},
+    decide::{cluster_id, cluster_steps, reach, ready_id},
 };
 use crate::domain::{
     Environment, Footprint, HookMoment, Observed, Presence, ServiceName, Stage, StepId, StepSummary,
@@ -159,7 +159,11 @@ pub fn start(environment: &Environment, observed: &Observed) -> Plan {
     let waits = deployed
         .into_iter()
         .filter(|service| !observed.is_ready(service));
-    steps.extend(waits.map(|service| wait(service, "it is not ready", vec![cluster_id()])));
+    for service in waits {
+        let why = "it is not ready";
+        steps.push(wait(service, why, vec![cluster_id()]));
+        steps.extend(reach(environment, service, why));
+    }
     let known: BTreeSet<StepId> = steps.iter().map(|step| step.id().clone()).collect();
     for step in &mut steps {
         step.summary.needs.retain(|need| known.contains(need));
@@ -168,14 +172,18 @@ pub fn start(environment: &Environment, observed: &Observed) -> Plan {
 }
 
 /// The steps that replace the pods of `services` and wait for the new ones.
-pub fn restart(services: &[ServiceName]) -> Plan {
+pub fn restart(environment: &Environment, services: &[ServiceName]) -> Plan {
     let steps = services.iter().flat_map(|service| {
         let id = StepId::new("restart", service);
         let action = Action::RestartService(service.clone());
         let title = format!("restart {service}");
         let mut restart = step(&id, action, Stage::Deploy, &title, "you asked for it");
         restart.summary.service = Some(service.clone());
-        [restart, wait(service, "it is restarted", vec![id])]
+        let why = "it is restarted";
+        let wait = wait(service, why, vec![id]);
+        [restart, wait]
+            .into_iter()
+            .chain(reach(environment, service, why))
     });
     Plan {
         steps: steps.collect(),
@@ -183,14 +191,18 @@ pub fn restart(services: &[ServiceName]) -> Plan {
 }
 
 /// The steps that give each service its number of pods and wait for them.
-pub fn scale(wanted: &BTreeMap<ServiceName, u32>) -> Plan {
+pub fn scale(environment: &Environment, wanted: &BTreeMap<ServiceName, u32>) -> Plan {
     let steps = wanted.iter().flat_map(|(service, replicas)| {
         let id = StepId::new("scale", service);
         let action = Action::ScaleService(service.clone(), *replicas);
         let title = format!("scale {service} to {replicas}");
         let mut scale = step(&id, action, Stage::Deploy, &title, "you asked for it");
         scale.summary.service = Some(service.clone());
-        [scale, wait(service, "it is scaled", vec![id])]
+        let why = "it is scaled";
+        let wait = wait(service, why, vec![id]);
+        [scale, wait]
+            .into_iter()
+            .chain(reach(environment, service, why))
     });
     Plan {
         steps: steps.collect(),
@@ -225,7 +237,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         ClusterState, Hook,
-        testing::{achieved, desired, environment, name},
+        testing::{achieved, desired, environment, expose, name},
     };
 
     fn ids(plan: &Plan) -> Vec<&str> {
@@ -346,14 +358,21 @@ mod tests {
     #[test]
     fn a_service_is_waited_for_after_it_was_restarted_or_scaled() {
         let order = name("order");
-        let restart = restart(std::slice::from_ref(&order));
-        assert_eq!(ids(&restart), ["restart:order", "ready:order"]);
+        let mut environment = environment(&[("order", &[])]);
+        let one = std::slice::from_ref(&order);
+        let restarted = restart(&environment, one);
+        assert_eq!(ids(&restarted), ["restart:order", "ready:order"]);
         assert_eq!(
-            restart.steps[1].summary.needs,
+            restarted.steps[1].summary.needs,
             [StepId::new("restart", "order")]
         );
-        let scale = scale(&BTreeMap::from([(order.clone(), 0)]));
-        assert_eq!(ids(&scale), ["scale:order", "ready:order"]);
+        expose(&mut environment, &order, &["shop.localhost"]);
+        assert_eq!(
+            ids(&restart(&environment, one)),
+            ["restart:order", "ready:order", "reach:order"]
+        );
+        let scale = scale(&environment, &BTreeMap::from([(order.clone(), 0)]));
+        assert_eq!(ids(&scale), ["scale:order", "ready:order", "reach:order"]);
         assert_eq!(scale.steps[0].action, Action::ScaleService(order, 0));
     }
 }

@@ -41,6 +41,8 @@ pub enum Action {
     ScaleService(ServiceName, u32),
     /// Wait until every workload of a service is ready.
     WaitReady(ServiceName),
+    /// Wait until the addresses of a service lead to it.
+    WaitReachable(ServiceName),
     /// Run a hook, by its index among those of its moment.
     RunHook(HookMoment, usize),
 }

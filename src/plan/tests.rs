@@ -6,7 +6,7 @@ use super::{Action, Plan, Selection, plan, plan_task};
 use crate::domain::{
     BuildInput, ClusterState, Desired, Environment, Hook, ImageName, Observed, ReleaseStatus,
     Resources, StepId, Task,
-    testing::{achieved, desired, environment, name},
+    testing::{achieved, desired, environment, expose, name},
 };
 
 fn shop() -> Environment {
@@ -52,6 +52,28 @@ fn a_task_needs_its_image_and_the_services_it_depends_on_and_nothing_else() {
     observed.pushed_images.insert(input);
     let planned = plan_task(&shop, &task, &known, &observed);
     assert_eq!(ids(&planned), ["ready:gateway"]);
+}
+
+#[test]
+fn addresses_are_waited_for_by_hooks_and_by_no_service() {
+    let mut shop = shop();
+    expose(&mut shop, &name("gateway"), &["shop.localhost"]);
+    let seed = Hook {
+        command: vec!["seed".to_owned()],
+        service: None,
+        within: std::time::Duration::from_mins(1),
+    };
+    shop.hooks.after_up = vec![seed];
+    let plan = all(&shop, &desired(&shop, "1"), &Observed::nothing());
+    let needs = |id: &str| {
+        let mut steps = plan.steps.iter();
+        let step = steps.find(|step| step.id().as_str() == id).unwrap();
+        step.summary.needs.clone()
+    };
+    assert_eq!(needs("reach:gateway"), [StepId::new("ready", "gateway")]);
+    let reach = StepId::new("reach", "gateway");
+    assert!(needs("hook:1").contains(&reach));
+    assert!(!needs("deploy:web").contains(&reach) && !needs("ready:web").contains(&reach));
 }
 
 #[test]

@@ -65,9 +65,9 @@ pub(in crate::engine) async fn push(
 ) -> Result<Finished, Failure> {
     let image = image_of(world, input)?;
     let finished = push_missing(world, input, progress, cancel).await?;
-    if matches!(input, BuildInput::Service(_)) {
-        let prefetch = &world.prefetch;
-        prefetch.begin(&world.tools.docker, &world.environment, image);
+    if let BuildInput::Service(service) = input {
+        let (docker, environment) = (&world.tools.docker, &world.environment);
+        world.prefetch.begin(docker, environment, service, image);
     }
     Ok(finished)
 }

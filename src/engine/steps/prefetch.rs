@@ -5,15 +5,16 @@
 //! kubelet pulls what is missing by itself; so nothing of it fails a run. See docs/decisions/0005.
 
 use std::{
+    collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use tokio::{sync::Semaphore, task::JoinSet, time::Instant};
+use tokio::{sync::Notify, task::JoinSet, time::Instant};
 
 use crate::{
     adapters::docker::Docker,
-    domain::{DesiredImage, Environment},
+    domain::{DesiredImage, Environment, ServiceName},
 };
 
 /// How long the runtime of a new node may take until it answers.
@@ -32,43 +33,77 @@ const PULL: &str = "for mirrors in /var/lib/rancher/k3s/agent/etc/containerd/cer
 done";
 
 /// The pulls of one run; they end with it.
-#[derive(Debug)]
+///
+/// One at a time, as the first services need the machine more, and those first that others wait for.
+#[derive(Debug, Default)]
 pub(in crate::engine) struct Prefetch {
-    pulls: Mutex<JoinSet<()>>,
-    // One at a time: the first services need the machine more.
-    turn: Arc<Semaphore>,
-}
-
-impl Default for Prefetch {
-    fn default() -> Self {
-        Self {
-            pulls: Mutex::default(),
-            turn: Arc::new(Semaphore::new(1)),
-        }
-    }
+    waiting: Arc<Waiting>,
+    worker: Mutex<JoinSet<()>>,
 }
 
 impl Prefetch {
-    /// Has the node pull an image that the registry holds.
-    pub(super) fn begin(&self, docker: &Docker, environment: &Environment, image: &DesiredImage) {
+    /// Has the node pull the image of a service, which the registry holds.
+    pub(super) fn begin(
+        &self,
+        docker: &Docker,
+        environment: &Environment,
+        service: &ServiceName,
+        image: &DesiredImage,
+    ) {
         // Which of several nodes a pod comes to is for the scheduler to say.
         if environment.cluster.agents > 0 {
             return;
         }
         let cluster = environment.id.cluster();
-        let node = cluster.server_container();
         let reference = image.cluster_reference(&cluster, environment.cluster.registry_port);
-        let (docker, turn) = (docker.clone(), Arc::clone(&self.turn));
-        let mut pulls = self.pulls.lock().unwrap_or_else(PoisonError::into_inner);
-        pulls.spawn(async move {
-            let Ok(_turn) = turn.acquire_owned().await else {
-                return;
-            };
-            if runtime_answers(&docker, &node).await {
-                let command = ["sh", "-c", PULL, "sh", &reference];
-                let _ = docker.exec(&node, &command, None, PULL_WITHIN).await;
+        // Whatever a service depends on has fewer before it.
+        let before = environment.with_dependencies(std::slice::from_ref(service));
+        self.waiting.add(before.len(), reference);
+        let mut worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner);
+        if worker.is_empty() {
+            let (docker, waiting) = (docker.clone(), Arc::clone(&self.waiting));
+            worker.spawn(pull_all(docker, cluster.server_container(), waiting));
+        }
+    }
+}
+
+/// The images that are still to be pulled, each with its turn.
+#[derive(Debug, Default)]
+struct Waiting {
+    images: Mutex<BTreeSet<(usize, String)>>,
+    added: Notify,
+}
+
+impl Waiting {
+    fn add(&self, turn: usize, reference: String) {
+        let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+        images.insert((turn, reference));
+        self.added.notify_one();
+    }
+
+    fn first(&self) -> Option<String> {
+        let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
+        images.pop_first().map(|(_, reference)| reference)
+    }
+
+    async fn next(&self) -> String {
+        loop {
+            if let Some(reference) = self.first() {
+                return reference;
             }
-        });
+            self.added.notified().await;
+        }
+    }
+}
+
+async fn pull_all(docker: Docker, node: String, waiting: Arc<Waiting>) {
+    if !runtime_answers(&docker, &node).await {
+        return;
+    }
+    loop {
+        let reference = waiting.next().await;
+        let command = ["sh", "-c", PULL, "sh", &reference];
+        let _ = docker.exec(&node, &command, None, PULL_WITHIN).await;
     }
 }
 
@@ -82,4 +117,27 @@ async fn runtime_answers(docker: &Docker, node: &str) -> bool {
         tokio::time::sleep(ASK_AGAIN).await;
     }
     false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_image_that_others_wait_for_comes_first_and_a_later_one_is_waited_for() {
+        let waiting = Arc::new(Waiting::default());
+        for (turn, image) in [(4, "web"), (1, "postgres"), (2, "order")] {
+            waiting.add(turn, image.to_owned());
+        }
+        for expected in ["postgres", "order", "web"] {
+            assert_eq!(waiting.next().await, expected);
+        }
+        let next = tokio::spawn({
+            let waiting = Arc::clone(&waiting);
+            async move { waiting.next().await }
+        });
+        tokio::task::yield_now().await;
+        waiting.add(9, "late".to_owned());
+        assert_eq!(next.await.unwrap(), "late");
+    }
 }
