@@ -70,9 +70,9 @@ impl Bench {
         files::write_shared(&path, text.as_bytes()).unwrap();
     }
 
-    fn context(&self) -> Arc<Context> {
+    fn context(&self, directory: &str) -> Arc<Context> {
         let build = Build {
-            context: self.directory.path().to_owned(),
+            context: self.path(directory),
             dockerfile: "Dockerfile".into(),
             target: None,
             args: BTreeMap::from([("WORD".to_owned(), "a & b = ü".to_owned())]),
@@ -84,15 +84,37 @@ impl Bench {
     }
 
     fn request(&self) -> BuildRequest {
-        let reference = format!("{}:test", self.name);
+        self.request_in("", "test")
+    }
+
+    /// A build of a directory, whose image gets the tag.
+    fn request_in(&self, directory: &str, tag: &str) -> BuildRequest {
+        let reference = format!("{}:{tag}", self.name);
         self.images.lock().unwrap().push(reference.clone());
         BuildRequest {
             title: "the test".to_owned(),
-            context: self.context(),
+            context: self.context(directory),
             secrets: BTreeMap::new(),
             labels: BTreeMap::from([("devenv.environment".to_owned(), self.name.clone())]),
             reference,
         }
+    }
+
+    /// An image of the same files as the usual base and one more, which no build has begun with.
+    fn new_base(&self) -> String {
+        let base = format!("{}:base", self.name);
+        self.images.lock().unwrap().push(base.clone());
+        self.write("new/unique", &self.name);
+        let script = "container=$(docker create \"$1\" true) && docker cp \"$2\" \"$container:/unique\" \
+                      && docker export \"$container\" | docker import - \"$3\" && docker rm \"$container\"";
+        let file = self.path("new/unique");
+        let words = ["-euc", script, "sh", BASE, file.to_str().unwrap(), &base];
+        let made = std::process::Command::new("sh")
+            .args(words)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+        base
     }
 
     /// Builds and tells what was told.
@@ -260,6 +282,34 @@ async fn an_image_is_built_with_its_labels_and_arguments_and_built_again_from_th
     bench.docker.remove_image(&copy).await.unwrap();
     bench.docker.remove_image(&copy).await.unwrap();
     assert!(!bench.docker.has_image(&copy).await.unwrap());
+}
+
+/// Three kinds begin at once on a base that the build cache has not seen; the first is built once more while
+/// the others are at work.
+#[tokio::test]
+async fn what_builds_have_in_common_is_built_once_though_others_begin_beside_them_on_a_new_base() {
+    let bench = Bench::new("common", &[]).await;
+    let base = bench.new_base();
+    let kinds = [("one", 2), ("two", 1), ("three", 4), ("again", 2)];
+    for (directory, seconds) in kinds {
+        let dockerfile = format!("FROM {base}\nRUN sleep {seconds} && echo built\nCOPY own /\n");
+        bench.write(&format!("{directory}/Dockerfile"), &dockerfile);
+        bench.write(&format!("{directory}/own"), directory);
+    }
+    let build = async |directory| {
+        let request = bench.request_in(directory, directory);
+        let (built, told) = bench.build(&request).await;
+        built.unwrap();
+        steps(&told)
+    };
+    let first_and_again = async {
+        let first = build("one").await;
+        (first, build("again").await)
+    };
+    let ((first, again), _, _) = futures::join!(first_and_again, build("two"), build("three"));
+    let ran = |told: &[String]| told.iter().any(|line| line == "built");
+    assert!(ran(&first), "{first:?}");
+    assert!(!ran(&again), "{again:?}");
 }
 
 #[tokio::test]

@@ -59,7 +59,10 @@ impl Docker {
         cancel: &CancellationToken,
     ) -> Result<BuiltImage, BuildError> {
         let secrets = read_secrets(&request.secrets)?;
-        let building = self.run_build(request, secrets, on_progress);
+        let building = async {
+            self.know_bases(&dockerfile_of(request), on_progress).await;
+            self.run_build(request, secrets, on_progress).await
+        };
         let ended = cancel.run_until_cancelled(building).await;
         // The engine ends a build whose connection is closed, which dropping it does.
         ended.unwrap_or_else(|| {
@@ -147,12 +150,13 @@ impl Docker {
 }
 
 /// How a build ended.
-enum Followed {
+pub(super) enum Followed {
     Built(String),
     Failed { message: String, trace: Box<Trace> },
 }
 
-async fn follow(
+/// Reads what the engine says of a build until its end.
+pub(super) async fn follow(
     answer: Response<Incoming>,
     on_progress: &(dyn Fn(BuildProgress) + Sync),
 ) -> Result<Followed, TransportError> {
@@ -184,9 +188,13 @@ async fn follow(
 
 fn explained(request: &BuildRequest, message: String, trace: &Trace) -> BuildError {
     let path = request.context.dockerfile_on_disk();
-    // Without the text the failure is still told, only without its line.
-    let text = files::read_text(path).unwrap_or_default();
+    let text = dockerfile_of(request);
     BuildError::explained(&request.title, message, trace.failed(), path, &text)
+}
+
+/// The text of the Dockerfile. Without it a failure is still told, only without its line.
+fn dockerfile_of(request: &BuildRequest) -> String {
+    files::read_text(request.context.dockerfile_on_disk()).unwrap_or_default()
 }
 
 fn body_of(context: &Arc<Context>, stopped: Stopped) -> Body {

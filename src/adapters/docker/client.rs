@@ -6,6 +6,7 @@ use tokio::time::timeout;
 
 use super::{
     DockerError, Endpoint,
+    base::Bases,
     transport::{self, Connection, TransportError},
 };
 use crate::adapters::host::HostEnvironment;
@@ -28,6 +29,7 @@ struct Inner {
     endpoint: Endpoint,
     api: (usize, usize),
     client: bollard::Docker,
+    bases: Bases,
 }
 
 /// What the engine says of itself.
@@ -82,6 +84,7 @@ impl Docker {
                 endpoint,
                 api,
                 client,
+                bases: Bases::default(),
             }),
         })
     }
@@ -102,6 +105,10 @@ impl Docker {
     /// Where the engine is.
     pub fn endpoint(&self) -> &Endpoint {
         &self.inner.endpoint
+    }
+
+    pub(super) fn bases(&self) -> &Bases {
+        &self.inner.bases
     }
 
     pub(super) fn client(&self) -> &bollard::Docker {

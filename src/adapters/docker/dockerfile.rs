@@ -58,6 +58,32 @@ pub(super) fn place_of_base(file: &Path, text: &str, image: &str) -> Option<Plac
         .map(|instruction| place(file, instruction))
 }
 
+/// The images that the stages of a Dockerfile begin with, as far as they are told by the text alone, each once.
+pub(super) fn bases(text: &str) -> Vec<String> {
+    let (mut stages, mut found) = (vec!["scratch"], Vec::new());
+    for instruction in instructions(text) {
+        let [from, words @ ..] = instruction.words.as_slice() else {
+            continue;
+        };
+        // Another platform is another image.
+        let named = words.first().filter(|word| !word.starts_with("--"));
+        if let Some(base) = named
+            && from.eq_ignore_ascii_case("FROM")
+            && !base.contains('$')
+            && !stages.contains(base)
+            && !found.contains(&(*base).to_owned())
+        {
+            found.push((*base).to_owned());
+        }
+        if let [_, word, stage] = words
+            && word.eq_ignore_ascii_case("AS")
+        {
+            stages.push(stage);
+        }
+    }
+    found
+}
+
 /// The place of the directive `# syntax=`, which is among the first lines.
 pub(super) fn place_of_syntax(file: &Path, text: &str) -> Option<Place> {
     let line = text
@@ -195,6 +221,14 @@ EOF
 FROM ${BASE}
 run make
 ";
+
+    #[test]
+    fn bases_are_images_and_neither_stages_nor_what_an_argument_names() {
+        assert_eq!(bases(TEXT), ["golang:1.25"]);
+        let text = "FROM debian AS a\nFROM a AS b\nfrom b\nFROM debian\nFROM scratch\n\
+                    FROM --platform=linux/arm64 alpine\nFROM node:22\n";
+        assert_eq!(bases(text), ["debian", "node:22"]);
+    }
 
     fn line(name: &str) -> Option<usize> {
         place_of_step(Path::new("Dockerfile"), TEXT, name).map(|place| place.line)

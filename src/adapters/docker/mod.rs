@@ -4,6 +4,7 @@
 //! program. Most of it is bollard's work; builds and pushes use a connection of our own, since bollard can
 //! neither give a streamed build its secrets nor tell the layers of a push apart.
 
+mod base;
 mod build;
 mod build_error;
 mod client;
