@@ -209,7 +209,10 @@ async fn a_launched_program_that_ends_is_told_from_one_that_runs_on() {
     assert_eq!(ended, Launched::Ended(3));
     let home = tempfile::tempdir().unwrap();
     // The end of the directory is its end.
-    let script = format!("while [ -d {} ]; do sleep 0.01; done", home.path().display());
+    let script = format!(
+        "while [ -d {} ]; do sleep 0.01; done",
+        home.path().display()
+    );
     let runs = launch(&shell(&script, Duration::from_millis(50))).await;
     assert_eq!(runs.unwrap(), Launched::Runs);
 }

@@ -6,7 +6,10 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -19,10 +22,13 @@ use crate::{
 
 /// How long the runtime of a new node may take until it answers.
 const RUNTIME_WITHIN: Duration = Duration::from_mins(1);
-/// How often it is asked; there is nothing to watch before the cluster runs.
-const ASK_AGAIN: Duration = Duration::from_millis(300);
+/// How often it is asked; there is nothing to watch before the cluster runs, and the cluster needs the machine.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
 const ASK_WITHIN: Duration = Duration::from_secs(5);
 const PULL_WITHIN: Duration = Duration::from_mins(2);
+
+/// The turn of a service that depends on no other.
+const FIRST: usize = 1;
 
 /// Asks the runtime for its version.
 const ASK: &str = "exec ctr --address /run/k3s/containerd/containerd.sock version";
@@ -34,7 +40,8 @@ done";
 
 /// The pulls of one run; they end with it.
 ///
-/// One at a time, as the first services need the machine more, and those first that others wait for.
+/// One at a time, and those first that others wait for. Until the cluster is up only what is deployed into it at
+/// once: the cluster itself needs the machine more.
 #[derive(Debug, Default)]
 pub(in crate::engine) struct Prefetch {
     waiting: Arc<Waiting>,
@@ -67,23 +74,39 @@ impl Prefetch {
     }
 }
 
+impl Prefetch {
+    /// The cluster is up: the images of services that wait for others follow.
+    pub(super) fn go_on(&self) {
+        self.waiting.go_on();
+    }
+}
+
 /// The images that are still to be pulled, each with its turn.
 #[derive(Debug, Default)]
 struct Waiting {
     images: Mutex<BTreeSet<(usize, String)>>,
-    added: Notify,
+    is_cluster_up: AtomicBool,
+    changed: Notify,
 }
 
 impl Waiting {
     fn add(&self, turn: usize, reference: String) {
         let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
         images.insert((turn, reference));
-        self.added.notify_one();
+        self.changed.notify_one();
+    }
+
+    fn go_on(&self) {
+        self.is_cluster_up.store(true, Ordering::Release);
+        self.changed.notify_one();
     }
 
     fn first(&self) -> Option<String> {
         let mut images = self.images.lock().unwrap_or_else(PoisonError::into_inner);
-        images.pop_first().map(|(_, reference)| reference)
+        let (turn, _) = images.first()?;
+        let is_its_turn = *turn <= FIRST || self.is_cluster_up.load(Ordering::Acquire);
+        let (_, reference) = is_its_turn.then(|| images.pop_first())??;
+        Some(reference)
     }
 
     async fn next(&self) -> String {
@@ -91,7 +114,7 @@ impl Waiting {
             if let Some(reference) = self.first() {
                 return reference;
             }
-            self.added.notified().await;
+            self.changed.notified().await;
         }
     }
 }
@@ -129,7 +152,10 @@ mod tests {
         for (turn, image) in [(4, "web"), (1, "postgres"), (2, "order")] {
             waiting.add(turn, image.to_owned());
         }
-        for expected in ["postgres", "order", "web"] {
+        assert_eq!(waiting.next().await, "postgres");
+        assert_eq!(waiting.first(), None, "the cluster is not up");
+        waiting.go_on();
+        for expected in ["order", "web"] {
             assert_eq!(waiting.next().await, expected);
         }
         let next = tokio::spawn({

@@ -51,6 +51,7 @@ pub(in crate::engine) async fn install(
     cancel: &CancellationToken,
 ) -> Result<Finished, Failure> {
     world.checked_cluster().await?;
+    world.prefetch.go_on();
     let release = world.desired.releases.get(service).ok_or_else(|| {
         Failure::new(
             "run.inconsistent",
