@@ -15,6 +15,8 @@ const BODY_READ: usize = 4096;
 /// What Traefik says where it knows no route, and where the route leads to no pod.
 const NO_ROUTE: (StatusCode, &[u8]) = (StatusCode::NOT_FOUND, b"404 page not found");
 const NO_POD: (StatusCode, &[u8]) = (StatusCode::SERVICE_UNAVAILABLE, b"no available server");
+/// And where the pod that it knows has ended.
+const POD_GONE: (StatusCode, &[u8]) = (StatusCode::BAD_GATEWAY, b"Bad Gateway");
 
 /// How a question at an address ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,7 +47,7 @@ pub async fn ask(port: PortNumber, host: &str, path: &str) -> Answer {
 async fn exchange(port: PortNumber, host: &str, path: &str) -> std::io::Result<Answer> {
     let request = Request::get(path).header(header::HOST, format!("{host}:{port}"));
     let (status, body) = loopback::exchange(port, request, BODY_READ).await?;
-    let is_traefiks = [NO_ROUTE, NO_POD].contains(&(status, body.trim_ascii()));
+    let is_traefiks = [NO_ROUTE, NO_POD, POD_GONE].contains(&(status, body.trim_ascii()));
     Ok(if is_traefiks {
         Answer::NoRoute(status)
     } else {

@@ -7,19 +7,21 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Finished, Progress, World};
+use super::{Finished, Progress, World, world::Live};
 use crate::{
     adapters::{
         ingress::{self, Answer},
         kube::ClusterView,
     },
-    domain::{ExitClass, Expose, Failure, NoticeLevel, ServiceName},
+    domain::{ExitClass, Expose, Failure, NoticeLevel, ObservedPod, PodPhase, ServiceName},
 };
 
 /// How long the controller of a new cluster may take until it answers at all.
 const CONTROLLER_WITHIN: Duration = Duration::from_mins(2);
 /// How long it may take to read a rule. After that its answer may be the service's own.
 const ROUTE_WITHIN: Duration = Duration::from_secs(15);
+/// How long pods that were replaced may take to end; the chart gives them 5 s.
+const ALONE_WITHIN: Duration = Duration::from_secs(10);
 /// There is nothing to watch: only asking tells.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -34,6 +36,9 @@ pub(super) async fn wait_until_reachable(
     if !runs(&live.view.subscribe().borrow(), service) {
         return Ok(Finished::Skipped("no pod of it is wanted".to_owned()));
     }
+    let alone = tokio::time::timeout(ALONE_WITHIN, until_alone(live, service));
+    // One that does not end in time is ended by the kubelet; the addresses are asked all the same.
+    let _ = cancel.run_until_cancelled(alone).await;
     let workload = world
         .environment
         .services
@@ -53,6 +58,26 @@ pub(super) async fn wait_until_reachable(
         }
     }
     Ok(Finished::Done)
+}
+
+/// Waits until the pods that were replaced have ended: the ingress controller learns of the new ones up to two
+/// seconds later, and until then the old version would answer.
+async fn until_alone(live: &Live, service: &ServiceName) {
+    let mut view_rx = live.view.subscribe();
+    while has_more_than_wanted(&view_rx.borrow_and_update(), service) {
+        if view_rx.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+fn has_more_than_wanted(view: &ClusterView, service: &ServiceName) -> bool {
+    let ours = view.workloads.iter().filter(|w| &w.service == service);
+    let wanted: u32 = ours.map(|workload| workload.desired).sum();
+    let may_serve = |pod: &&ObservedPod| {
+        &pod.service == service && matches!(pod.phase, PodPhase::Pending | PodPhase::Running)
+    };
+    view.pods.iter().filter(may_serve).count() > wanted as usize
 }
 
 /// Whether any pod of the service is wanted: one that is scaled to nothing cannot be reached.
@@ -109,4 +134,31 @@ fn not_answering(world: &World, service: &ServiceName, url: &str, why: &str) -> 
         "kubectl --kubeconfig {kubeconfig} --namespace kube-system get pods"
     ))
     .help("devenv up")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adapters::kube::Connection;
+    use crate::domain::testing::{name, ready_pod, ready_workload};
+
+    #[test]
+    fn a_pod_that_was_replaced_counts_until_it_has_ended() {
+        let order = name("order");
+        let mut view = ClusterView {
+            workloads: vec![ready_workload(&order)],
+            pods: vec![ready_pod(&order), ready_pod(&name("web"))],
+            connection: Connection::Live,
+            warnings: Vec::new(),
+        };
+        assert!(!has_more_than_wanted(&view, &order));
+        let leaving = ObservedPod {
+            deleting: true,
+            ..ready_pod(&order)
+        };
+        view.pods.push(leaving);
+        assert!(has_more_than_wanted(&view, &order));
+        view.pods[2].phase = PodPhase::Succeeded;
+        assert!(!has_more_than_wanted(&view, &order));
+    }
 }
