@@ -15,7 +15,7 @@ use tokio::sync::OnceCell;
 
 use super::{
     BuildProgress, Docker,
-    build::follow,
+    build::{follow, post},
     dockerfile,
     session::Session,
     transport::{self, Connection},
@@ -33,13 +33,13 @@ impl Bases {
 }
 
 impl Docker {
-    /// Has the build cache know the base images of a Dockerfile. What fails here is left to the build to explain.
+    /// Has the build cache know the base images of a build, from the text of its Dockerfile and its target. What fails here is left to the build to explain.
     pub(super) async fn know_bases(
         &self,
-        text: &str,
+        (text, target): (&str, Option<&str>),
         on_progress: &(dyn Fn(BuildProgress) + Sync),
     ) {
-        for base in dockerfile::bases(text) {
+        for base in dockerfile::bases(text, target) {
             let cell = self.bases().cell(&base);
             cell.get_or_init(|| async {
                 let _ = self.know_base(&base, on_progress).await;
@@ -63,12 +63,9 @@ impl Docker {
             ("outputs", r#"[{"Type":"cacheonly"}]"#),
         ];
         let path = transport::path_and_query(&self.api_path("/build"), &parameters);
-        let request = http::Request::post(path)
-            .header(http::header::CONTENT_TYPE, "application/x-tar")
-            .body(transport::streamed(stream::iter([Ok(archive)])))
-            .ok()?;
+        let body = transport::streamed(stream::iter([Ok(archive)]));
         let mut connection = Connection::open(self.endpoint()).await.ok()?;
-        let answer = connection.send(request).await.ok()?;
+        let answer = post(&mut connection, &path, body).await.ok()?;
         follow(answer, on_progress).await.ok()?;
         Some(())
     }

@@ -60,7 +60,8 @@ impl Docker {
     ) -> Result<BuiltImage, BuildError> {
         let secrets = read_secrets(&request.secrets)?;
         let building = async {
-            self.know_bases(&dockerfile_of(request), on_progress).await;
+            let of = (&*dockerfile_of(request), request.context.target());
+            self.know_bases(of, on_progress).await;
             self.run_build(request, secrets, on_progress).await
         };
         let ended = cancel.run_until_cancelled(building).await;
@@ -89,11 +90,8 @@ impl Docker {
         };
         let mut connection = Connection::open(self.endpoint()).await.map_err(broken)?;
         let body = body_of(&request.context, Arc::clone(&stopped));
-        let http_request = http::Request::post(self.build_path(request, session.id()))
-            .header(http::header::CONTENT_TYPE, "application/x-tar")
-            .body(body)
-            .map_err(|error| broken(error.into()))?;
-        let answer = connection.send(http_request).await.map_err(broken)?;
+        let path = self.build_path(request, session.id());
+        let answer = post(&mut connection, &path, body).await.map_err(broken)?;
         if !answer.status().is_success() {
             let status = answer.status();
             let body = transport::whole(answer).await.map_err(broken)?;
@@ -153,6 +151,18 @@ impl Docker {
 pub(super) enum Followed {
     Built(String),
     Failed { message: String, trace: Box<Trace> },
+}
+
+/// Asks for a build of the archive in `body`.
+pub(super) async fn post(
+    connection: &mut Connection,
+    path: &str,
+    body: Body,
+) -> Result<Response<Incoming>, TransportError> {
+    let request = http::Request::post(path)
+        .header(http::header::CONTENT_TYPE, "application/x-tar")
+        .body(body)?;
+    connection.send(request).await
 }
 
 /// Reads what the engine says of a build until its end.

@@ -1,6 +1,6 @@
 //! Finds in a Dockerfile the instruction that a build step stands for.
 
-use std::path::Path;
+use std::{collections::BTreeSet, path::Path};
 
 use crate::domain::Place;
 
@@ -19,6 +19,16 @@ struct Instruction<'a> {
     words: Vec<&'a str>,
 }
 
+impl<'a> Instruction<'a> {
+    /// The image or stage that a `FROM` names.
+    fn base(&self) -> Option<&'a str> {
+        let (from, words) = self.words.split_first()?;
+        let mut words = words.iter().filter(|word| !word.starts_with("--"));
+        let named = from.eq_ignore_ascii_case("FROM").then(|| words.next());
+        named.flatten().copied()
+    }
+}
+
 /// The place of the instruction that the step `name` (`[build 2/3] RUN make`) runs.
 pub(super) fn place_of_step(file: &Path, text: &str, name: &str) -> Option<Place> {
     let command = name.strip_prefix('[')?.split_once("] ")?.1;
@@ -31,21 +41,14 @@ pub(super) fn place_of_step(file: &Path, text: &str, name: &str) -> Option<Place
 
 /// The place of the `FROM` that names `image`.
 pub(super) fn place_of_base(file: &Path, text: &str, image: &str) -> Option<Place> {
-    let from = |instruction: &Instruction<'_>| {
-        instruction
-            .words
-            .first()
-            .is_some_and(|word| word.eq_ignore_ascii_case("FROM"))
-    };
+    let bases: Vec<_> = instructions(text)
+        .into_iter()
+        .filter(|instruction| instruction.base().is_some())
+        .collect();
     let names = |instruction: &Instruction<'_>| {
-        let named = instruction
-            .words
-            .iter()
-            .skip(1)
-            .find(|word| !word.starts_with("--"));
+        let named = instruction.base();
         named.is_some_and(|named| full_name(named) == full_name(image))
     };
-    let bases: Vec<_> = instructions(text).into_iter().filter(from).collect();
     bases
         .iter()
         .find(|instruction| names(instruction))
@@ -58,30 +61,77 @@ pub(super) fn place_of_base(file: &Path, text: &str, image: &str) -> Option<Plac
         .map(|instruction| place(file, instruction))
 }
 
-/// The images that the stages of a Dockerfile begin with, as far as they are told by the text alone, each once.
-pub(super) fn bases(text: &str) -> Vec<String> {
-    let (mut stages, mut found) = (vec!["scratch"], Vec::new());
-    for instruction in instructions(text) {
-        let [from, words @ ..] = instruction.words.as_slice() else {
-            continue;
-        };
-        // Another platform is another image.
-        let named = words.first().filter(|word| !word.starts_with("--"));
-        if let Some(base) = named
-            && from.eq_ignore_ascii_case("FROM")
-            && !base.contains('$')
-            && !stages.contains(base)
-            && !found.contains(&(*base).to_owned())
-        {
-            found.push((*base).to_owned());
+/// The images that the build of `target`, or of the last stage, begins with, as far as the text alone tells them;
+/// each once.
+pub(super) fn bases(text: &str, target: Option<&str>) -> Vec<String> {
+    let stages = stages(text);
+    let wanted = match target {
+        Some(name) => position(&stages, name),
+        None => stages.len().checked_sub(1),
+    };
+    let mut open: Vec<usize> = wanted.into_iter().collect();
+    let mut needed = BTreeSet::new();
+    while let Some(index) = open.pop() {
+        if needed.insert(index) {
+            let others = &stages[..index];
+            let sources = stages[index].sources.iter();
+            open.extend(sources.filter_map(|source| position(others, source)));
         }
-        if let [_, word, stage] = words
-            && word.eq_ignore_ascii_case("AS")
-        {
-            stages.push(stage);
+    }
+    let mut found: Vec<String> = Vec::new();
+    for index in needed {
+        let stage = &stages[index];
+        let is_plain = stage.base != "scratch" && !stage.base.contains('$');
+        let is_image = position(&stages[..index], stage.base).is_none();
+        // For another platform it is another image.
+        if is_plain && is_image && !stage.has_options && !found.iter().any(|f| f == stage.base) {
+            found.push(stage.base.to_owned());
         }
     }
     found
+}
+
+/// A stage of a Dockerfile.
+struct Stage<'a> {
+    name: Option<&'a str>,
+    base: &'a str,
+    has_options: bool,
+    /// What it is made from, by name: its base, and what it copies or mounts from; stages or images.
+    sources: Vec<&'a str>,
+}
+
+fn stages(text: &str) -> Vec<Stage<'_>> {
+    let mut stages: Vec<Stage<'_>> = Vec::new();
+    for instruction in instructions(text) {
+        if let Some(base) = instruction.base() {
+            let named = instruction.words.iter().rev();
+            let named: Vec<&str> = named.take(2).copied().collect();
+            stages.push(Stage {
+                name: match named[..] {
+                    [name, word] if word.eq_ignore_ascii_case("AS") => Some(name),
+                    _ => None,
+                },
+                base,
+                has_options: instruction.words.iter().any(|word| word.starts_with("--")),
+                sources: vec![base],
+            });
+        } else if let Some(stage) = stages.last_mut() {
+            let options = instruction.words.iter().filter(|w| w.starts_with("--"));
+            let settings = options.flat_map(|option| option.trim_start_matches('-').split(','));
+            let settings = settings.map(|setting| setting.trim_start_matches("mount="));
+            stage
+                .sources
+                .extend(settings.filter_map(|setting| setting.strip_prefix("from=")));
+        }
+    }
+    stages
+}
+
+/// The stage of that name or number; names are told apart without regard to case.
+fn position(stages: &[Stage<'_>], name: &str) -> Option<usize> {
+    let named = |stage: &Stage<'_>| stage.name.is_some_and(|n| n.eq_ignore_ascii_case(name));
+    let numbered = || name.parse().ok().filter(|index| *index < stages.len());
+    stages.iter().rposition(named).or_else(numbered)
 }
 
 /// The place of the directive `# syntax=`, which is among the first lines.
@@ -224,10 +274,24 @@ run make
 
     #[test]
     fn bases_are_images_and_neither_stages_nor_what_an_argument_names() {
-        assert_eq!(bases(TEXT), ["golang:1.25"]);
-        let text = "FROM debian AS a\nFROM a AS b\nfrom b\nFROM debian\nFROM scratch\n\
-                    FROM --platform=linux/arm64 alpine\nFROM node:22\n";
-        assert_eq!(bases(text), ["debian", "node:22"]);
+        // The last stage of that one copies from an image and begins with an argument.
+        assert_eq!(bases(TEXT, None), [""; 0]);
+        assert_eq!(bases(TEXT, Some("build")), ["golang:1.25"]);
+        let text = "FROM debian AS a\nFROM a AS b\nfrom B\nCOPY --from=c /x /\n";
+        assert_eq!(bases(text, None), ["debian"]);
+        assert_eq!(bases("FROM scratch\n", None), [""; 0]);
+        // A stage that is built for a platform is a stage for those that follow.
+        let text = "FROM --platform=$BUILDPLATFORM golang AS build\nRUN make\nFROM build\n";
+        assert_eq!(bases(text, None), [""; 0]);
+    }
+
+    #[test]
+    fn only_the_stages_that_a_target_is_made_from_count() {
+        let text = "FROM node:22 AS dev\nFROM golang AS build\nFROM rust AS tools\n\
+                    FROM debian\nCOPY --from=build /a /\nRUN --mount=type=bind,from=2,target=/t t\n";
+        assert_eq!(bases(text, None), ["golang", "rust", "debian"]);
+        assert_eq!(bases(text, Some("DEV")), ["node:22"]);
+        assert_eq!(bases(text, Some("none")), [""; 0]);
     }
 
     fn line(name: &str) -> Option<usize> {

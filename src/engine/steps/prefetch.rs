@@ -72,9 +72,7 @@ impl Prefetch {
             worker.spawn(pull_all(docker, cluster.server_container(), waiting));
         }
     }
-}
 
-impl Prefetch {
     /// The cluster is up: the images of services that wait for others follow.
     pub(super) fn go_on(&self) {
         self.waiting.go_on();
