@@ -7,7 +7,7 @@ use crate::{
     adapters::files,
     domain::{ExitClass, Failure, Failures},
     features::down::{down, is_untouched, question},
-    plan::Data,
+    plan::Extent,
     report::{Down, Report},
 };
 
@@ -17,17 +17,31 @@ const DEADLINE: Duration = Duration::from_mins(5);
 /// Remove the cluster; the data stays unless --volumes is given
 ///
 /// Removes cluster, registry and network, and says what it left: the data of the services' volumes, and
-/// the built images, so that the next `up` is fast. Nothing of another project is touched. There may be
-/// nothing to remove.
+/// images, so that the next `up` is fast. Nothing of another project is touched. There may be nothing to
+/// remove.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   devenv down
+  devenv down --images          # frees more space; the next `up` takes longer
   devenv down --volumes         # the data too; asks first
   devenv down --volumes --yes")]
 pub struct Args {
-    /// Remove the data too: volumes, built images, and devenv's own state of this environment
+    /// Remove the images too: those that were built, and what its registry and its nodes keep of any
+    #[arg(long)]
+    pub images: bool,
+    /// Remove the data too: volumes, images, and devenv's own state of this environment
     #[arg(long)]
     pub volumes: bool,
+}
+
+impl Args {
+    const fn extent(&self) -> Extent {
+        match self {
+            Self { volumes: true, .. } => Extent::Everything,
+            Self { images: true, .. } => Extent::Images,
+            _ => Extent::Cluster,
+        }
+    }
 }
 
 /// Runs the command.
@@ -41,12 +55,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         context.outbox.report(Report::Down(report)).await;
         return Ok(Exit::Success);
     }
-    let data = if args.volumes {
-        Data::Remove
-    } else {
-        Data::Keep
-    };
-    if data == Data::Remove
+    let extent = args.extent();
+    if extent == Extent::Everything
         && let Some(question) = question(&project).await?
         && !context.confirm(&question).await?
     {
@@ -54,8 +64,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     }
     let lock = context.begin_run(&project.paths, "down").await?;
     let deadline = context.timeout.unwrap_or(DEADLINE);
-    let report = down(&project, data, &context.outbox, &context.cancel, deadline).await?;
-    if data == Data::Remove {
+    let report = down(&project, extent, &context.outbox, &context.cancel, deadline).await?;
+    if extent == Extent::Everything {
         // The lock lies in it, so this comes last; it is held until the directory is gone.
         files::remove_tree(project.paths.state()).map_err(|error| error.failure())?;
         files::remove_tree(project.paths.data()).map_err(|error| error.failure())?;

@@ -21,13 +21,20 @@ pub struct Footprint {
     pub registry: Presence,
     /// The names of images that were built for it and are kept by the docker engine.
     pub images: Vec<String>,
+    /// The docker volumes in which its nodes keep images.
+    pub image_stores: Vec<String>,
+    /// Whether its registry keeps images.
+    pub registry_has_images: bool,
     /// Services whose volumes hold data.
     pub volumes: Vec<String>,
-    /// Whether there is a directory of data: volumes, and what the registry holds.
-    pub has_data: bool,
 }
 
 impl Footprint {
+    /// Whether any images are kept for it.
+    pub const fn has_images(&self) -> bool {
+        self.registry_has_images || !self.images.is_empty() || !self.image_stores.is_empty()
+    }
+
     /// Whether nothing of it runs or could be started.
     pub fn is_down(&self) -> bool {
         self.cluster == Presence::Absent && self.registry == Presence::Absent

@@ -144,6 +144,12 @@ impl ClusterName {
         format!("k3d-{}-server-0", self.0)
     }
 
+    /// The containers of the cluster's nodes, as k3d names them: the server's, then those of `agents` agents.
+    pub fn node_containers(&self, agents: u32) -> impl Iterator<Item = String> {
+        let agents = (0..agents).map(|index| format!("k3d-{}-agent-{index}", self.0));
+        std::iter::once(self.server_container()).chain(agents)
+    }
+
     /// The container of the cluster's registry: also its host name inside the cluster.
     pub fn registry_container(&self) -> String {
         format!("k3d-{}-registry", self.0)

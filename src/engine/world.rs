@@ -109,7 +109,7 @@ pub struct World {
     pub tools: Tools,
     /// Where things lie.
     pub places: Places,
-    /// The node image; k3d's own default if `None`.
+    /// The node image; the newest of the Kubernetes version if `None`.
     pub node_image: Option<String>,
     /// Images with a `rm` of which one is local: they remove what belongs to root.
     pub helper_images: Vec<String>,

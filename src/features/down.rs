@@ -12,7 +12,7 @@ use crate::{
     adapters::files,
     domain::{Desired, Failure, Failures, Footprint},
     engine::RunResult,
-    plan::{self, Action, Data, Plan},
+    plan::{self, Action, Extent, Plan},
     report::{Down, Kept, Outbox},
 };
 
@@ -33,14 +33,10 @@ fn words(footprint: &Footprint) -> Option<String> {
     if !footprint.is_down() {
         parts.push("the cluster".to_owned());
     }
-    match footprint.images.len() {
-        0 => {}
-        1 => parts.push("1 image".to_owned()),
-        count => parts.push(format!("{count} images")),
+    if footprint.has_images() {
+        parts.push(images(footprint));
     }
-    if footprint.has_data && footprint.volumes.is_empty() {
-        parts.push("what its registry holds".to_owned());
-    } else if footprint.has_data {
+    if !footprint.volumes.is_empty() {
         parts.push(format!("all data ({})", footprint.volumes.join(", ")));
     }
     let last = parts.pop()?;
@@ -51,12 +47,20 @@ fn words(footprint: &Footprint) -> Option<String> {
     })
 }
 
+fn images(footprint: &Footprint) -> String {
+    match footprint.images.len() {
+        0 => "the images that its registry and its nodes keep".to_owned(),
+        1 => "1 image".to_owned(),
+        count => format!("{count} images"),
+    }
+}
+
 /// Takes the environment down. The caller holds its lock.
 ///
-/// With `Data::Remove` the directory of its state is left to the caller, who holds the lock in it.
+/// With `Extent::Everything` the directory of its state is left to the caller, who holds the lock in it.
 pub async fn down(
     project: &Project,
-    data: Data,
+    extent: Extent,
     outbox: &Outbox,
     cancel: &CancellationToken,
     deadline: Duration,
@@ -64,7 +68,7 @@ pub async fn down(
     let tools = project.tools().await?;
     let record = project.record(outbox).await?;
     let footprint = project.footprint(&tools).await?;
-    let plan = plan::down(&project.environment, &footprint, data);
+    let plan = plan::down(&project.environment, &footprint, extent);
     let world = project.world(Desired::default(), tools, record.as_ref());
     let result = if plan.is_empty() {
         RunResult::default()
@@ -74,10 +78,7 @@ pub async fn down(
     Ok(Down {
         environment: project.environment.id.to_string(),
         removed: removed(project, &plan, &result, &footprint),
-        kept: match data {
-            Data::Keep => kept(project, &footprint),
-            Data::Remove => Vec::new(),
-        },
+        kept: kept(project, &footprint, extent),
     })
 }
 
@@ -104,35 +105,28 @@ fn removed(
         Some(match &step.action {
             Action::DeleteCluster => format!("cluster {cluster}"),
             Action::DeleteRegistry => format!("image registry {}", cluster.registry_container()),
-            Action::RemoveData if footprint.volumes.is_empty() => {
-                "what the registry held".to_owned()
-            }
-            Action::RemoveData => format!(
-                "data of {}, and what the registry held",
-                footprint.volumes.join(", ")
-            ),
-            Action::RemoveImages(images) if images.len() == 1 => "1 image".to_owned(),
-            Action::RemoveImages(images) => format!("{} images", images.len()),
+            Action::RemoveImages(_) => images(footprint),
+            Action::RemoveData => format!("data of {}", footprint.volumes.join(", ")),
             _ => return None,
         })
     };
     plan.steps.iter().filter(is_done).filter_map(what).collect()
 }
 
-fn kept(project: &Project, footprint: &Footprint) -> Vec<Kept> {
+fn kept(project: &Project, footprint: &Footprint, extent: Extent) -> Vec<Kept> {
     let mut kept = Vec::new();
-    if !footprint.volumes.is_empty() {
+    if extent < Extent::Everything && !footprint.volumes.is_empty() {
         kept.push(Kept {
             what: format!("data of {}", footprint.volumes.join(", ")),
             path: Some(project.paths.volumes().display().to_string()),
-            remove_with: None,
+            remove_with: Some("devenv down --volumes".to_owned()),
         });
     }
-    if footprint.has_data {
+    if extent < Extent::Images && footprint.has_images() {
         kept.push(Kept {
-            what: "built images, so that the next `devenv up` is fast".to_owned(),
-            path: Some(project.paths.registry().display().to_string()),
-            remove_with: Some("devenv down --volumes".to_owned()),
+            what: "images, so that the next `devenv up` is fast".to_owned(),
+            path: None,
+            remove_with: Some("devenv down --images".to_owned()),
         });
     }
     kept
@@ -148,8 +142,9 @@ mod tests {
             cluster: Presence::Running,
             registry: Presence::Running,
             images: vec!["a".to_owned(), "b".to_owned()],
+            image_stores: vec!["k3d-shop-1-server-0-images".to_owned()],
+            registry_has_images: true,
             volumes: vec!["postgres".to_owned(), "redis".to_owned()],
-            has_data: true,
         }
     }
 
@@ -164,17 +159,23 @@ mod tests {
             ..Footprint::default()
         };
         assert_eq!(words(&images).unwrap(), "1 image");
+        let registry = Footprint {
+            registry_has_images: true,
+            ..Footprint::default()
+        };
+        assert!(words(&registry).unwrap().starts_with("the images that"));
         assert_eq!(words(&Footprint::default()), None);
     }
 
     #[test]
-    fn what_is_kept_says_where_it_is_and_how_it_goes() {
-        let kept = kept(&project(&[]), &footprint());
-        assert_eq!(kept[0].what, "data of postgres, redis");
-        assert!(kept[0].path.as_ref().unwrap().ends_with("/volumes"));
-        assert_eq!(
-            kept[1].remove_with.as_deref(),
-            Some("devenv down --volumes")
-        );
+    fn what_is_kept_says_how_it_goes_and_what_is_gone_is_not_kept() {
+        let kept = |extent| {
+            let kept = kept(&project(&[]), &footprint(), extent).into_iter();
+            kept.filter_map(|kept| kept.remove_with).collect::<Vec<_>>()
+        };
+        let (data, images) = ("devenv down --volumes", "devenv down --images");
+        assert_eq!(kept(Extent::Cluster), [data, images]);
+        assert_eq!(kept(Extent::Images), [data]);
+        assert!(kept(Extent::Everything).is_empty());
     }
 }

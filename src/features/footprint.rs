@@ -17,19 +17,19 @@ impl Project {
         let id = &self.environment.id;
         let network = id.cluster().network();
         let registry = self.paths.registry();
-        let (own, has_network, images) = futures::join!(
+        let (own, has_network, images, stores) = futures::join!(
             OwnContainers::find(&tools.docker, id, &registry),
             tools.docker.has_network(&network),
             tools.docker.images_labelled(ENVIRONMENT, id.as_str()),
+            tools.docker.volumes_labelled(ENVIRONMENT, id.as_str()),
         );
         let own = own?;
         let images = images.map_err(|error| error.failure())?;
+        let stores = stores.map_err(|error| error.failure())?;
         let mut cluster = presence(&own.cluster);
         if has_network.map_err(|error| error.failure())? && cluster == Presence::Absent {
             cluster = Presence::Stopped;
         }
-        let volumes = children(&self.paths.volumes())?;
-        let has_data = !volumes.is_empty() || !children(&registry)?.is_empty();
         Ok(Footprint {
             cluster,
             registry: presence(own.registry.as_slice()),
@@ -38,8 +38,9 @@ impl Project {
                 .map(|image| image.reference)
                 .filter(|reference| is_built(reference, self.environment.project.as_str()))
                 .collect(),
-            volumes,
-            has_data,
+            image_stores: stores.into_iter().map(|store| store.name).collect(),
+            registry_has_images: !children(&registry)?.is_empty(),
+            volumes: children(&self.paths.volumes())?,
         })
     }
 }

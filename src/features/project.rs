@@ -86,7 +86,7 @@ impl Project {
         }
     }
 
-    /// The node image: of the manifest, else of this machine's settings, else k3d's default.
+    /// The node image: of the manifest, else of this machine's settings, else that of the exact version.
     pub fn node_image(&self) -> Option<String> {
         let cluster = &self.environment.cluster;
         let configured = self.settings.node_image(&cluster.kubernetes);

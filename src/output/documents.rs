@@ -177,10 +177,12 @@ fn down(report: &Down, style: &Style) -> String {
         out.push_str(&format!("{sign} removed {what}\n"));
     }
     for kept in &report.kept {
-        let path = kept.path.as_deref().map(safe_text).unwrap_or_default();
         let sign = style.paint(Tone::Dim, style.glyph("·", "-"));
-        out.push_str(&format!("{sign} kept {}  ", safe_text(&kept.what)));
-        out.push_str(&style.paint(Tone::Dim, path));
+        out.push_str(&format!("{sign} kept {}", safe_text(&kept.what)));
+        if let Some(path) = &kept.path {
+            out.push_str("  ");
+            out.push_str(&style.paint(Tone::Dim, safe_text(path)));
+        }
         out.push('\n');
         if let Some(command) = &kept.remove_with {
             let command = style.paint(Tone::Link, safe_text(command));

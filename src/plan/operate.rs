@@ -10,13 +10,15 @@ use crate::domain::{
     Environment, Footprint, HookMoment, Observed, Presence, ServiceName, Stage, StepId, StepSummary,
 };
 
-/// What becomes of an environment's data when it is taken down.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Data {
-    /// It stays for the next `up`.
-    Keep,
-    /// It is removed.
-    Remove,
+/// How much of an environment is taken down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Extent {
+    /// The cluster and its registry. Images and data stay for the next `up`.
+    Cluster,
+    /// The images too. The data stays.
+    Images,
+    /// The data too: everything.
+    Everything,
 }
 
 /// The steps that stop what runs.
@@ -45,12 +47,12 @@ pub fn stop(footprint: &Footprint) -> Plan {
 }
 
 /// The steps that remove what `up` made, after the hooks that run before it where the cluster runs.
-pub fn down(environment: &Environment, footprint: &Footprint, data: Data) -> Plan {
+pub fn down(environment: &Environment, footprint: &Footprint, extent: Extent) -> Plan {
     let mut hooks = match footprint.cluster {
         Presence::Running => hooks_before_down(environment),
         _ => Vec::new(),
     };
-    let mut plan = removal(footprint, data);
+    let mut plan = removal(footprint, extent);
     if let Some(last) = hooks.last() {
         for step in &mut plan.steps {
             step.summary.needs.push(last.id().clone());
@@ -79,7 +81,7 @@ fn hooks_before_down(environment: &Environment) -> Vec<Step> {
     steps
 }
 
-fn removal(footprint: &Footprint, data: Data) -> Plan {
+fn removal(footprint: &Footprint, extent: Extent) -> Plan {
     let (cluster, registry) = (
         StepId::new("remove", "cluster"),
         StepId::new("remove", "registry"),
@@ -93,7 +95,7 @@ fn removal(footprint: &Footprint, data: Data) -> Plan {
             "remove the cluster",
             "it is there",
         );
-        if footprint.cluster == Presence::Running && data == Data::Keep {
+        if footprint.cluster == Presence::Running && extent < Extent::Everything {
             let end = end_services();
             remove.summary.needs = vec![end.id().clone()];
             steps.push(end);
@@ -109,35 +111,38 @@ fn removal(footprint: &Footprint, data: Data) -> Plan {
             "it is there",
         ));
     }
-    if data == Data::Keep {
-        return Plan { steps };
-    }
-    if footprint.has_data {
-        let reason = match footprint.volumes.as_slice() {
-            [] => "--volumes".to_owned(),
-            services => format!("--volumes; there is data of {}", services.join(", ")),
+    if extent >= Extent::Images && footprint.has_images() {
+        let flag = match extent {
+            Extent::Everything => "--volumes",
+            Extent::Cluster | Extent::Images => "--images",
         };
-        let mut remove = step(
-            &StepId::new("remove", "data"),
+        steps.push(step_after(
+            &steps,
+            "images",
+            Action::RemoveImages(footprint.images.clone()),
+            "remove the images",
+            flag,
+        ));
+    }
+    if extent == Extent::Everything && !footprint.volumes.is_empty() {
+        let services = footprint.volumes.join(", ");
+        steps.push(step_after(
+            &steps,
+            "data",
             Action::RemoveData,
-            Stage::Remove,
             "remove the data",
-            &reason,
-        );
-        // What still runs would write it anew.
-        remove.summary.needs = steps.iter().map(|step| step.id().clone()).collect();
-        steps.push(remove);
-    }
-    if !footprint.images.is_empty() {
-        let title = match footprint.images.len() {
-            1 => "remove 1 image from docker".to_owned(),
-            count => format!("remove {count} images from docker"),
-        };
-        let action = Action::RemoveImages(footprint.images.clone());
-        let id = StepId::new("remove", "images");
-        steps.push(step(&id, action, Stage::Remove, &title, "--volumes"));
+            &format!("--volumes; there is data of {services}"),
+        ));
     }
     Plan { steps }
+}
+
+/// Removes what the containers that are removed before it use, and would write anew.
+fn step_after(before: &[Step], what: &str, action: Action, title: &str, reason: &str) -> Step {
+    let id = StepId::new("remove", what);
+    let mut remove = step(&id, action, Stage::Remove, title, reason);
+    remove.summary.needs = before.iter().map(|step| step.id().clone()).collect();
+    remove
 }
 
 fn end_services() -> Step {
@@ -249,8 +254,9 @@ mod tests {
             cluster,
             registry,
             images: vec!["127.0.0.1:5050/shop:order-1".to_owned()],
+            image_stores: vec!["k3d-shop-1-server-0-images".to_owned()],
+            registry_has_images: true,
             volumes: vec!["postgres".to_owned()],
-            has_data: true,
         }
     }
 
@@ -267,26 +273,29 @@ mod tests {
     }
 
     #[test]
-    fn taking_down_leaves_the_data_unless_it_is_to_go() {
+    fn taking_down_leaves_images_and_data_unless_they_are_to_go() {
         let all = footprint(Presence::Stopped, Presence::Running);
-        let keep = removal(&all, Data::Keep);
-        assert_eq!(ids(&keep), ["remove:cluster", "remove:registry"]);
-        let remove = removal(&all, Data::Remove);
-        assert_eq!(ids(&remove)[2..], ["remove:data", "remove:images"]);
-        let needs: Vec<&str> = remove.steps[2]
-            .summary
-            .needs
-            .iter()
-            .map(StepId::as_str)
-            .collect();
-        assert_eq!(needs, ["remove:cluster", "remove:registry"]);
-        assert!(remove.steps[2].summary.reason.contains("postgres"));
+        let cluster = ["remove:cluster", "remove:registry"];
+        assert_eq!(ids(&removal(&all, Extent::Cluster)), cluster);
+        let images = removal(&all, Extent::Images);
+        assert_eq!(ids(&images)[..2], cluster);
+        assert_eq!(ids(&images)[2..], ["remove:images"]);
+        let everything = removal(&all, Extent::Everything);
+        assert_eq!(ids(&everything)[2..], ["remove:images", "remove:data"]);
+        let (before, data) = everything.steps.split_at(3);
+        let before: Vec<&StepId> = before.iter().map(Step::id).collect();
+        assert_eq!(
+            data[0].summary.needs.iter().collect::<Vec<_>>(),
+            before,
+            "what uses the data is gone before it"
+        );
+        assert!(data[0].summary.reason.contains("postgres"));
     }
 
     #[test]
     fn services_are_asked_to_end_where_their_data_is_kept() {
         let all = footprint(Presence::Running, Presence::Running);
-        let keep = removal(&all, Data::Keep);
+        let keep = removal(&all, Extent::Cluster);
         assert_eq!(
             ids(&keep),
             ["end:services", "remove:cluster", "remove:registry"]
@@ -295,17 +304,17 @@ mod tests {
             keep.steps[1].summary.needs,
             [StepId::new("end", "services")]
         );
-        assert_eq!(ids(&removal(&all, Data::Remove))[0], "remove:cluster");
+        assert_eq!(ids(&removal(&all, Extent::Everything))[0], "remove:cluster");
     }
 
     #[test]
     fn taking_down_what_is_not_there_does_nothing() {
-        assert!(removal(&Footprint::default(), Data::Remove).is_empty());
+        assert!(removal(&Footprint::default(), Extent::Everything).is_empty());
         let data_only = footprint(Presence::Absent, Presence::Absent);
-        assert!(removal(&data_only, Data::Keep).is_empty());
+        assert!(removal(&data_only, Extent::Cluster).is_empty());
         assert_eq!(
-            ids(&removal(&data_only, Data::Remove)),
-            ["remove:data", "remove:images"]
+            ids(&removal(&data_only, Extent::Everything)),
+            ["remove:images", "remove:data"]
         );
     }
 
@@ -319,7 +328,7 @@ mod tests {
         };
         environment.hooks.before_down = vec![hook("save"), hook("tell")];
         let running = footprint(Presence::Running, Presence::Running);
-        let plan = down(&environment, &running, Data::Remove);
+        let plan = down(&environment, &running, Extent::Everything);
         assert_eq!(
             ids(&plan)[..3],
             ["hook:down-1", "hook:down-2", "remove:cluster"]
@@ -333,8 +342,8 @@ mod tests {
         );
         let stopped = footprint(Presence::Stopped, Presence::Running);
         assert_eq!(
-            down(&environment, &stopped, Data::Keep),
-            removal(&stopped, Data::Keep)
+            down(&environment, &stopped, Extent::Cluster),
+            removal(&stopped, Extent::Cluster)
         );
     }
 

@@ -17,10 +17,10 @@ pub enum Action {
     StopRegistry,
     /// Remove the container of the image registry; the images it holds stay.
     DeleteRegistry,
-    /// Remove the data: the services' volumes, and what the registry holds.
-    RemoveData,
-    /// Remove images that were built for the environment from the docker engine.
+    /// Remove the images: these from the docker engine, and what the registry and the nodes keep.
     RemoveImages(Vec<String>),
+    /// Remove the data: the services' volumes.
+    RemoveData,
     /// Create the cluster and wait until its node is ready.
     CreateCluster,
     /// Start the stopped cluster and wait until its node is ready.

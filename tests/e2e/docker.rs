@@ -19,7 +19,8 @@ use devenv::{
     adapters::{
         context::{Context, scan},
         docker::{
-            BuildError, BuildProgress, BuildRequest, BuiltImage, Docker, EngineState, NodeRole,
+            BuildError, BuildProgress, BuildRequest, BuiltImage, Docker, EngineState, EngineVolume,
+            NodeRole,
         },
         files,
         host::{HostEnvironment, PortState, port_owner},
@@ -259,7 +260,14 @@ async fn an_image_is_built_with_its_labels_and_arguments_and_built_again_from_th
         image.config.unwrap().labels.unwrap()["devenv.environment"],
         bench.name
     );
-    assert!(bench.docker.has_image(&request.reference).await.unwrap());
+    assert!(
+        bench
+            .docker
+            .image_id(&request.reference)
+            .await
+            .unwrap()
+            .is_some()
+    );
 
     let (built, told) = bench.build(&request).await;
     assert_eq!(built.unwrap(), first);
@@ -282,7 +290,7 @@ async fn an_image_is_built_with_its_labels_and_arguments_and_built_again_from_th
     assert_eq!(names, [copy.as_str(), request.reference.as_str()]);
     bench.docker.remove_image(&copy).await.unwrap();
     bench.docker.remove_image(&copy).await.unwrap();
-    assert!(!bench.docker.has_image(&copy).await.unwrap());
+    assert_eq!(bench.docker.image_id(&copy).await.unwrap(), None);
 }
 
 /// Three kinds begin at once on a base that the build cache has not seen; the first is built once more while
@@ -424,7 +432,10 @@ async fn a_context_that_changes_while_it_is_built_makes_no_image() {
         bench.failure(&request).await.code.0,
         "image.context-changed"
     );
-    assert!(!bench.docker.has_image(&request.reference).await.unwrap());
+    assert_eq!(
+        bench.docker.image_id(&request.reference).await.unwrap(),
+        None
+    );
 }
 
 #[tokio::test]
@@ -610,6 +621,28 @@ async fn the_containers_of_a_cluster_are_listed_with_roles_and_states() {
     );
     let engine = bench.docker.version().await.unwrap();
     assert!(engine.root_directory.is_absolute() && engine.os == "linux");
+}
+
+#[tokio::test]
+async fn a_volume_keeps_what_it_was_made_with() {
+    let bench = Bench::new("volume", &[]).await;
+    let (key, mine) = ("devenv.test", format!("e2e-{}", std::process::id()));
+    let volume = |made_by: &str| {
+        let labels = [(key, mine.as_str()), ("made-by", made_by)];
+        EngineVolume {
+            name: format!("{mine}-volume"),
+            labels: labels.map(|(k, v)| (k.to_owned(), v.to_owned())).into(),
+        }
+    };
+    let found = async || bench.docker.volumes_labelled(key, &mine).await.unwrap();
+    for maker in ["first", "second"] {
+        bench.docker.create_volume(&volume(maker)).await.unwrap();
+        assert_eq!(found().await, [volume("first")], "made by the {maker}");
+    }
+    let name = &volume("first").name;
+    bench.docker.remove_volume(name).await.unwrap();
+    assert_eq!(found().await, []);
+    bench.docker.remove_volume(name).await.unwrap();
 }
 
 #[tokio::test]

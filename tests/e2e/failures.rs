@@ -349,7 +349,7 @@ fn a_cluster_changed_by_hand_is_put_right(scene: &Scene) {
     ]);
     comes_back("start the image registry");
 
-    docker(&["rm", "--force", the("registry")]);
+    docker(&["rm", "--force", "--volumes", the("registry")]);
     scene.write(
         "app/Dockerfile",
         &format!("{}RUN true\n", scene.read("app/Dockerfile")),
@@ -360,7 +360,7 @@ fn a_cluster_changed_by_hand_is_put_right(scene: &Scene) {
         .assert_says(&["start the image registry"]);
     scene.assert_serves("healthy", "alive");
 
-    docker(&["rm", "--force", the("server-0")]);
+    docker(&["rm", "--force", "--volumes", the("server-0")]);
     let status = scene.devenv(&["status"]).assert_code(5);
     status.assert_says(&["the container of its server was removed", "devenv up"]);
     comes_back("remove what is left of the cluster");

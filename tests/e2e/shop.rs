@@ -31,6 +31,7 @@ fn the_shop_lives_is_changed_stopped_started_ended_and_brought_back_with_its_dat
     let up = run.devenv(&["up", "-o", "json"]).assert_code(0);
     let up = up.assert_within(Duration::from_mins(5));
     assert_eq!(ready_services(&up), SERVICES);
+    assert_ne!(shop.layers_fetched_by_its_node(), "");
 
     shop.sells();
     shop.passes_its_own_tests();
@@ -152,6 +153,17 @@ impl Shop {
         again.assert_within(Duration::from_secs(45));
         assert_eq!(self.rows("orders"), orders);
         self.ask(&["--fail"], "/");
+        assert_eq!(self.layers_fetched_by_its_node(), "", "it kept them all");
+    }
+
+    /// What the node's container runtime stored since the node was made, one a line.
+    fn layers_fetched_by_its_node(&self) -> String {
+        let server = format!("k3d-{}-server-0", self.project.cluster_name());
+        let layers = "/var/lib/rancher/k3s/agent/containerd/io.containerd.content.v1.content/blobs";
+        // Docker writes it when the container is made.
+        let since = ["-newer", "/etc/hostname", "-type", "f"];
+        let find = [&["exec", &server, "find", layers], since.as_slice()].concat();
+        self.project.run("docker", &find).assert_code(0).stdout
     }
 }
 

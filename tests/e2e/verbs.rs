@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use devenv::adapters::files;
 use serde_json::Value;
 
 use crate::program::{BASE, Project, Run, text_of};
@@ -21,7 +22,10 @@ while (my $c = $s->accept) {
 
 const SERVICES: &str = r#"hooks: { beforeDown: [{ command: [sh, -c, "echo saved > farewell.txt"] }] }
 services:
-  db: { build: image, command: [sleep, infinity] }
+  db:
+    build: image
+    command: [sh, -c, "echo kept > /data/file; exec sleep infinity"]
+    volumes: [{ name: data, path: /data, size: 10Mi }]
   web:
     build: image
     command: [perl, /server.pl]
@@ -81,6 +85,7 @@ fn every_verb_does_what_its_help_says() {
     a_stopped_environment_is_a_state(&project);
     hooks_run_before_anything_is_removed(&project);
     images_go_whatever_port_their_registry_had(&mut project);
+    images_go_without_the_data(&project);
     project.end();
 }
 
@@ -306,6 +311,20 @@ fn hooks_run_before_anything_is_removed(project: &Project) {
     assert_eq!(status(project, &[], 0)["clusterState"], "running");
     project.devenv(&["down"]).assert_code(0);
     assert_eq!(project.read("farewell.txt"), "saved\n");
+}
+
+fn images_go_without_the_data(project: &Project) {
+    let kept = project.left_in_docker();
+    for what in ["image 127.0.0.1:", "volume k3d-"] {
+        assert!(kept.contains(what), "{kept}");
+    }
+    project
+        .devenv(&["down", "--images"])
+        .assert_code(0)
+        .assert_says(&[" images", "kept data of db"]);
+    assert_eq!(project.left_in_docker(), "");
+    let volume = project.data().join("volumes/db/data");
+    assert_eq!(files::read_text(&volume.join("file")).unwrap(), "kept\n");
 }
 
 #[test]

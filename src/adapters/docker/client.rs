@@ -277,7 +277,7 @@ mod tests {
         server.abort();
 
         files::remove_file(&new).unwrap();
-        let error = docker.has_image("a").await.unwrap_err();
+        let error = docker.image_id("a").await.unwrap_err();
         assert_eq!(error.failure().code.0, "docker.not-running");
     }
 }

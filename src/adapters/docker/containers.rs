@@ -1,4 +1,4 @@
-//! Containers, networks and volumes.
+//! Containers and networks.
 
 use std::{collections::HashMap, path::PathBuf, time::Duration};
 
@@ -8,8 +8,7 @@ use bollard::{
         NetworkDisconnectRequest,
     },
     query_parameters::{
-        ListContainersOptionsBuilder, ListVolumesOptionsBuilder, RemoveContainerOptionsBuilder,
-        RemoveVolumeOptionsBuilder, StopContainerOptionsBuilder,
+        ListContainersOptionsBuilder, RemoveContainerOptionsBuilder, StopContainerOptionsBuilder,
     },
 };
 use jiff::Timestamp;
@@ -252,6 +251,12 @@ impl Docker {
             {
                 Ok(())
             }
+            // On its way out, and off the network when it is gone.
+            Err(DockerError::Refused { message, .. })
+                if message.contains("is marked for removal") =>
+            {
+                self.wait_removed(container).await
+            }
             answer => absent_is_fine(answer),
         }
     }
@@ -261,39 +266,6 @@ impl Docker {
         let remove = self.client().remove_network(name);
         let removed = self
             .call(&format!("remove the network {name}"), QUICK, remove)
-            .await;
-        absent_is_fine(removed)
-    }
-
-    /// The names of the volumes that carry the label `key=value`, sorted.
-    pub async fn volumes_labelled(
-        &self,
-        key: &str,
-        value: &str,
-    ) -> Result<Vec<String>, DockerError> {
-        let label = format!("{key}={value}");
-        let filters = HashMap::from([("label", vec![label.as_str()])]);
-        let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
-        let what = format!("list the volumes with the label {label}");
-        let found = self
-            .call(&what, QUICK, self.client().list_volumes(Some(options)))
-            .await?;
-        let mut names: Vec<_> = found
-            .volumes
-            .unwrap_or_default()
-            .into_iter()
-            .map(|volume| volume.name)
-            .collect();
-        names.sort();
-        Ok(names)
-    }
-
-    /// Removes a volume with its data; none there is fine.
-    pub async fn remove_volume(&self, name: &str) -> Result<(), DockerError> {
-        let options = RemoveVolumeOptionsBuilder::new().build();
-        let remove = self.client().remove_volume(name, Some(options));
-        let removed = self
-            .call(&format!("remove the volume {name}"), QUICK, remove)
             .await;
         absent_is_fine(removed)
     }

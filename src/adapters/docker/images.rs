@@ -6,11 +6,7 @@ use bollard::query_parameters::{
     ListImagesOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
 };
 
-use super::{
-    Docker, DockerError,
-    client::QUICK,
-    containers::{absent_is_fine, is_there},
-};
+use super::{Docker, DockerError, client::QUICK, containers::absent_is_fine};
 
 /// An image under one of its names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,13 +22,15 @@ pub struct LocalImage {
 }
 
 impl Docker {
-    /// Whether the engine holds an image.
-    pub async fn has_image(&self, reference: &str) -> Result<bool, DockerError> {
+    /// The id of an image, `sha256:...`; `None` if the engine does not hold it.
+    pub async fn image_id(&self, reference: &str) -> Result<Option<String>, DockerError> {
         let inspect = self.client().inspect_image(reference);
-        let found = self
-            .call(&format!("look for the image {reference}"), QUICK, inspect)
-            .await;
-        is_there(found)
+        let what = format!("look for the image {reference}");
+        match self.call(&what, QUICK, inspect).await {
+            Ok(image) => Ok(image.id),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The images that carry the label `key=value`, under each of their names, by reference: one request.
@@ -41,8 +39,20 @@ impl Docker {
         key: &str,
         value: &str,
     ) -> Result<Vec<LocalImage>, DockerError> {
-        let label = format!("{key}={value}");
-        let filters = HashMap::from([("label", vec![label.as_str()])]);
+        self.images_where("label", &format!("{key}={value}")).await
+    }
+
+    /// The images whose reference is as `pattern` says, such as `rancher/k3s:v1.35.*`, by reference: one request.
+    pub async fn images_called(&self, pattern: &str) -> Result<Vec<LocalImage>, DockerError> {
+        self.images_where("reference", pattern).await
+    }
+
+    async fn images_where(
+        &self,
+        filter: &str,
+        value: &str,
+    ) -> Result<Vec<LocalImage>, DockerError> {
+        let filters = HashMap::from([(filter, vec![value])]);
         let options = ListImagesOptionsBuilder::new().filters(&filters).build();
         let all = self
             .call(

@@ -1,4 +1,4 @@
-//! The docker engine: where it is, its containers, images, builds and pushes.
+//! The docker engine: where it is, its containers, images, volumes, builds and pushes.
 //!
 //! Called by `engine` and `features`. Everything goes through the engine's API, never through the `docker`
 //! program. Most of it is bollard's work; builds and pushes use a connection of our own, since bollard can
@@ -19,6 +19,7 @@ mod remove_tree;
 mod session;
 mod trace;
 mod transport;
+mod volumes;
 
 pub use build::{BuildRequest, BuiltImage};
 pub use build_error::{BuildError, FailedInstruction};
@@ -30,3 +31,4 @@ pub use exec::ExecOutput;
 pub use images::LocalImage;
 pub use push::{PushError, PushProgress};
 pub use trace::BuildProgress;
+pub use volumes::EngineVolume;

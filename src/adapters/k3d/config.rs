@@ -9,12 +9,15 @@ use crate::domain::{ClusterName, Memory, PortNumber};
 /// The address that every port of a cluster is bound to: nothing of it can be reached from outside.
 pub(super) const LOOPBACK: &str = "127.0.0.1";
 
+/// Where the container runtime of a node keeps its images, in k3s's images and in those made like them.
+const NODE_IMAGES: &str = "/var/lib/rancher/k3s/agent/containerd";
+
 /// A cluster to create.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ClusterRequest {
     /// Its name.
     pub name: ClusterName,
-    /// The node image; k3d's own default if `None`.
+    /// The node image, or `+v1.35` for the newest release of a version; k3d's own default if `None`.
     pub image: Option<String>,
     /// Agent nodes beside the one server.
     pub agents: u32,
@@ -26,6 +29,9 @@ pub struct ClusterRequest {
     pub registry_port: PortNumber,
     /// Directories of the host in every node.
     pub volumes: Vec<NodeVolume>,
+    /// Docker volumes in which the nodes keep their images: the server's, then the agents'. A node without one
+    /// loses them with the cluster.
+    pub image_stores: Vec<String>,
     /// Docker labels of its containers.
     pub labels: BTreeMap<String, String>,
     /// How much memory all nodes may use together.
@@ -62,6 +68,16 @@ pub(super) fn config(request: &ClusterRequest, deadline: Duration) -> Value {
     };
     let everywhere = |key: &str, value: String| json!({ key: value, "nodeFilters": ["all"] });
     let volumes = request.volumes.iter();
+    let mut volumes: Vec<Value> = volumes
+        .map(|v| everywhere("volume", v.to_argument()))
+        .collect();
+    for (index, store) in request.image_stores.iter().enumerate() {
+        let node = match index.checked_sub(1) {
+            None => "server:0".to_owned(),
+            Some(agent) => format!("agent:{agent}"),
+        };
+        volumes.push(json!({ "volume": format!("{store}:{NODE_IMAGES}"), "nodeFilters": [node] }));
+    }
     let labels = request.labels.iter();
     let mut config = json!({
         "apiVersion": "k3d.io/v1alpha5",
@@ -72,7 +88,7 @@ pub(super) fn config(request: &ClusterRequest, deadline: Duration) -> Value {
         // k3d's default is 0.0.0.0.
         "kubeAPI": { "host": LOOPBACK, "hostIP": LOOPBACK },
         "ports": [port(request.http_port, 80), port(request.https_port, 443)],
-        "volumes": volumes.map(|v| everywhere("volume", v.to_argument())).collect::<Vec<_>>(),
+        "volumes": volumes,
         "registries": {
             "use": [format!("{}:{}", request.name.registry_container(), request.registry_port)],
         },
@@ -127,6 +143,7 @@ mod tests {
                     read_only: true,
                 },
             ],
+            image_stores: vec!["k3d-shop-1-server-0-images".to_owned(), "b".to_owned()],
             labels: BTreeMap::from([("devenv.environment".to_owned(), "shop-1".to_owned())]),
             memory: Some("6Gi".parse().unwrap()),
             kubeconfig: "/state/kubeconfig".into(),
@@ -153,6 +170,11 @@ mod tests {
             json!([
                 { "volume": "/data/shop:/var/lib/devenv/volumes", "nodeFilters": ["all"] },
                 { "volume": "/home/a/shop:/project:ro", "nodeFilters": ["all"] },
+                {
+                    "volume": format!("k3d-shop-1-server-0-images:{NODE_IMAGES}"),
+                    "nodeFilters": ["server:0"],
+                },
+                { "volume": format!("b:{NODE_IMAGES}"), "nodeFilters": ["agent:0"] },
             ])
         );
         assert_eq!(

@@ -56,6 +56,8 @@ pub enum K3dCause {
         /// The image, if it is named.
         image: Option<String>,
     },
+    /// Nobody says which image is the newest of a Kubernetes version.
+    VersionUnknown,
     /// The docker engine does not answer.
     DockerUnreachable,
     /// There is one of that name already.
@@ -130,6 +132,12 @@ impl K3dCause {
                     .help(format!("see why: docker pull {image}"))
                     .help("or name an image that is there under cluster.image, or in the settings")
             }
+            Self::VersionUnknown => cluster("cluster.version-unknown")
+                .because("the newest release of this Kubernetes version cannot be looked up")
+                .help(
+                    "name an exact version under cluster.kubernetes in devenv.yaml, such as 1.35.4",
+                )
+                .help("or check the network; k3s says what it releases at update.k3s.io"),
             Self::DockerUnreachable => {
                 Failure::new("cluster.docker-unreachable", ExitClass::Prerequisite, what)
                     .because("the docker engine does not answer")
@@ -170,6 +178,8 @@ fn classify(said: &str) -> K3dCause {
         K3dCause::ImageMissing {
             image: between(said, "pull image '", "'"),
         }
+    } else if has(&["error getting K3s version for channel"]) {
+        K3dCause::VersionUnknown
     } else if has(&["with that name already exists"]) {
         K3dCause::NameTaken
     } else if has(&[
@@ -226,6 +236,10 @@ mod tests {
             (
                 "failed to list containers: Cannot connect to the Docker daemon at unix:///nope. Is the docker daemon running?",
                 K3dCause::DockerUnreachable,
+            ),
+            (
+                "error getting K3s version for channel v1.35: Get \"https://update.k3s.io/v1-release/channels\": no such host",
+                K3dCause::VersionUnknown,
             ),
             (
                 "Failed to create cluster 'a' because a cluster with that name already exists",

@@ -11,7 +11,10 @@ use crate::{
         registry,
     },
     domain::{ExitClass, Failure},
-    engine::{Finished, Progress, World, check_identity, steps::remove},
+    engine::{
+        Finished, Progress, World, check_identity,
+        steps::{image_store, node_image, remove},
+    },
     plan::VOLUMES_IN_NODE,
 };
 
@@ -97,9 +100,11 @@ pub(in crate::engine) async fn create(
     let cluster = &world.environment.cluster;
     let name = world.environment.id.cluster();
     world.memory.creating()?;
+    let image = node_image::resolve(world).await?;
     let request = ClusterRequest {
         name: name.clone(),
-        image: world.node_image.clone(),
+        image_stores: image_store::prepare(world, &image).await?,
+        image: Some(image.for_k3d()),
         agents: cluster.agents,
         http_port: cluster.http_port,
         https_port: cluster.https_port,

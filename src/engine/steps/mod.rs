@@ -5,7 +5,9 @@
 
 pub(super) mod cluster;
 pub(super) mod hooks;
+mod image_store;
 pub(super) mod images;
+mod node_image;
 pub(super) mod power;
 pub(super) mod prefetch;
 pub(super) mod releases;

@@ -32,11 +32,13 @@ const FIRST: usize = 1;
 
 /// Asks the runtime for its version.
 const ASK: &str = "exec ctr --address /run/k3s/containerd/containerd.sock version";
-/// Pulls `$1` as the kubelet would, through the mirrors that k3s or a plain containerd is set up with.
-const PULL: &str = "for mirrors in /var/lib/rancher/k3s/agent/etc/containerd/certs.d /etc/containerd/certs.d; do
-  [ ! -d \"$mirrors\" ] || exec ctr --address /run/k3s/containerd/containerd.sock --namespace k8s.io \
-    images pull --hosts-dir \"$mirrors\" \"$1\"
-done";
+/// Pulls `$1` as the kubelet would, through the mirrors that k3s or a plain containerd is set up with, unless the
+/// node kept it from an earlier cluster.
+const PULL: &str = r#"images() { ctr --address /run/k3s/containerd/containerd.sock --namespace k8s.io images "$@"; }
+[ -z "$(images ls --quiet "name==$1")" ] || exit 0
+for mirrors in /var/lib/rancher/k3s/agent/etc/containerd/certs.d /etc/containerd/certs.d; do
+  [ ! -d "$mirrors" ] || { images pull --hosts-dir "$mirrors" "$1"; exit; }
+done"#;
 
 /// The pulls of one run; they end with it.
 ///

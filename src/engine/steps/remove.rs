@@ -1,11 +1,12 @@
 //! Removing cluster, registry, data and images.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use futures::future::try_join_all;
 
+use super::image_store;
 use crate::{
-    adapters::{docker::Docker, files},
+    adapters::files,
     domain::{ExitClass, Failure},
     engine::{Finished, OwnContainers, Progress, World},
 };
@@ -34,8 +35,12 @@ pub(super) async fn containers(world: &World) -> Result<(), Failure> {
     let name = world.environment.id.cluster();
     let volumes = docker.volumes_labelled(K3D_CLUSTER, name.as_str()).await;
     for volume in volumes.map_err(|error| error.failure())? {
-        let removed = docker.remove_volume(&volume).await;
+        let removed = docker.remove_volume(&volume.name).await;
         removed.map_err(|error| error.failure())?;
+    }
+    if world.memory.identity().is_none() {
+        // Half made: what docker was copying into it when the creation was ended is not all there.
+        image_store::remove_all(world).await?;
     }
     let network = name.network();
     if let Some(registry) = &own.registry {
@@ -57,44 +62,8 @@ pub(in crate::engine) async fn registry(world: &World) -> Result<Finished, Failu
     Ok(Finished::Done)
 }
 
-/// Removes the directory of the environment's data.
-///
-/// What containers wrote may belong to root: where the user may not remove it, a container does.
-pub(in crate::engine) async fn data(
-    world: &World,
-    progress: &Progress,
-) -> Result<Finished, Failure> {
-    let directory = world.places.data.clone();
-    let removal = tokio::task::spawn_blocking(move || files::remove_tree(&directory));
-    let Ok(removed) = removal.await else {
-        return Err(still_there(world));
-    };
-    let Err(error) = removed else {
-        return Ok(Finished::Done);
-    };
-    progress.note("some of it belongs to root: a container removes it");
-    let Some(image) = helper_image(world).await? else {
-        return Err(still_there(world).caused_by(&error));
-    };
-    let data = &world.places.data;
-    let children = files::list(data).map_err(|error| error.failure())?;
-    let names = children
-        .iter()
-        .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()));
-    let names: Vec<String> = names.collect();
-    let docker = &world.tools.docker;
-    let code = docker
-        .remove_tree(data, &names, &image, REMOVE_WITHIN)
-        .await
-        .map_err(|error| error.failure())?;
-    if code != 0 {
-        return Err(still_there(world));
-    }
-    files::remove_tree(data).map_err(|error| error.failure())?;
-    Ok(Finished::Done)
-}
-
-/// Removes images from the docker engine; those that another name keeps lose only this one.
+/// Removes images from the docker engine, and what the registry and the nodes keep. Images in the engine that
+/// another name keeps lose only this one.
 pub(in crate::engine) async fn images(
     world: &World,
     images: &[String],
@@ -105,35 +74,74 @@ pub(in crate::engine) async fn images(
         let removed = world.tools.docker.remove_image(image).await;
         removed.map_err(|error| error.failure())?;
     }
+    progress.note("what the nodes keep");
+    image_store::remove_all(world).await?;
+    progress.note("what the registry keeps");
+    directory(world, &world.places.registry, progress).await?;
     Ok(Finished::Done)
+}
+
+/// Removes the environment's data.
+pub(in crate::engine) async fn data(
+    world: &World,
+    progress: &Progress,
+) -> Result<Finished, Failure> {
+    directory(world, &world.places.data, progress).await?;
+    Ok(Finished::Done)
+}
+
+/// Removes a directory of the environment.
+///
+/// What containers wrote may belong to root: where the user may not remove it, a container does.
+async fn directory(world: &World, directory: &Path, progress: &Progress) -> Result<(), Failure> {
+    let path = directory.to_owned();
+    let removal = tokio::task::spawn_blocking(move || files::remove_tree(&path));
+    let Ok(removed) = removal.await else {
+        return Err(still_there(directory));
+    };
+    let Err(error) = removed else {
+        return Ok(());
+    };
+    progress.note("some of it belongs to root: a container removes it");
+    let Some(image) = helper_image(world).await? else {
+        return Err(still_there(directory).caused_by(&error));
+    };
+    let children = files::list(directory).map_err(|error| error.failure())?;
+    let names = children
+        .iter()
+        .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()));
+    let names: Vec<String> = names.collect();
+    let docker = &world.tools.docker;
+    let code = docker
+        .remove_tree(directory, &names, &image, REMOVE_WITHIN)
+        .await
+        .map_err(|error| error.failure())?;
+    if code != 0 {
+        return Err(still_there(directory));
+    }
+    files::remove_tree(directory).map_err(|error| error.failure())
 }
 
 /// An image that is local already and has a `rm`.
 async fn helper_image(world: &World) -> Result<Option<String>, Failure> {
     for image in &world.helper_images {
-        if has(&world.tools.docker, image).await? {
+        let held = world.tools.docker.image_id(image).await;
+        if held.map_err(|error| error.failure())?.is_some() {
             return Ok(Some(image.clone()));
         }
     }
     Ok(None)
 }
 
-async fn has(docker: &Docker, image: &str) -> Result<bool, Failure> {
-    docker
-        .has_image(image)
-        .await
-        .map_err(|error| error.failure())
-}
-
-fn still_there(world: &World) -> Failure {
-    let data = world.places.data.display();
+fn still_there(directory: &Path) -> Failure {
+    let directory = directory.display();
     Failure::new(
         "data.not-removed",
         ExitClass::Data,
-        format!("the data in {data} could not be removed"),
+        format!("what is in {directory} could not be removed"),
     )
     .because("files in it belong to root, as containers wrote them")
-    .help(format!("sudo rm -rf {data}"))
+    .help(format!("sudo rm -rf {directory}"))
 }
 
 async fn own(world: &World) -> Result<OwnContainers, Failure> {

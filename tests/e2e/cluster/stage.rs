@@ -151,6 +151,7 @@ impl Stage {
                 volume(self.volumes.clone(), devenv::plan::VOLUMES_IN_NODE, false),
                 volume(self.home.clone(), "/project", true),
             ],
+            image_stores: Vec::new(),
             labels: BTreeMap::from([("devenv.environment".to_owned(), "test".to_owned())]),
             memory: Some("4Gi".parse().unwrap()),
             kubeconfig: self.kubeconfig.clone(),

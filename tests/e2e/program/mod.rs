@@ -222,7 +222,16 @@ impl Project {
 
     /// The environment's directory of state.
     pub(crate) fn state(&self) -> PathBuf {
-        let parent = self.home().join(".local/state/devenv");
+        self.only_one_in(".local/state/devenv")
+    }
+
+    /// The environment's directory of data.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.only_one_in(".local/share/devenv")
+    }
+
+    fn only_one_in(&self, parent: &str) -> PathBuf {
+        let parent = self.home().join(parent);
         let prefix = format!("{}-", self.name);
         let mut found = children(&parent);
         found.retain(|path| file_name(path).starts_with(&prefix));
