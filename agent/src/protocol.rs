@@ -1,0 +1,391 @@
+//! The protocol: frames over a byte stream, requests answered in any order.
+//!
+//! A frame is its length (4 bytes, little endian) and a message in postcard's encoding. The agent speaks first: it
+//! says which version it speaks and who it is. Each request has an id that devenv chooses; what belongs to it carries
+//! the same id. What is too large for a frame follows its request, or comes before its answer, in chunks, of which a
+//! sender has no more than `WINDOW` bytes under way: the other side says how much it has taken.
+
+use std::io::{self, Read, Write};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+/// The version of the protocol. A devenv and an agent of different versions do not talk.
+pub const VERSION: u16 = 1;
+/// The longest frame, in bytes, without its length.
+pub const LONGEST_FRAME: usize = 1 << 20;
+/// The longest chunk, in bytes.
+pub const LONGEST_CHUNK: usize = 256 * 1024;
+/// How many bytes of one request's chunks may be under way at a time.
+pub const WINDOW: u32 = 4 << 20;
+
+/// The id of a request, unique among those that are open.
+pub type RequestId = u32;
+
+/// What devenv sends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ToAgent {
+    /// Asks for something.
+    Request {
+        /// Its id.
+        id: RequestId,
+        /// What.
+        request: Request,
+    },
+    /// More of what belongs to a request.
+    Chunk {
+        /// The request's id.
+        id: RequestId,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// All of what belongs to a request is sent.
+    End {
+        /// The request's id.
+        id: RequestId,
+    },
+    /// Chunks of an answer were taken: as many bytes more may be sent.
+    Taken {
+        /// The request's id.
+        id: RequestId,
+        /// How many bytes.
+        bytes: u32,
+    },
+    /// The answer to a request is no longer wanted. The agent answers all the same, soon.
+    Cancel {
+        /// The request's id.
+        id: RequestId,
+    },
+}
+
+/// What the agent sends.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FromAgent {
+    /// The first message.
+    Hello(Hello),
+    /// Chunks of a request were taken: as many bytes more may be sent.
+    Taken {
+        /// The request's id.
+        id: RequestId,
+        /// How many bytes.
+        bytes: u32,
+    },
+    /// More of what belongs to an answer that follows.
+    Chunk {
+        /// The request's id.
+        id: RequestId,
+        /// The bytes.
+        bytes: Vec<u8>,
+    },
+    /// The answer to a request, once.
+    Answer {
+        /// The request's id.
+        id: RequestId,
+        /// What became of it.
+        answer: Result<Answer, AgentError>,
+    },
+}
+
+/// Who the agent is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// The version of the protocol that it speaks.
+    pub version: u16,
+    /// Its process in the node.
+    pub pid: u32,
+}
+
+/// What is asked of the agent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// Nothing but an answer.
+    Ping,
+    /// Changes files in a container. The changes follow as records: see [`FileChange`].
+    ///
+    /// Every file is written beside its place first; only when all have come do they take their places, one right
+    /// after another. A stream that ends early changes nothing.
+    Change {
+        /// The container.
+        container: ContainerId,
+        /// Paths of changes are below this directory of the container, absolute.
+        base: Vec<u8>,
+    },
+    /// Lists what is below a directory of a container. Chunks of the answer are [`Entry`] records: each its length
+    /// (4 bytes, little endian) and its encoding, in the order of the paths.
+    List {
+        /// The container.
+        container: ContainerId,
+        /// The directory, absolute in the container.
+        directory: Vec<u8>,
+    },
+}
+
+/// What the agent answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// To [`Request::Ping`].
+    Pong,
+    /// To [`Request::Change`]: how many files have taken their places.
+    Changed {
+        /// Files, directories and links that were written or removed.
+        count: u32,
+    },
+    /// To [`Request::List`]: how many entries were sent.
+    Listed {
+        /// The number.
+        count: u32,
+    },
+}
+
+/// The id of a container as its runtime knows it: 64 hexadecimal digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ContainerId(String);
+
+/// Text that is no id of a container.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not the id of a container")]
+pub struct NoContainerId(String);
+
+impl std::str::FromStr for ContainerId {
+    type Err = NoContainerId;
+
+    fn from_str(text: &str) -> Result<Self, NoContainerId> {
+        // Kubernetes writes the runtime's name before it: containerd://0123...
+        let id = text.rsplit_once("//").map_or(text, |(_, id)| id);
+        if id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            Ok(Self(id.to_owned()))
+        } else {
+            Err(NoContainerId(text.to_owned()))
+        }
+    }
+}
+
+impl ContainerId {
+    /// The hexadecimal digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for ContainerId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(&self.0[..12])
+    }
+}
+
+/// One change. Its path is relative to the base of the request, without `..`.
+///
+/// In the chunks of a request each change is its length (4 bytes, little endian) and its encoding; the contents of a
+/// file follow it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum FileChange {
+    /// A file with these contents; its directories are made.
+    File {
+        /// Its path.
+        path: Vec<u8>,
+        /// Its permission bits.
+        mode: u32,
+        /// The number of bytes that follow.
+        size: u64,
+        /// The BLAKE3 of the contents.
+        hash: [u8; 32],
+    },
+    /// A symbolic link; its directories are made.
+    Link {
+        /// Its path.
+        path: Vec<u8>,
+        /// Where it points, as it is written.
+        target: Vec<u8>,
+    },
+    /// A directory; those above it are made.
+    Directory {
+        /// Its path.
+        path: Vec<u8>,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// Nothing is there afterwards; a directory goes with all below it.
+    Absent {
+        /// Its path.
+        path: Vec<u8>,
+    },
+}
+
+/// Something below a directory.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// Its path, relative to the directory.
+    pub path: Vec<u8>,
+    /// What it is.
+    pub kind: EntryKind,
+}
+
+/// What an entry is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum EntryKind {
+    /// A file.
+    File {
+        /// Its permission bits.
+        mode: u32,
+        /// The BLAKE3 of its contents.
+        hash: [u8; 32],
+    },
+    /// A symbolic link.
+    Link {
+        /// Where it points, as it is written.
+        target: Vec<u8>,
+    },
+    /// A directory.
+    Directory {
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A device, a socket or a pipe.
+    Special,
+}
+
+/// Why the agent could not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum AgentError {
+    /// No process of that container runs in this node.
+    #[error("the container {0} does not run")]
+    NoContainer(ContainerId),
+    /// The container's file system refused.
+    #[error("cannot {doing} {path}: {problem}", path = String::from_utf8_lossy(path))]
+    File {
+        /// What was tried, such as `write`.
+        doing: String,
+        /// The path in the container.
+        path: Vec<u8>,
+        /// What went wrong.
+        problem: FileProblem,
+    },
+    /// The request breaks the protocol; one side has a fault.
+    #[error("not understood: {0}")]
+    Protocol(String),
+    /// The request was cancelled, or its stream ended early.
+    #[error("cancelled")]
+    Cancelled,
+}
+
+/// What a file system refused with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum FileProblem {
+    /// It may only be read.
+    #[error("its file system is read-only")]
+    ReadOnly,
+    /// There is no room.
+    #[error("no space is left")]
+    NoSpace,
+    /// The contents that came are not those that were announced.
+    #[error("its contents were damaged on the way")]
+    Damaged,
+    /// The path leads out of where it must stay, or is none.
+    #[error("the path is not one below its base")]
+    Path,
+    /// Anything else, in the system's words.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// Writes one frame and flushes.
+pub fn write_frame(to: &mut impl Write, message: &impl Serialize) -> io::Result<()> {
+    to.write_all(&frame(message)?)?;
+    to.flush()
+}
+
+/// One frame as bytes.
+pub fn frame(message: &impl Serialize) -> io::Result<Vec<u8>> {
+    let mut bytes = postcard::to_extend(message, vec![0; 4]).map_err(io::Error::other)?;
+    let length = bytes.len() - 4;
+    if length > LONGEST_FRAME {
+        let text = format!("a frame of {length} bytes is too long");
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+    }
+    let prefix = u32::try_from(length).unwrap_or(u32::MAX).to_le_bytes();
+    bytes[..4].copy_from_slice(&prefix);
+    Ok(bytes)
+}
+
+/// Reads one frame; `None` at the end of the stream.
+pub fn read_frame<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<Option<T>> {
+    let mut prefix = [0; 4];
+    let mut filled = 0;
+    while filled < prefix.len() {
+        match from.read(&mut prefix[filled..]) {
+            Ok(0) if filled == 0 => return Ok(None),
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    let mut bytes = vec![0; length(prefix)?];
+    from.read_exact(&mut bytes)?;
+    decode(&bytes).map(Some)
+}
+
+/// The length that a frame begins with; fails for one that is too long.
+pub fn length(prefix: [u8; 4]) -> io::Result<usize> {
+    let length = u32::from_le_bytes(prefix) as usize;
+    if length > LONGEST_FRAME {
+        let text = format!("a frame of {length} bytes is announced: this is not the protocol");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text));
+    }
+    Ok(length)
+}
+
+/// The message of a frame without its length.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> io::Result<T> {
+    postcard::from_bytes(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ping(id: RequestId) -> ToAgent {
+        let request = Request::Ping;
+        ToAgent::Request { id, request }
+    }
+
+    #[test]
+    fn frames_come_out_as_they_went_in_and_the_stream_ends_between_them() {
+        let mut stream = Vec::new();
+        for id in [1, 70_000] {
+            write_frame(&mut stream, &ping(id)).unwrap();
+        }
+        let mut reader = stream.as_slice();
+        assert_eq!(read_frame(&mut reader).unwrap(), Some(ping(1)));
+        assert_eq!(read_frame(&mut reader).unwrap(), Some(ping(70_000)));
+        assert_eq!(read_frame::<ToAgent>(&mut reader).unwrap(), None);
+    }
+
+    #[test]
+    fn a_stream_cut_anywhere_in_a_frame_is_an_error() {
+        let whole = frame(&ping(9)).unwrap();
+        for end in 1..whole.len() {
+            let cut = read_frame::<ToAgent>(&mut &whole[..end]);
+            assert_eq!(cut.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        }
+    }
+
+    #[test]
+    fn what_is_not_the_protocol_is_refused_before_memory_is_given_to_it() {
+        let http = b"HTTP/1.1 400 Bad Request\r\n";
+        let error = read_frame::<FromAgent>(&mut &http[..]).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData);
+        let bytes = vec![0; LONGEST_FRAME + 1];
+        let chunk = ToAgent::Chunk { id: 1, bytes };
+        assert!(frame(&chunk).is_err());
+    }
+
+    #[test]
+    fn a_containers_id_is_taken_as_kubernetes_writes_it() {
+        let digits = "0a".repeat(32);
+        let id: ContainerId = format!("containerd://{digits}").parse().unwrap();
+        assert_eq!(id.as_str(), digits);
+        for wrong in ["", "containerd://", "../../etc", &digits[1..]] {
+            assert!(wrong.parse::<ContainerId>().is_err(), "{wrong}");
+        }
+    }
+}
