@@ -273,6 +273,9 @@ pub enum FileProblem {
     /// It may only be read.
     #[error("its file system is read-only")]
     ReadOnly,
+    /// It, or a directory above it, is not there.
+    #[error("it is not there")]
+    NotThere,
     /// There is no room.
     #[error("no space is left")]
     NoSpace,

@@ -1,0 +1,132 @@
+//! Finds the root directory of a container in this node.
+
+use std::{
+    collections::HashMap,
+    fs, io,
+    os::fd::OwnedFd,
+    sync::{Mutex, PoisonError},
+};
+
+use devenv_agent::protocol::{AgentError, ContainerId};
+use rustix::fs::{CWD, Mode, OFlags, openat};
+
+/// A process, told from a later one of the same id by its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Process {
+    pid: u32,
+    /// Clock ticks since boot.
+    started: u64,
+}
+
+/// The first process of each container that was asked for.
+#[derive(Debug, Default)]
+pub(crate) struct Containers {
+    known: Mutex<HashMap<ContainerId, Process>>,
+}
+
+impl Containers {
+    /// The root directory of a container that runs.
+    pub(crate) fn root(&self, id: &ContainerId) -> Result<OwnedFd, AgentError> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(root) = known.get(id).and_then(|process| process.root()) {
+            return Ok(root);
+        }
+        known.remove(id);
+        let absent = || AgentError::NoContainer(id.clone());
+        let process = first_process(id).ok_or_else(absent)?;
+        let root = process.root().ok_or_else(absent)?;
+        known.insert(id.clone(), process);
+        Ok(root)
+    }
+}
+
+impl Process {
+    /// Its root directory; `None` if it has ended.
+    fn root(self) -> Option<OwnedFd> {
+        let path = format!("/proc/{}/root", self.pid);
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = openat(CWD, path, flags, Mode::empty()).ok()?;
+        // The id may have been given to another process: it is looked at after the directory was opened.
+        (started(self.pid).ok()? == self.started).then_some(root)
+    }
+}
+
+/// The process of a container that all others of it come from.
+fn first_process(id: &ContainerId) -> Option<Process> {
+    let processes = fs::read_dir("/proc").ok()?.filter_map(|entry| {
+        let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
+        let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
+        if !cgroups.contains(id.as_str()) {
+            return None;
+        }
+        let started = started(pid).ok()?;
+        let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        Some((!is_first(&status), Process { pid, started }))
+    });
+    // Where containers share their process ids the first is the oldest.
+    processes
+        .min_by_key(|(is_later, process)| (*is_later, process.started, process.pid))
+        .map(|(_, process)| process)
+}
+
+/// Whether a process is number 1 in a process namespace of its own, by its `/proc/<pid>/status`.
+fn is_first(status: &str) -> bool {
+    let line = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+    let ids: Vec<&str> = line.unwrap_or_default().split_whitespace().collect();
+    ids.len() > 1 && ids.last() == Some(&"1")
+}
+
+/// When a process was started, in clock ticks since boot.
+fn started(pid: u32) -> io::Result<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    start_of(&stat).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// The 22nd field of a `/proc/<pid>/stat`. The second is the name in parentheses, which may hold any of both.
+fn start_of(stat: &str) -> Option<u64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_whitespace().nth(19)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_is_read_behind_any_name() {
+        let rest: Vec<String> = (3..=52).map(|field| field.to_string()).collect();
+        let stat = format!("7 (a) b) S) {}", rest.join(" "));
+        assert_eq!(start_of(&stat), Some(22));
+        assert_eq!(start_of("7 (a"), None);
+    }
+
+    #[test]
+    fn the_first_process_is_number_one_in_a_namespace_of_its_own() {
+        assert!(is_first("Name:\tsh\nNSpid:\t4242\t1\n"));
+        for other in ["NSpid:\t1\n", "NSpid:\t4242\t7\n", "Name:\tsh\n"] {
+            assert!(!is_first(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_container_that_does_not_run_is_named() {
+        let id: ContainerId = "ab".repeat(32).parse().unwrap();
+        let error = Containers::default().root(&id).unwrap_err();
+        assert_eq!(error, AgentError::NoContainer(id));
+    }
+
+    #[test]
+    fn a_process_is_not_taken_for_a_later_one_of_its_number() {
+        let pid = std::process::id();
+        let process = Process {
+            pid,
+            started: started(pid).unwrap(),
+        };
+        assert!(process.root().is_some());
+        let other = Process {
+            started: process.started + 1,
+            ..process
+        };
+        assert!(other.root().is_none());
+    }
+}

@@ -1,0 +1,220 @@
+//! Answers devenv over one stream: reads frames, gives each request a thread of its own, writes frames.
+
+use std::{
+    collections::HashMap,
+    io::{self, Read, Write},
+    sync::{
+        Arc, Mutex, PoisonError,
+        mpsc::{Receiver, Sender, channel},
+    },
+    thread,
+};
+
+use devenv_agent::protocol::{
+    AgentError, Answer, FromAgent, Hello, LONGEST_CHUNK, Request, RequestId, ToAgent, VERSION,
+    WINDOW, read_frame, write_frame,
+};
+
+use crate::{containers::Containers, files};
+
+/// Speaks the protocol until `input` ends. What is under way then is broken off with its request.
+pub(crate) fn serve<W: Write + Send + 'static>(input: &mut impl Read, output: W) -> io::Result<()> {
+    let server = Arc::new(Server {
+        containers: Containers::default(),
+        output: Mutex::new(output),
+    });
+    server.send(&FromAgent::Hello(Hello {
+        version: VERSION,
+        pid: std::process::id(),
+    }))?;
+    let mut open: HashMap<RequestId, Sender<Piece>> = HashMap::new();
+    while let Some(message) = read_frame(input)? {
+        let (id, piece) = match message {
+            ToAgent::Request { id, request } => {
+                let (sender, pieces) = channel();
+                // Those that were answered have dropped their end.
+                open.retain(|_, sender| sender.send(Piece::Nothing).is_ok());
+                open.insert(id, sender);
+                let server = Arc::clone(&server);
+                thread::spawn(move || server.answer(id, request, pieces));
+                continue;
+            }
+            ToAgent::Chunk { id, bytes } => (id, Piece::Chunk(bytes)),
+            ToAgent::Taken { id, bytes } => (id, Piece::Taken(bytes)),
+            ToAgent::End { id } => (id, Piece::End),
+            ToAgent::Cancel { id } => (id, Piece::Cancel),
+        };
+        if let Some(sender) = open.get(&id) {
+            // One that was answered early does not want it.
+            let _ = sender.send(piece);
+        }
+    }
+    Ok(())
+}
+
+/// What follows a request.
+enum Piece {
+    Chunk(Vec<u8>),
+    Taken(u32),
+    End,
+    Cancel,
+    /// Sent to learn whether anybody listens.
+    Nothing,
+}
+
+struct Server<W> {
+    containers: Containers,
+    output: Mutex<W>,
+}
+
+impl<W: Write> Server<W> {
+    fn send(&self, message: &FromAgent) -> io::Result<()> {
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        write_frame(&mut *output, message)
+    }
+
+    fn answer(&self, id: RequestId, request: Request, pieces: Receiver<Piece>) {
+        let answer = self.carry_out(id, request, pieces);
+        // A stream that is gone ends the program where it reads.
+        let _ = self.send(&FromAgent::Answer { id, answer });
+    }
+
+    fn carry_out(
+        &self,
+        id: RequestId,
+        request: Request,
+        pieces: Receiver<Piece>,
+    ) -> Result<Answer, AgentError> {
+        match request {
+            Request::Ping => Ok(Answer::Pong),
+            Request::Change { container, base } => {
+                let root = self.containers.root(&container)?;
+                let mut records = Incoming::new(self, id, pieces);
+                let count = files::change(root, &base, &mut records)?;
+                Ok(Answer::Changed { count })
+            }
+            Request::List {
+                container,
+                directory,
+            } => {
+                let root = self.containers.root(&container)?;
+                let mut entries = Outgoing::new(self, id, pieces);
+                let count = files::list(root, &directory, &mut entries)?;
+                entries.flush().map_err(|_| AgentError::Cancelled)?;
+                Ok(Answer::Listed { count })
+            }
+        }
+    }
+}
+
+/// The chunks of a request as a stream of bytes.
+struct Incoming<'a, W> {
+    server: &'a Server<W>,
+    id: RequestId,
+    pieces: Receiver<Piece>,
+    chunk: Vec<u8>,
+    read: usize,
+    is_ended: bool,
+}
+
+impl<'a, W: Write> Incoming<'a, W> {
+    fn new(server: &'a Server<W>, id: RequestId, pieces: Receiver<Piece>) -> Self {
+        Self {
+            server,
+            id,
+            pieces,
+            chunk: Vec::new(),
+            read: 0,
+            is_ended: false,
+        }
+    }
+
+    /// Waits for the next chunk; says that the one before is taken.
+    fn next(&mut self) -> io::Result<()> {
+        if let Ok(bytes @ 1..) = u32::try_from(self.chunk.len()) {
+            self.server.send(&FromAgent::Taken { id: self.id, bytes })?;
+        }
+        self.chunk.clear();
+        self.read = 0;
+        loop {
+            match self.pieces.recv() {
+                Ok(Piece::Chunk(bytes)) => {
+                    self.chunk = bytes;
+                    return Ok(());
+                }
+                Ok(Piece::End) => {
+                    self.is_ended = true;
+                    return Ok(());
+                }
+                Ok(Piece::Nothing | Piece::Taken(_)) => {}
+                Ok(Piece::Cancel) | Err(_) => return Err(io::ErrorKind::ConnectionAborted.into()),
+            }
+        }
+    }
+}
+
+impl<W: Write> Read for Incoming<'_, W> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.read == self.chunk.len() && !self.is_ended {
+            self.next()?;
+        }
+        let count = buffer.len().min(self.chunk.len() - self.read);
+        buffer[..count].copy_from_slice(&self.chunk[self.read..self.read + count]);
+        self.read += count;
+        Ok(count)
+    }
+}
+
+/// The chunks of an answer as a stream of bytes.
+struct Outgoing<'a, W> {
+    server: &'a Server<W>,
+    id: RequestId,
+    pieces: Receiver<Piece>,
+    chunk: Vec<u8>,
+    /// Bytes that were sent and not yet taken.
+    under_way: u32,
+}
+
+impl<'a, W: Write> Outgoing<'a, W> {
+    fn new(server: &'a Server<W>, id: RequestId, pieces: Receiver<Piece>) -> Self {
+        Self {
+            server,
+            id,
+            pieces,
+            chunk: Vec::new(),
+            under_way: 0,
+        }
+    }
+
+    fn wait_for_room(&mut self, bytes: u32) -> io::Result<()> {
+        while self.under_way + bytes > WINDOW {
+            match self.pieces.recv() {
+                Ok(Piece::Taken(taken)) => self.under_way = self.under_way.saturating_sub(taken),
+                Ok(Piece::Nothing | Piece::Chunk(_) | Piece::End) => {}
+                Ok(Piece::Cancel) | Err(_) => return Err(io::ErrorKind::ConnectionAborted.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<W: Write> Write for Outgoing<'_, W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = bytes.len().min(LONGEST_CHUNK - self.chunk.len());
+        self.chunk.extend_from_slice(&bytes[..count]);
+        if self.chunk.len() == LONGEST_CHUNK {
+            self.flush()?;
+        }
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let bytes = std::mem::take(&mut self.chunk);
+        let Ok(length @ 1..) = u32::try_from(bytes.len()) else {
+            return Ok(());
+        };
+        self.wait_for_room(length)?;
+        self.under_way += length;
+        self.server.send(&FromAgent::Chunk { id: self.id, bytes })
+    }
+}
