@@ -4,6 +4,7 @@
 //! value of the domain or of its own; what it fails with is a small enum that explains itself as a
 //! `Failure`. Nothing here decides what should happen, prints, or reads a setting it was not given.
 
+pub mod agent;
 pub mod context;
 pub mod docker;
 pub mod environment;

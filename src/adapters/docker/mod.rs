@@ -4,6 +4,7 @@
 //! program. Most of it is bollard's work; builds and pushes use a connection of our own, since bollard can
 //! neither give a streamed build its secrets nor tell the layers of a push apart.
 
+mod attach;
 mod base;
 mod build;
 mod build_error;
@@ -21,6 +22,7 @@ mod trace;
 mod transport;
 mod volumes;
 
+pub use attach::{Attached, Said};
 pub use build::{BuildRequest, BuiltImage};
 pub use build_error::{BuildError, FailedInstruction};
 pub use client::{Docker, EngineInfo};

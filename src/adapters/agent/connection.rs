@@ -1,0 +1,409 @@
+//! The stream to an agent, and the requests that are open on it.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use devenv_agent::protocol::{
+    Answer, ContainerId, Entry, FromAgent, Request, RequestId, ToAgent, VERSION, WINDOW, decode,
+    frame, length,
+};
+use futures::StreamExt as _;
+use tokio::{
+    io::AsyncWriteExt as _,
+    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    task::JoinSet,
+    time::timeout,
+};
+
+use super::{
+    AgentFailure, Change,
+    change::Outgoing,
+    install::{install, path},
+};
+use crate::adapters::docker::{Attached, Docker, Said};
+
+/// How long an agent may take to say who it is.
+const HELLO_WITHIN: Duration = Duration::from_secs(5);
+/// How long it may take over a question about nothing.
+const PING_WITHIN: Duration = Duration::from_secs(5);
+/// How many frames may wait to be written; whoever has more to say waits.
+const FRAMES_WAITING: usize = 16;
+/// How much of what an agent says to standard error is kept, in bytes.
+const SAID_KEPT: usize = 2048;
+
+/// A running agent in a node. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Agent {
+    line: Arc<Line>,
+    _pumps: JoinSet<()>,
+}
+
+/// What the requests of an agent share.
+#[derive(Debug)]
+struct Line {
+    node: String,
+    next: AtomicU32,
+    frames: mpsc::Sender<Vec<u8>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    open: HashMap<RequestId, UnboundedSender<FromAgent>>,
+    /// Set once the stream has ended.
+    end: Option<End>,
+    said: Vec<u8>,
+}
+
+/// How a stream ended.
+#[derive(Debug, Clone)]
+enum End {
+    Closed,
+    NotUnderstood(String),
+}
+
+impl Agent {
+    /// Starts the agent in a node, which is given the program where it lacks it.
+    pub async fn start(docker: &Docker, node: &str) -> Result<Self, AgentFailure> {
+        if let Ok(agent) = Self::connect(docker, node).await {
+            return Ok(agent);
+        }
+        // The program may not be there, or not be whole.
+        install(docker, node).await?;
+        Self::connect(docker, node).await
+    }
+
+    async fn connect(docker: &Docker, node: &str) -> Result<Self, AgentFailure> {
+        let attached = docker.attach(node, &[&path(), "serve"]).await?;
+        let (frames, waiting) = mpsc::channel(FRAMES_WAITING);
+        let line = Arc::new(Line {
+            node: node.to_owned(),
+            next: AtomicU32::new(1),
+            frames,
+            state: Mutex::default(),
+        });
+        let (hello, mut said_hello) = mpsc::unbounded_channel();
+        line.state().open.insert(0, hello);
+        let Attached { input, output } = attached;
+        let mut pumps = JoinSet::new();
+        pumps.spawn(write(input, waiting));
+        pumps.spawn(read(output, Arc::clone(&line)));
+        let hello = timeout(HELLO_WITHIN, said_hello.recv()).await;
+        line.state().open.remove(&0);
+        match hello {
+            Ok(Some(FromAgent::Hello(hello))) if hello.version == VERSION => Ok(Self {
+                line,
+                _pumps: pumps,
+            }),
+            Ok(Some(FromAgent::Hello(hello))) => Err(line.not_understood(format!(
+                "version {} of the protocol instead of {VERSION}",
+                hello.version
+            ))),
+            Ok(Some(_)) => Err(line.not_understood("no greeting".to_owned())),
+            Ok(None) => Err(line.ended()),
+            Err(_) => Err(line.silent()),
+        }
+    }
+
+    /// Asks whether it lives.
+    pub async fn ping(&self) -> Result<(), AgentFailure> {
+        let asked = self.line.ask(Request::Ping).await?;
+        match timeout(PING_WITHIN, asked.answer()).await {
+            Ok(answer) => answer.map(|_| ()),
+            Err(_) => Err(self.line.silent()),
+        }
+    }
+
+    /// Changes files of a container below `base`, an absolute path in it: all together, or none. Returns how many.
+    pub async fn change(
+        &self,
+        container: &ContainerId,
+        base: &[u8],
+        changes: &[Change],
+    ) -> Result<u32, AgentFailure> {
+        let request = Request::Change {
+            container: container.clone(),
+            base: base.to_vec(),
+        };
+        let mut asked = self.line.ask(request).await?;
+        let mut outgoing = Outgoing::default();
+        for change in changes {
+            // An agent that has answered wants no more of it.
+            if asked.is_answered() {
+                break;
+            }
+            change.send(&mut outgoing, &mut asked).await?;
+        }
+        outgoing.finish(&mut asked).await?;
+        match asked.answer().await? {
+            Answer::Changed { count } => Ok(count),
+            other => Err(self.line.not_understood(format!("{other:?} to a change"))),
+        }
+    }
+
+    /// What is below a directory of a container, an absolute path in it.
+    pub async fn list(
+        &self,
+        container: &ContainerId,
+        directory: &[u8],
+    ) -> Result<Vec<Entry>, AgentFailure> {
+        let request = Request::List {
+            container: container.clone(),
+            directory: directory.to_vec(),
+        };
+        let mut asked = self.line.ask(request).await?;
+        let mut records = Vec::new();
+        let answer = asked.collect(&mut records).await?;
+        let entries = entries(&records).map_err(|error| self.line.not_understood(error))?;
+        match answer {
+            Answer::Listed { count } if count as usize == entries.len() => Ok(entries),
+            other => Err(self.line.not_understood(format!("{other:?} to a listing"))),
+        }
+    }
+}
+
+/// The records of a listing.
+fn entries(mut records: &[u8]) -> Result<Vec<Entry>, String> {
+    let mut entries = Vec::new();
+    while let Some((prefix, rest)) = records.split_first_chunk::<4>() {
+        let length = length(*prefix).map_err(|error| error.to_string())?;
+        let Some((record, rest)) = rest.split_at_checked(length) else {
+            return Err("a listing is cut off".to_owned());
+        };
+        entries.push(decode(record).map_err(|error| error.to_string())?);
+        records = rest;
+    }
+    Ok(entries)
+}
+
+impl Line {
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn ask(self: &Arc<Self>, request: Request) -> Result<Asked, AgentFailure> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (sender, messages) = mpsc::unbounded_channel();
+        self.state().open.insert(id, sender);
+        let asked = Asked {
+            line: Arc::clone(self),
+            id,
+            messages,
+            answer: None,
+            under_way: 0,
+        };
+        self.send(&ToAgent::Request { id, request }).await?;
+        Ok(asked)
+    }
+
+    async fn send(&self, message: &ToAgent) -> Result<(), AgentFailure> {
+        let frame = frame(message).map_err(|error| self.not_understood(error.to_string()))?;
+        self.frames.send(frame).await.map_err(|_| self.ended())
+    }
+
+    fn not_understood(&self, problem: String) -> AgentFailure {
+        AgentFailure::NotUnderstood {
+            node: self.node.clone(),
+            problem,
+        }
+    }
+
+    fn silent(&self) -> AgentFailure {
+        AgentFailure::Silent {
+            node: self.node.clone(),
+        }
+    }
+
+    /// The failure of a request that the end of the stream has overtaken.
+    fn ended(&self) -> AgentFailure {
+        let state = self.state();
+        match &state.end {
+            Some(End::NotUnderstood(problem)) => self.not_understood(problem.clone()),
+            Some(End::Closed) | None => AgentFailure::Gone {
+                node: self.node.clone(),
+                said: String::from_utf8_lossy(&state.said)
+                    .lines()
+                    .map(str::to_owned)
+                    .collect(),
+            },
+        }
+    }
+
+    /// Gives a message to the request it belongs to.
+    fn deliver(&self, message: FromAgent) {
+        let id = match &message {
+            FromAgent::Hello(_) => 0,
+            FromAgent::Taken { id, .. }
+            | FromAgent::Chunk { id, .. }
+            | FromAgent::Answer { id, .. } => *id,
+        };
+        if let Some(request) = self.state().open.get(&id) {
+            // One that nobody waits for any more is about to be taken off.
+            let _ = request.send(message);
+        }
+    }
+
+    fn end(&self, end: End) {
+        let mut state = self.state();
+        state.end = Some(end);
+        state.open.clear();
+    }
+}
+
+/// A request that was sent.
+pub(super) struct Asked {
+    line: Arc<Line>,
+    id: RequestId,
+    messages: UnboundedReceiver<FromAgent>,
+    answer: Option<Result<Answer, AgentFailure>>,
+    /// Bytes that were sent and not yet taken.
+    under_way: u32,
+}
+
+impl Asked {
+    /// Whether there is an answer already.
+    fn is_answered(&mut self) -> bool {
+        while self.answer.is_none()
+            && let Ok(message) = self.messages.try_recv()
+        {
+            self.note(message, None);
+        }
+        self.answer.is_some()
+    }
+
+    /// Sends a chunk as soon as there is room for it; not if the answer has come.
+    pub(super) async fn send(&mut self, bytes: Vec<u8>) -> Result<(), AgentFailure> {
+        let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        while !self.is_answered() && self.under_way + length > WINDOW {
+            let message = self.messages.recv().await;
+            self.note(message.ok_or_else(|| self.line.ended())?, None);
+        }
+        if self.answer.is_some() {
+            return Ok(());
+        }
+        self.under_way += length;
+        self.line.send(&ToAgent::Chunk { id: self.id, bytes }).await
+    }
+
+    /// Says that all was sent.
+    pub(super) async fn finish(&self) -> Result<(), AgentFailure> {
+        self.line.send(&ToAgent::End { id: self.id }).await
+    }
+
+    /// Waits for the answer.
+    async fn answer(mut self) -> Result<Answer, AgentFailure> {
+        self.collect(&mut Vec::new()).await
+    }
+
+    /// Waits for the answer and gathers the chunks that come before it.
+    async fn collect(&mut self, chunks: &mut Vec<u8>) -> Result<Answer, AgentFailure> {
+        loop {
+            if let Some(answer) = self.answer.take() {
+                return answer;
+            }
+            let message = self.messages.recv().await;
+            let message = message.ok_or_else(|| self.line.ended())?;
+            let taken = self.note(message, Some(chunks));
+            if taken > 0 {
+                let (id, bytes) = (self.id, taken);
+                self.line.send(&ToAgent::Taken { id, bytes }).await?;
+            }
+        }
+    }
+
+    /// Takes a message in; returns how many bytes of a chunk were taken.
+    fn note(&mut self, message: FromAgent, chunks: Option<&mut Vec<u8>>) -> u32 {
+        match message {
+            FromAgent::Hello(_) => {}
+            FromAgent::Taken { bytes, .. } => self.under_way = self.under_way.saturating_sub(bytes),
+            FromAgent::Chunk { bytes, .. } => {
+                if let Some(chunks) = chunks {
+                    chunks.extend_from_slice(&bytes);
+                }
+                return u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+            }
+            FromAgent::Answer { answer, .. } => {
+                self.answer = Some(answer.map_err(AgentFailure::Refused));
+            }
+        }
+        0
+    }
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        let was_open = self.line.state().open.remove(&self.id).is_some();
+        // Given up: the agent need not go on. A line that is full is told when it ends.
+        if was_open
+            && !self.is_answered()
+            && let Ok(frame) = frame(&ToAgent::Cancel { id: self.id })
+        {
+            let _ = self.line.frames.try_send(frame);
+        }
+    }
+}
+
+/// Writes frames until nobody has any or the agent takes none.
+async fn write(
+    mut input: std::pin::Pin<Box<dyn tokio::io::AsyncWrite + Send>>,
+    mut frames: mpsc::Receiver<Vec<u8>>,
+) {
+    while let Some(frame) = frames.recv().await {
+        let written = input.write_all(&frame).await;
+        if written.is_err() || input.flush().await.is_err() {
+            break;
+        }
+    }
+    let _ = input.shutdown().await;
+}
+
+/// Reads frames until the stream ends, and ends what waits for more of it.
+async fn read(
+    mut output: std::pin::Pin<
+        Box<dyn futures::Stream<Item = Result<Said, crate::adapters::docker::DockerError>> + Send>,
+    >,
+    line: Arc<Line>,
+) {
+    let mut waiting = Vec::new();
+    let mut end = End::Closed;
+    while let Some(Ok(said)) = output.next().await {
+        match said {
+            Said::Out(bytes) => {
+                waiting.extend_from_slice(&bytes);
+                if let Err(error) = take_frames(&mut waiting, &line) {
+                    end = End::NotUnderstood(error.to_string());
+                    break;
+                }
+            }
+            Said::Error(bytes) => {
+                let mut state = line.state();
+                let room = SAID_KEPT.saturating_sub(state.said.len());
+                state
+                    .said
+                    .extend_from_slice(&bytes[..bytes.len().min(room)]);
+            }
+        }
+    }
+    line.end(end);
+}
+
+/// Takes whole frames from the front of `waiting`.
+fn take_frames(waiting: &mut Vec<u8>, line: &Line) -> std::io::Result<()> {
+    let mut taken = 0;
+    while let Some((prefix, rest)) = waiting[taken..].split_first_chunk::<4>() {
+        let length = length(*prefix)?;
+        let Some(bytes) = rest.get(..length) else {
+            break;
+        };
+        line.deliver(decode(bytes)?);
+        taken += 4 + length;
+    }
+    waiting.drain(..taken);
+    Ok(())
+}

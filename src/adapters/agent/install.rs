@@ -1,0 +1,39 @@
+//! The agent's program in a node.
+
+use std::time::Duration;
+
+use super::AgentFailure;
+use crate::adapters::docker::Docker;
+
+/// The program, static, for the processor of this machine.
+const PROGRAM: &[u8] = include_bytes!(env!("DEVENV_AGENT"));
+/// Where agents lie in a node, each under a name of its contents.
+const DIRECTORY: &str = "/var/lib/devenv/agent";
+/// Characters of the hash in a name.
+const HASH_DIGITS: usize = 16;
+const UPLOAD_WITHIN: Duration = Duration::from_secs(30);
+
+/// Where this devenv's agent is in every node that has it.
+pub(super) fn path() -> String {
+    let hash = blake3::hash(PROGRAM).to_hex();
+    format!("{DIRECTORY}/devenv-agent-{}", &hash[..HASH_DIGITS])
+}
+
+/// Puts the agent into a node, running or not; what is there already becomes the same.
+pub(super) async fn install(docker: &Docker, node: &str) -> Result<(), AgentFailure> {
+    let archive = archive().map_err(|source| AgentFailure::Local {
+        path: path().into(),
+        source,
+    })?;
+    Ok(docker.upload(node, "/", archive, UPLOAD_WITHIN).await?)
+}
+
+fn archive() -> std::io::Result<Vec<u8>> {
+    let mut builder = tar::Builder::new(Vec::new());
+    let path = path();
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o755);
+    header.set_size(PROGRAM.len() as u64);
+    builder.append_data(&mut header, path.trim_start_matches('/'), PROGRAM)?;
+    builder.into_inner()
+}

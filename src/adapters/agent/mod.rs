@@ -1,0 +1,17 @@
+//! The agent in a node: a small static program that devenv carries, starts in each node and keeps talking to.
+//!
+//! Called by the features that work on running containers. One stream a node stays open, so that a request costs a
+//! fraction of a millisecond, where a `kubectl exec` takes a tenth of a second. The agent keeps nothing: when its
+//! stream breaks, connecting again is all there is to do. It is put into the node by the docker engine's API.
+
+mod change;
+mod connection;
+mod error;
+mod install;
+
+pub use self::{
+    change::{Change, Content},
+    connection::Agent,
+    error::AgentFailure,
+};
+pub use devenv_agent::protocol::{ContainerId, Entry, EntryKind};

@@ -1,0 +1,94 @@
+//! A program in a container that is talked to while it runs, and files put into a container.
+
+use std::{pin::Pin, time::Duration};
+
+use bollard::{
+    container::LogOutput,
+    exec::{CreateExecOptions, StartExecResults},
+    query_parameters::UploadToContainerOptionsBuilder,
+};
+use bytes::Bytes;
+use futures::{Stream, StreamExt as _};
+use tokio::io::AsyncWrite;
+
+use super::{Docker, DockerError, client::QUICK};
+
+/// What a program that runs in a container says, piece by piece.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Said {
+    /// On its standard output.
+    Out(Bytes),
+    /// On its standard error.
+    Error(Bytes),
+}
+
+/// A program that runs in a container. It is told the end of its input when this is dropped.
+pub struct Attached {
+    /// Its standard input.
+    pub input: Pin<Box<dyn AsyncWrite + Send>>,
+    /// What it says, until it ends.
+    pub output: Pin<Box<dyn Stream<Item = Result<Said, DockerError>> + Send>>,
+}
+
+impl Docker {
+    /// Starts a program in a running container and stays connected with it.
+    pub async fn attach(&self, container: &str, command: &[&str]) -> Result<Attached, DockerError> {
+        let program = command.first().copied().unwrap_or_default();
+        let what = format!("run {program} in the container {container}");
+        let options = CreateExecOptions {
+            attach_stdin: Some(true),
+            attach_stdout: Some(true),
+            attach_stderr: Some(true),
+            cmd: Some(command.to_vec()),
+            ..CreateExecOptions::default()
+        };
+        let created = self.client().create_exec(container, options);
+        let id = self.call(&what, QUICK, created).await?.id;
+        let started = self.client().start_exec(&id, None);
+        let StartExecResults::Attached { output, input } = self.call(&what, QUICK, started).await?
+        else {
+            let message = "the engine did not stay connected".to_owned();
+            let status = 0;
+            return Err(DockerError::Refused {
+                what,
+                message,
+                status,
+            });
+        };
+        let endpoint = self.endpoint().clone();
+        let output = output.filter_map(move |piece| {
+            let said = match piece {
+                Ok(LogOutput::StdOut { message } | LogOutput::Console { message }) => {
+                    Some(Ok(Said::Out(message)))
+                }
+                Ok(LogOutput::StdErr { message }) => Some(Ok(Said::Error(message))),
+                Ok(LogOutput::StdIn { .. }) => None,
+                Err(error) => Some(Err(DockerError::refused(&endpoint, &what, &error))),
+            };
+            std::future::ready(said)
+        });
+        Ok(Attached {
+            input,
+            output: Box::pin(output),
+        })
+    }
+
+    /// Unpacks a tar archive at a directory of a container, running or not.
+    pub async fn upload(
+        &self,
+        container: &str,
+        directory: &str,
+        archive: Vec<u8>,
+        within: Duration,
+    ) -> Result<(), DockerError> {
+        let options = UploadToContainerOptionsBuilder::new()
+            .path(directory)
+            .build();
+        let body = bollard::body_full(archive.into());
+        let upload = self
+            .client()
+            .upload_to_container(container, Some(options), body);
+        let what = format!("put files into the container {container}");
+        self.call(&what, within, upload).await
+    }
+}
