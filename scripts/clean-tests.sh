@@ -8,7 +8,7 @@ prefix='^k3d-(devenv-)?e2e-'
 command -v docker >/dev/null && timeout 10 docker info >/dev/null 2>&1 || exit 0
 
 # leavings KIND FORMAT [LABEL]: what k3d, or who gives that label, made for a test.
-leavings() { docker "$1" ls ${all:-} --filter "label=${3:-app=k3d}" --format "$2" | grep -E "$prefix" || true; }
+leavings() { docker "$1" ls ${all:+"$all"} --filter "label=${3:-app=k3d}" --format "$2" | grep -E "$prefix" || true; }
 
 mapfile -t containers < <(all=--all leavings container '{{.Names}}')
 [ ${#containers[@]} = 0 ] || docker container rm --force --volumes "${containers[@]}" >/dev/null

@@ -137,6 +137,23 @@ impl Bench {
     }
 
     /// Makes a container of the registry's image, not started.
+    /// A container that holds a volume and does not run.
+    async fn holder(&self, volume: &str) -> String {
+        let name = format!("{}-holder", self.name);
+        self.containers.lock().unwrap().push(name.clone());
+        let body = ContainerCreateBody {
+            image: Some(registry_image()),
+            host_config: Some(HostConfig {
+                binds: Some(vec![format!("{volume}:/held")]),
+                ..HostConfig::default()
+            }),
+            ..ContainerCreateBody::default()
+        };
+        let options = CreateContainerOptionsBuilder::new().name(&name).build();
+        raw().create_container(Some(options), body).await.unwrap();
+        name
+    }
+
     async fn container(&self, suffix: &str, labels: &[(&str, &str)]) -> String {
         let name = format!("{}-{suffix}", self.name);
         self.containers.lock().unwrap().push(name.clone());
@@ -640,7 +657,13 @@ async fn a_volume_keeps_what_it_was_made_with() {
         assert_eq!(found().await, [volume("first")], "made by the {maker}");
     }
     let name = &volume("first").name;
-    bench.docker.remove_volume(name).await.unwrap();
+    let holder = bench.holder(name).await;
+    // Whoever holds it is on the way out.
+    let (removed, ended) = tokio::join!(
+        bench.docker.remove_volume(name),
+        bench.docker.remove_container(&holder)
+    );
+    (removed.unwrap(), ended.unwrap());
     assert_eq!(found().await, []);
     bench.docker.remove_volume(name).await.unwrap();
 }

@@ -17,7 +17,7 @@ use super::{Docker, DockerError, client::QUICK};
 use crate::domain::{ClusterName, PortNumber};
 
 /// How often a container that is being removed is looked at.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// The labels k3d puts on what it makes.
 const K3D_APP: &str = "app=k3d";
 const K3D_CLUSTER: &str = "k3d.cluster";

@@ -1,13 +1,23 @@
 //! Volumes of the engine.
 
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::{Duration, Instant},
+};
 
 use bollard::{
     models::VolumeCreateRequest,
     query_parameters::{ListVolumesOptionsBuilder, RemoveVolumeOptionsBuilder},
 };
 
-use super::{Docker, DockerError, client::QUICK, containers::absent_is_fine};
+use super::{
+    Docker, DockerError,
+    client::QUICK,
+    containers::{LOOK_AGAIN, absent_is_fine},
+};
+
+/// How long a container that is on its way out may hold a volume.
+const FREE_WITHIN: Duration = Duration::from_secs(10);
 
 /// A volume of the engine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,12 +68,23 @@ impl Docker {
     }
 
     /// Removes a volume with its data; none there is fine.
+    ///
+    /// One that is in use is waited for: a container that is being removed, as by a run that was killed, holds its
+    /// volumes for a moment longer than it can be seen.
     pub async fn remove_volume(&self, name: &str) -> Result<(), DockerError> {
-        let options = RemoveVolumeOptionsBuilder::new().build();
-        let remove = self.client().remove_volume(name, Some(options));
-        let removed = self
-            .call(&format!("remove the volume {name}"), QUICK, remove)
-            .await;
-        absent_is_fine(removed)
+        let what = format!("remove the volume {name}");
+        let started = Instant::now();
+        loop {
+            let options = RemoveVolumeOptionsBuilder::new().build();
+            let remove = self.client().remove_volume(name, Some(options));
+            match self.call(&what, QUICK, remove).await {
+                Err(DockerError::Refused { message, .. })
+                    if message.contains("volume is in use") && started.elapsed() < FREE_WITHIN =>
+                {
+                    tokio::time::sleep(LOOK_AGAIN).await;
+                }
+                removed => return absent_is_fine(removed),
+            }
+        }
     }
 }
