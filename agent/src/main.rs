@@ -1,8 +1,36 @@
 //! The agent: devenv's helper inside a node of the cluster.
 //!
 //! `devenv-agent serve` speaks the protocol on standard input and output until its input ends. It keeps nothing.
+//! `devenv-agent init` is the first process of a live service's container: it runs the service and restarts it.
 
-#[expect(clippy::unnecessary_wraps, reason = "commands follow")]
-fn main() -> std::io::Result<()> {
-    Ok(())
+mod init;
+
+use std::{
+    ffi::OsStr,
+    io::{self, Write},
+    process::ExitCode,
+};
+
+/// What a command of the agent ends with that it could not begin.
+const NOT_BEGUN: u8 = 125;
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os().skip(1);
+    let command = arguments.next();
+    match command.as_deref().and_then(OsStr::to_str) {
+        Some("init") => init::main(arguments),
+        Some(command) => not_begun(&format!("there is no command `{command}`")),
+        None => not_begun("which command?"),
+    }
+}
+
+/// Says why nothing was begun.
+fn not_begun(why: &str) -> ExitCode {
+    say(why);
+    ExitCode::from(NOT_BEGUN)
+}
+
+/// Says something on standard error. Nobody may be there to hear it, which is no reason to end.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "devenv-agent: {text}");
 }

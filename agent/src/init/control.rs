@@ -1,0 +1,164 @@
+//! The socket on which requests come.
+
+use std::{
+    io,
+    os::unix::{
+        fs::FileTypeExt,
+        net::{UnixListener, UnixStream},
+    },
+    path::{Path, PathBuf},
+    sync::mpsc::{self, Sender},
+    thread,
+};
+
+use devenv_agent::{
+    init_protocol::{Answer, Refusal, Request},
+    protocol::{read_frame, write_frame},
+};
+use rustix::{
+    fs::{Mode, fchmod, unlink},
+    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with},
+};
+
+use super::supervisor::Event;
+use crate::say;
+
+/// Only the user whom the service runs as, and root, may ask for anything.
+const ONLY_ITS_USER: Mode = Mode::from_raw_mode(0o600);
+/// How many clients may wait to be taken.
+const WAITING: i32 = 128;
+
+/// The socket could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot take requests at {}: {source}", path.display())]
+pub(super) struct ControlError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Where the answer to one request goes, once.
+#[derive(Debug, Clone)]
+pub(super) struct Reply(Sender<Result<Answer, Refusal>>);
+
+impl Reply {
+    /// Answers. Whoever asked may be gone.
+    pub(super) fn send(self, answer: Result<Answer, Refusal>) {
+        let _ = self.0.send(answer);
+    }
+}
+
+/// Makes the socket and passes on what is asked there, each client in a thread of its own.
+pub(super) fn listen(path: &Path, events: Sender<Event>) -> Result<(), ControlError> {
+    let listening = bind(path).and_then(|listener| {
+        let thread = thread::Builder::new().name("control".to_owned());
+        thread.spawn(move || accept(&listener, &events)).map(drop)
+    });
+    listening.map_err(|source| ControlError {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    // One that the container's last run left behind. Anything else there is not ours to remove.
+    if path
+        .symlink_metadata()
+        .is_ok_and(|found| found.file_type().is_socket())
+    {
+        unlink(path)?;
+    }
+    let flags = SocketFlags::CLOEXEC;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    // The file takes its permissions from the socket: nobody finds it with others.
+    fchmod(&socket, ONLY_ITS_USER)?;
+    rustix::net::bind(&socket, &SocketAddrUnix::new(path)?)?;
+    rustix::net::listen(&socket, WAITING)?;
+    Ok(socket.into())
+}
+
+fn accept(listener: &UnixListener, events: &Sender<Event>) {
+    for stream in listener.incoming() {
+        let events = events.clone();
+        let served = stream.and_then(|stream| {
+            let thread = thread::Builder::new().name("client".to_owned());
+            thread.spawn(move || serve(stream, &events)).map(drop)
+        });
+        match served {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            // To try again at once would keep a processor busy for as long as nothing changes.
+            Err(error) => return say(&format!("takes no more requests: {error}")),
+        }
+    }
+}
+
+/// Answers one client until its stream ends.
+fn serve(mut stream: UnixStream, events: &Sender<Event>) {
+    loop {
+        let answer = match read_frame(&mut stream) {
+            Ok(Some(request)) => ask(request, events),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                let refusal: Result<Answer, _> = Err(Refusal::NotUnderstood(error.to_string()));
+                let _ = write_frame(&mut stream, &refusal);
+                return;
+            }
+            Ok(None) | Err(_) => return,
+        };
+        let Some(answer) = answer else { return };
+        if write_frame(&mut stream, &answer).is_err() {
+            return;
+        }
+    }
+}
+
+/// Passes a request on and waits for what becomes of it; nothing if the init ends first.
+fn ask(request: Request, events: &Sender<Event>) -> Option<Result<Answer, Refusal>> {
+    let (reply, answer) = mpsc::channel();
+    let reply = Reply(reply);
+    events.send(Event::Request { request, reply }).ok()?;
+    answer.recv().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Write, os::unix::fs::PermissionsExt};
+
+    use super::*;
+
+    #[test]
+    fn a_socket_that_was_left_behind_is_replaced_by_one_that_only_its_user_may_use() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("init");
+        drop(bind(&path).unwrap());
+        let _listener = bind(&path).unwrap();
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_socket_is_not_removed() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let (events, _) = mpsc::channel();
+        let error = listen(file.path(), events).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains(&file.path().display().to_string())
+        );
+        assert!(file.path().exists());
+    }
+
+    #[test]
+    fn a_request_that_is_not_understood_is_answered_and_ends_the_stream() {
+        let (mut client, server) = UnixStream::pair().unwrap();
+        let (events, _) = mpsc::channel();
+        client.write_all(&[1, 0, 0, 0, 99]).unwrap();
+        serve(server, &events);
+        let answer: Option<Result<Answer, Refusal>> = read_frame(&mut client).unwrap();
+        assert!(matches!(answer, Some(Err(Refusal::NotUnderstood(_)))));
+        assert_eq!(
+            read_frame::<Result<Answer, Refusal>>(&mut client).unwrap(),
+            None
+        );
+    }
+}
