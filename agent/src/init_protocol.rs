@@ -99,8 +99,8 @@ pub enum Refusal {
     /// The service ended, but could not be started again.
     #[error("{0}")]
     NotStarted(String),
-    /// The container is being stopped.
-    #[error("the container is being stopped")]
+    /// The container is being stopped, or its first start failed.
+    #[error("the container ends")]
     Ending,
     /// The request breaks the protocol, or is of another version. The stream ends after this answer.
     #[error("not understood: {0}")]

@@ -20,7 +20,10 @@ use rustix::{
     net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, socket_with},
 };
 
-use super::supervisor::Event;
+use super::{
+    outbox::{Outbox, Unwritten},
+    supervisor::Event,
+};
 use crate::say;
 
 /// Only the user whom the service runs as, and root, may ask for anything.
@@ -37,21 +40,52 @@ pub(super) struct ControlError {
 }
 
 /// Where the answer to one request goes, once.
-#[derive(Debug, Clone)]
-pub(super) struct Reply(Sender<Result<Answer, Refusal>>);
+#[derive(Debug)]
+pub(super) struct Reply {
+    to: Sender<Given>,
+    outbox: Outbox,
+}
+
+/// An answer on its way to the client.
+#[derive(Debug)]
+struct Given {
+    answer: Result<Answer, Refusal>,
+    unwritten: Unwritten,
+}
 
 impl Reply {
     /// Answers. Whoever asked may be gone.
     pub(super) fn send(self, answer: Result<Answer, Refusal>) {
-        let _ = self.0.send(answer);
+        let unwritten = self.outbox.given();
+        let _ = self.to.send(Given { answer, unwritten });
+    }
+}
+
+/// Where requests go, and what their answers leave by.
+#[derive(Debug, Clone)]
+pub(super) struct Desk {
+    /// Takes the requests.
+    pub(super) events: Sender<Event>,
+    /// Counts the answers.
+    pub(super) outbox: Outbox,
+}
+
+impl Desk {
+    /// Passes a request on and waits for what becomes of it; nothing if the init ends first.
+    fn ask(&self, request: Request) -> Option<Given> {
+        let (to, given) = mpsc::channel();
+        let outbox = self.outbox.clone();
+        let reply = Reply { to, outbox };
+        self.events.send(Event::Request { request, reply }).ok()?;
+        given.recv().ok()
     }
 }
 
 /// Makes the socket and passes on what is asked there, each client in a thread of its own.
-pub(super) fn listen(path: &Path, events: Sender<Event>) -> Result<(), ControlError> {
+pub(super) fn listen(path: &Path, desk: Desk) -> Result<(), ControlError> {
     let listening = bind(path).and_then(|listener| {
         let thread = thread::Builder::new().name("control".to_owned());
-        thread.spawn(move || accept(&listener, &events)).map(drop)
+        thread.spawn(move || accept(&listener, &desk)).map(drop)
     });
     listening.map_err(|source| ControlError {
         path: path.to_owned(),
@@ -76,12 +110,12 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
     Ok(socket.into())
 }
 
-fn accept(listener: &UnixListener, events: &Sender<Event>) {
+fn accept(listener: &UnixListener, desk: &Desk) {
     for stream in listener.incoming() {
-        let events = events.clone();
+        let desk = desk.clone();
         let served = stream.and_then(|stream| {
             let thread = thread::Builder::new().name("client".to_owned());
-            thread.spawn(move || serve(stream, &events)).map(drop)
+            thread.spawn(move || serve(stream, &desk)).map(drop)
         });
         match served {
             Ok(()) => {}
@@ -93,30 +127,30 @@ fn accept(listener: &UnixListener, events: &Sender<Event>) {
 }
 
 /// Answers one client until its stream ends.
-fn serve(mut stream: UnixStream, events: &Sender<Event>) {
+fn serve(mut stream: UnixStream, desk: &Desk) {
     loop {
-        let answer = match read_frame(&mut stream) {
-            Ok(Some(request)) => ask(request, events),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                let refusal: Result<Answer, _> = Err(Refusal::NotUnderstood(error.to_string()));
-                let _ = write_frame(&mut stream, &refusal);
-                return;
-            }
-            Ok(None) | Err(_) => return,
+        let given = match read_frame(&mut stream) {
+            Ok(Some(request)) => desk.ask(request),
+            Ok(None) => None,
+            Err(error) => return refuse(&mut stream, &error),
         };
-        let Some(answer) = answer else { return };
-        if write_frame(&mut stream, &answer).is_err() {
+        let Some(Given { answer, unwritten }) = given else {
+            return;
+        };
+        let written = write_frame(&mut stream, &answer);
+        drop(unwritten);
+        if written.is_err() {
             return;
         }
     }
 }
 
-/// Passes a request on and waits for what becomes of it; nothing if the init ends first.
-fn ask(request: Request, events: &Sender<Event>) -> Option<Result<Answer, Refusal>> {
-    let (reply, answer) = mpsc::channel();
-    let reply = Reply(reply);
-    events.send(Event::Request { request, reply }).ok()?;
-    answer.recv().ok()
+/// Says that a request was not understood, if there was one.
+fn refuse(stream: &mut UnixStream, error: &io::Error) {
+    if error.kind() == io::ErrorKind::InvalidData {
+        let refusal: Result<Answer, _> = Err(Refusal::NotUnderstood(error.to_string()));
+        let _ = write_frame(stream, &refusal);
+    }
 }
 
 #[cfg(test)]
@@ -124,6 +158,13 @@ mod tests {
     use std::{io::Write, os::unix::fs::PermissionsExt};
 
     use super::*;
+
+    fn desk() -> Desk {
+        Desk {
+            events: mpsc::channel().0,
+            outbox: Outbox::default(),
+        }
+    }
 
     #[test]
     fn a_socket_that_was_left_behind_is_replaced_by_one_that_only_its_user_may_use() {
@@ -138,8 +179,7 @@ mod tests {
     #[test]
     fn what_is_no_socket_is_not_removed() {
         let file = tempfile::NamedTempFile::new().unwrap();
-        let (events, _) = mpsc::channel();
-        let error = listen(file.path(), events).unwrap_err();
+        let error = listen(file.path(), desk()).unwrap_err();
         assert!(
             error
                 .to_string()
@@ -151,9 +191,8 @@ mod tests {
     #[test]
     fn a_request_that_is_not_understood_is_answered_and_ends_the_stream() {
         let (mut client, server) = UnixStream::pair().unwrap();
-        let (events, _) = mpsc::channel();
         client.write_all(&[1, 0, 0, 0, 99]).unwrap();
-        serve(server, &events);
+        serve(server, &desk());
         let answer: Option<Result<Answer, Refusal>> = read_frame(&mut client).unwrap();
         assert!(matches!(answer, Some(Err(Refusal::NotUnderstood(_)))));
         assert_eq!(

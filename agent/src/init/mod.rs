@@ -7,6 +7,7 @@
 mod child;
 mod control;
 mod options;
+mod outbox;
 mod signals;
 mod stopping;
 mod supervisor;
@@ -15,7 +16,9 @@ use std::{ffi::OsString, io, process::ExitCode, sync::mpsc};
 
 use self::{
     child::Service,
+    control::Desk,
     options::{Options, USAGE},
+    outbox::Outbox,
     supervisor::{FirstStart, Supervisor},
 };
 use crate::{not_begun, say};
@@ -37,7 +40,12 @@ fn run(options: Options) -> io::Result<u8> {
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let (events, reported) = mpsc::channel();
     signals::watch(events.clone())?;
-    let control = control::listen(&options.socket, events);
+    let outbox = Outbox::default();
+    let desk = Desk {
+        events,
+        outbox: outbox.clone(),
+    };
+    let control = control::listen(&options.socket, desk);
     if let Err(error) = &control {
         say(&error.to_string());
     }
@@ -47,5 +55,7 @@ fn run(options: Options) -> io::Result<u8> {
         _ => FirstStart::AtOnce,
     };
     let service = Service::new(options.program, options.arguments);
-    Ok(Supervisor::new(service).run(first_start, &reported))
+    let code = Supervisor::new(service).run(first_start, &reported);
+    outbox.wait();
+    Ok(code)
 }

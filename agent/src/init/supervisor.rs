@@ -210,12 +210,7 @@ impl Supervisor {
     fn asked(&mut self, request: &Request, reply: Reply) -> Flow {
         match *request {
             Request::Status => reply.send(Ok(Answer::Status(self.status()))),
-            Request::Release => {
-                if let Phase::Held { .. } = self.phase {
-                    self.start_first()?;
-                }
-                reply.send(Ok(Answer::Released));
-            }
+            Request::Release => return self.release(reply),
             Request::Restart { signal, grace_ms } => match named(signal) {
                 Ok(signal) => self.restart(signal, Duration::from_millis(grace_ms.into()), reply),
                 Err(refusal) => reply.send(Err(refusal)),
@@ -223,6 +218,18 @@ impl Supervisor {
             Request::Signal { signal } => reply.send(self.signal(signal)),
         }
         Continue(())
+    }
+
+    fn release(&mut self, reply: Reply) -> Flow {
+        let flow = match self.phase {
+            Phase::Held { .. } => self.start_first(),
+            _ => Continue(()),
+        };
+        reply.send(match flow {
+            Continue(()) => Ok(Answer::Released),
+            Break(_) => Err(Refusal::Ending),
+        });
+        flow
     }
 
     fn restart(&mut self, signal: Signal, grace: Duration, reply: Reply) {
