@@ -73,6 +73,17 @@ impl Init {
         command
     }
 
+    /// The command that runs a script in a terminal, whose other end is the command's standard input.
+    #[expect(clippy::disallowed_methods, reason = "the program under test")]
+    fn in_terminal(directory: &Path, script: &str) -> Command {
+        let program = env!("CARGO_BIN_EXE_devenv-agent");
+        let init = format!("exec '{program}' init --socket socket -- sh -c '{script}'");
+        let mut command = Command::new("script");
+        command.args(["-qec", &init, "/dev/null"]);
+        command.current_dir(directory).stdout(Stdio::null());
+        command
+    }
+
     fn run(options: &[&str], service: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let process = Self::command(directory.path(), options, service).spawn();
@@ -263,6 +274,23 @@ fn the_service_has_what_the_container_gives_and_a_process_group_of_its_own() {
     assert_eq!(said[..2], ["input", "from outside"]);
     assert_eq!(said[2..4], [directory.to_str().unwrap(), &user]);
     assert_eq!(said[4], said[5]);
+}
+
+#[test]
+fn a_service_reads_from_the_containers_terminal_before_and_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let script = "while read line; do echo $$ $line > got; done";
+    let mut command = Init::in_terminal(directory.path(), script);
+    let mut process = command.stdin(Stdio::piped()).spawn().unwrap();
+    let mut terminal = process.stdin.take().unwrap();
+    let init = Init { process, directory };
+    terminal.write_all(b"one\n").unwrap();
+    assert_eq!(init.line("got"), format!("{} one", init.running()));
+    std::fs::rename(init.path("got"), init.path("before")).unwrap();
+    let (signal, grace_ms) = (Signal::HUP.as_raw(), 60_000);
+    let restarted = init.restart(&Request::Restart { signal, grace_ms });
+    terminal.write_all(b"two\n").unwrap();
+    assert_eq!(init.line("got"), format!("{} two", restarted.pid));
 }
 
 #[test]

@@ -16,6 +16,8 @@ use rustix::{
     },
 };
 
+use super::terminal::Terminal;
+
 /// What a shell ends with for a command that is not there.
 const NOT_FOUND: u8 = 127;
 /// What a shell ends with for a command that is there and cannot be run.
@@ -45,6 +47,7 @@ impl StartError {
 #[derive(Debug)]
 pub(super) struct Service {
     command: Command,
+    terminal: Terminal,
 }
 
 /// A service that was just started.
@@ -65,7 +68,8 @@ impl Service {
     pub(super) fn new(program: OsString, arguments: Vec<OsString>) -> Self {
         let mut command = Command::new(program);
         command.args(arguments).process_group(0);
-        Self { command }
+        let terminal = Terminal::find();
+        Self { command, terminal }
     }
 
     /// Starts it with everything inherited, as the leader of a new process group.
@@ -74,12 +78,11 @@ impl Service {
         // Only its number is kept: it is reaped with all other children.
         let child = self.command.spawn().map_err(|error| self.failed(error))?;
         let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        Ok(Started {
-            group: Group {
-                leader: pid.ok_or_else(|| self.failed(Errno::RANGE.into()))?,
-            },
-            took: begun.elapsed(),
-        })
+        let leader = pid.ok_or_else(|| self.failed(Errno::RANGE.into()))?;
+        let group = Group { leader };
+        self.terminal.give_to(group);
+        let took = begun.elapsed();
+        Ok(Started { group, took })
     }
 
     fn failed(&self, source: io::Error) -> StartError {

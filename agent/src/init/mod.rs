@@ -11,6 +11,7 @@ mod outbox;
 mod signals;
 mod stopping;
 mod supervisor;
+mod terminal;
 
 use std::{ffi::OsString, io, process::ExitCode, sync::mpsc};
 
