@@ -16,7 +16,7 @@ use devenv_agent::{
     init_protocol::{Answer, Refusal, Request, Restarted, State, Status, ask},
     protocol::{read_frame, write_frame},
 };
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use tempfile::TempDir;
 
 /// Longer than anything here takes, and than services are given to end where they are not to be killed.
@@ -51,12 +51,14 @@ struct Init {
     directory: TempDir,
 }
 
+/// Nothing of a test stays, not even of one that failed.
 impl Drop for Init {
     fn drop(&mut self) {
-        if let Ok(None) = self.process.try_wait() {
-            let _ = self.process.kill();
-            let _ = self.process.wait();
+        for group in groups_of_children(self.pid()) {
+            let _ = kill_process_group(pid(group), Signal::KILL);
         }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 
@@ -203,6 +205,13 @@ fn is_gone(pid: u32) {
     eventually("a process is gone and reaped", || {
         process(pid).is_none().then_some(())
     });
+}
+
+fn groups_of_children(of: u32) -> Vec<u32> {
+    let numbers = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    let processes = numbers.filter_map(|entry| process(entry.file_name().to_str()?.parse().ok()?));
+    let children = processes.filter(|(_, parent, _)| *parent == of);
+    children.map(|(.., group)| group).collect()
 }
 
 /// A service that tells its process and runs on.
