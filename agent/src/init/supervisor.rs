@@ -51,7 +51,7 @@ enum Phase {
     Running(Group),
     /// It is stopped to be started again.
     Stopping(Stopping),
-    /// It was asked to end by a signal to the init, which ends with it.
+    /// The container is being stopped: it was asked to end, and the init ends with it.
     Ending(Group),
     /// It ended with this code and waits for a restart.
     Failed(u8),
@@ -154,8 +154,18 @@ impl Supervisor {
 
     /// The init was sent a signal that is the service's.
     fn signalled(&mut self, signal: Signal) -> Flow {
-        let group = match &mut self.phase {
-            Phase::Running(group) | Phase::Ending(group) => *group,
+        match &mut self.phase {
+            Phase::Running(group) | Phase::Ending(group) => {
+                let group = *group;
+                group.signal_leader(signal);
+                if signal == Signal::TERM {
+                    self.phase = Phase::Ending(group);
+                } else if asks_to_end(signal) {
+                    // Images may name such a signal for the end of their container; but some programs only say
+                    // something when they get one, and can still be restarted.
+                    self.on_failure = OnFailure::End;
+                }
+            }
             Phase::Stopping(stopping) => {
                 let group = stopping.group();
                 let runs = stopping.running_leader().is_some();
@@ -165,13 +175,12 @@ impl Supervisor {
                 if !runs {
                     return end_if_asked(signal, Some(group));
                 }
-                group
+                group.signal_leader(signal);
+                if asks_to_end(signal) {
+                    self.phase = Phase::Ending(group);
+                }
             }
             Phase::Held { .. } | Phase::Failed(_) => return end_if_asked(signal, None),
-        };
-        group.signal_leader(signal);
-        if asks_to_end(signal) {
-            self.phase = Phase::Ending(group);
         }
         Continue(())
     }
