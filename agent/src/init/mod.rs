@@ -37,8 +37,9 @@ pub(crate) fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 
 /// Runs the service; gives the container's exit code.
 fn run(options: Options) -> io::Result<u8> {
-    // Orphans come to the first process of a container anyway; to any other only if it asks for them.
-    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    // Orphans come to the first process of a container anyway, whether this is allowed or not; to any other process
+    // only if it asks for them.
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
     let (events, reported) = mpsc::channel();
     signals::watch(events.clone())?;
     let outbox = Outbox::default();

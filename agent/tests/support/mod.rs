@@ -17,6 +17,7 @@ use tempfile::TempDir;
 /// Longer than anything here takes, and than services are given to end where they are not to be killed.
 pub(crate) const LONG: Duration = Duration::from_secs(30);
 const LOOK_AGAIN: Duration = Duration::from_millis(5);
+/// What a service is asked to end with.
 pub(crate) const TERM: i32 = 15;
 /// For a service that is to be asked once and not killed.
 pub(crate) const PATIENT: Request = Request::Restart {
@@ -36,6 +37,7 @@ pub(crate) fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> 
     }
 }
 
+/// What a file says, if it is there.
 pub(crate) fn text(path: &Path) -> Option<String> {
     File::open(path).and_then(io::read_to_string).ok()
 }
@@ -49,6 +51,10 @@ pub(crate) struct Init {
 /// Nothing of a test stays, not even of one that failed.
 impl Drop for Init {
     fn drop(&mut self) {
+        // One that was waited for has ended what it ran, and its number may be another's.
+        if !matches!(self.process.try_wait(), Ok(None)) {
+            return;
+        }
         for group in groups_of_children(self.pid()) {
             let _ = kill_process_group(pid(group), Signal::KILL);
         }
@@ -58,6 +64,7 @@ impl Drop for Init {
 }
 
 impl Init {
+    /// The command that runs a service in a directory.
     #[expect(clippy::disallowed_methods, reason = "the program under test")]
     pub(crate) fn command(directory: &Path, options: &[&str], service: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_devenv-agent"));
@@ -81,6 +88,7 @@ impl Init {
         command
     }
 
+    /// Runs a command as its service.
     pub(crate) fn run(options: &[&str], service: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let process = Self::command(directory.path(), options, service).spawn();
@@ -95,14 +103,17 @@ impl Init {
         Self::run(&[], &["sh", "-c", script])
     }
 
+    /// Runs a script as its service, which is held.
     pub(crate) fn held(seconds: &str, script: &str) -> Self {
         Self::run(&["--hold", seconds], &["sh", "-c", script])
     }
 
+    /// A file of the service.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }
 
+    /// Makes an empty file that the service looks for.
     pub(crate) fn write(&self, name: &str) {
         File::create(self.path(name)).unwrap();
     }
@@ -115,6 +126,7 @@ impl Init {
         })
     }
 
+    /// The process that the service writes into a file, when it has.
     pub(crate) fn pid_in(&self, name: &str) -> u32 {
         self.line(name).parse().unwrap()
     }
@@ -125,10 +137,12 @@ impl Init {
         eventually(what, || text(&path)?.contains(what).then_some(()));
     }
 
+    /// Its process.
     pub(crate) fn pid(&self) -> u32 {
         self.process.id()
     }
 
+    /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(pid(self.pid()), signal).unwrap();
     }
@@ -141,19 +155,23 @@ impl Init {
         status.code().unwrap()
     }
 
+    /// A connection to it, when it listens.
     pub(crate) fn client(&self) -> UnixStream {
         let socket = self.path("socket");
         eventually("the init listens", || UnixStream::connect(&socket).ok())
     }
 
+    /// Asks it on a connection of its own.
     pub(crate) fn ask(&self, request: &Request) -> Result<Answer, Refusal> {
         ask(&mut self.client(), request).unwrap()
     }
 
+    /// Restarts its service, and needs it to be done.
     pub(crate) fn restart(&self, request: &Request) -> Restarted {
         restarted(self.ask(request))
     }
 
+    /// How its service is.
     pub(crate) fn status(&self) -> Status {
         match self.ask(&Request::Status) {
             Ok(Answer::Status(status)) => status,
@@ -161,12 +179,14 @@ impl Init {
         }
     }
 
+    /// Waits until its service is in a state.
     pub(crate) fn is_in(&self, state: State) {
         eventually(&format!("{state:?}"), || {
             (self.status().state == state).then_some(())
         });
     }
 
+    /// The process of its service, which must run.
     pub(crate) fn running(&self) -> u32 {
         match self.status().state {
             State::Running { pid } => pid,
@@ -175,6 +195,7 @@ impl Init {
     }
 }
 
+/// The answer to a restart that was done.
 pub(crate) fn restarted(answer: Result<Answer, Refusal>) -> Restarted {
     match answer {
         Ok(Answer::Restarted(restarted)) => restarted,
@@ -196,6 +217,7 @@ pub(crate) fn process(pid: u32) -> Option<(String, u32, u32)> {
     Some((state, number()?, number()?))
 }
 
+/// Waits until a process has ended and was reaped.
 pub(crate) fn is_gone(pid: u32) {
     eventually("a process is gone and reaped", || {
         process(pid).is_none().then_some(())
