@@ -1,28 +1,51 @@
 //! The agent: devenv's helper inside a node of the cluster.
 //!
 //! `devenv-agent serve` speaks the protocol on standard input and output until its input ends. It keeps nothing.
+//! `devenv-agent init` is the first process of a live service's container: it runs the service and restarts it.
 
 mod containers;
 mod files;
+mod init;
 mod serve;
 
-use std::{io, process::ExitCode};
+use std::{
+    ffi::OsStr,
+    io::{self, Write},
+    process::ExitCode,
+};
 
-/// The exit code of a command line that is not understood.
-const USAGE: u8 = 2;
+/// What a command of the agent ends with that it could not begin.
+const NOT_BEGUN: u8 = 125;
 
-#[expect(clippy::print_stderr, reason = "it has no other way to say it")]
 fn main() -> ExitCode {
-    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
-    if arguments.first().is_none_or(|first| first != "serve") {
-        eprintln!("usage: devenv-agent serve");
-        return ExitCode::from(USAGE);
+    let mut arguments = std::env::args_os().skip(1);
+    let command = arguments.next();
+    match command.as_deref().and_then(OsStr::to_str) {
+        Some("init") => init::main(arguments),
+        Some("serve") => serve(),
+        Some(command) => not_begun(&format!("there is no command `{command}`")),
+        None => not_begun("which command?"),
     }
+}
+
+/// Runs `devenv-agent serve`.
+fn serve() -> ExitCode {
     match serve::serve(&mut io::stdin().lock(), io::stdout()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("devenv-agent: {error}");
+            say(&error.to_string());
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says why nothing was begun.
+fn not_begun(why: &str) -> ExitCode {
+    say(why);
+    ExitCode::from(NOT_BEGUN)
+}
+
+/// Says something on standard error. Nobody may be there to hear it, which is no reason to end.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "devenv-agent: {text}");
 }

@@ -1,0 +1,190 @@
+//! The service's process, its group, and what it leaves behind.
+
+use std::{
+    ffi::OsString,
+    io,
+    os::unix::process::CommandExt,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    io::Errno,
+    process::{
+        Pid, Signal, WaitOptions, WaitStatus, kill_process, kill_process_group,
+        test_kill_process_group, wait,
+    },
+};
+
+use super::terminal::Terminal;
+
+/// What a shell ends with for a command that is not there.
+const NOT_FOUND: u8 = 127;
+/// What a shell ends with for a command that is there and cannot be run.
+const NOT_EXECUTABLE: u8 = 126;
+/// What a shell adds to the number of the signal that ended a command.
+const BY_SIGNAL: u8 = 128;
+
+/// The command could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot start `{}`: {source}", program.display())]
+pub(super) struct StartError {
+    program: OsString,
+    source: io::Error,
+}
+
+impl StartError {
+    /// What a shell would end with.
+    pub(super) fn code(&self) -> u8 {
+        match self.source.kind() {
+            io::ErrorKind::NotFound => NOT_FOUND,
+            _ => NOT_EXECUTABLE,
+        }
+    }
+}
+
+/// What is run, each time anew.
+#[derive(Debug)]
+pub(super) struct Service {
+    command: Command,
+    terminal: Terminal,
+}
+
+/// A service that was just started.
+#[derive(Debug)]
+pub(super) struct Started {
+    /// Its group, which it leads.
+    pub(super) group: Group,
+    /// How long it took.
+    pub(super) took: Duration,
+}
+
+impl Service {
+    /// A program, looked up on the `PATH`, with its arguments.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one program that the init runs, as the image would"
+    )]
+    pub(super) fn new(program: OsString, arguments: Vec<OsString>) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments).process_group(0);
+        let terminal = Terminal::find();
+        Self { command, terminal }
+    }
+
+    /// Starts it with everything inherited, as the leader of a new process group.
+    pub(super) fn start(&mut self) -> Result<Started, StartError> {
+        let begun = Instant::now();
+        // Only its number is kept: it is reaped with all other children.
+        let child = self.command.spawn().map_err(|error| self.failed(error))?;
+        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let leader = pid.ok_or_else(|| self.failed(Errno::RANGE.into()))?;
+        let group = Group { leader };
+        self.terminal.give_to(group);
+        let took = begun.elapsed();
+        Ok(Started { group, took })
+    }
+
+    fn failed(&self, source: io::Error) -> StartError {
+        StartError {
+            program: self.command.get_program().to_owned(),
+            source,
+        }
+    }
+}
+
+/// The process group of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Group {
+    leader: Pid,
+}
+
+impl Group {
+    /// The service's own process.
+    pub(super) fn leader(self) -> Pid {
+        self.leader
+    }
+
+    /// The number of that process.
+    pub(super) fn pid(self) -> u32 {
+        self.leader.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// Sends a signal to the service's own process.
+    pub(super) fn signal_leader(self, signal: Signal) {
+        // It may just have ended; its end is then reported.
+        let _ = kill_process(self.leader, signal);
+    }
+
+    /// Sends a signal to all of the group.
+    pub(super) fn signal_all(self, signal: Signal) {
+        // Nobody may be left.
+        let _ = kill_process_group(self.leader, signal);
+    }
+
+    /// Whether no process of the group is left, not even one that is to be reaped.
+    pub(super) fn is_gone(self) -> bool {
+        test_kill_process_group(self.leader) == Err(Errno::SRCH)
+    }
+}
+
+/// A process that ended and was reaped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ended {
+    /// Which one.
+    pub(super) pid: Pid,
+    /// Its exit code; 128 and the signal's number if a signal ended it.
+    pub(super) code: u8,
+}
+
+/// Reaps every child that has ended. Signals of one kind coalesce: one may stand for many of them.
+pub(super) fn reap() -> impl Iterator<Item = Ended> {
+    std::iter::from_fn(|| {
+        let (pid, status) = wait(WaitOptions::NOHANG).ok()??;
+        let code = code(status);
+        Some(Ended { pid, code })
+    })
+}
+
+fn code(status: WaitStatus) -> u8 {
+    let by_signal = |signal| BY_SIGNAL.saturating_add(narrow(signal));
+    status
+        .exit_status()
+        .map(narrow)
+        .or_else(|| status.terminating_signal().map(by_signal))
+        .unwrap_or(BY_SIGNAL)
+}
+
+/// The kernel keeps eight bits of an exit code and has fewer signals than that.
+fn narrow(number: i32) -> u8 {
+    u8::try_from(number).unwrap_or(u8::MAX)
+}
+
+/// What a shell would end with that a signal ended.
+pub(super) fn code_of_signal(signal: Signal) -> u8 {
+    BY_SIGNAL.saturating_add(narrow(signal.as_raw()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn start_error(program: &str) -> StartError {
+        let mut service = Service::new(program.into(), Vec::new());
+        service.start().unwrap_err()
+    }
+
+    #[test]
+    fn a_command_that_cannot_be_started_is_named_and_counted_as_a_shell_counts_it() {
+        let missing = start_error("no-such-program");
+        assert_eq!(missing.code(), 127);
+        assert!(missing.to_string().contains("`no-such-program`"));
+        assert_eq!(start_error("/").code(), 126);
+    }
+
+    #[test]
+    fn a_signal_counts_as_a_shell_counts_it() {
+        assert_eq!(code_of_signal(Signal::TERM), 143);
+        assert_eq!(code_of_signal(Signal::KILL), 137);
+    }
+}

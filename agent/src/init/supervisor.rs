@@ -1,0 +1,356 @@
+//! Decides what becomes of the service: one event after the other, in one thread.
+
+use std::{
+    ops::ControlFlow::{self, Break, Continue},
+    sync::mpsc::{Receiver, RecvTimeoutError},
+    time::{Duration, Instant},
+};
+
+use devenv_agent::init_protocol::{Answer, Refusal, Request, Restarted, State, Status};
+use rustix::process::Signal;
+
+use super::{
+    child::{Ended, Group, Service, StartError, Started, code_of_signal, reap},
+    control::Reply,
+    signals::asks_to_end,
+    stopping::{Stopped, Stopping},
+};
+use crate::{NOT_BEGUN, say};
+
+/// Something that the supervisor acts on.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// The init was sent a signal.
+    Signal(Signal),
+    /// Children may have ended.
+    ChildrenEnded,
+    /// A client asks for something.
+    Request {
+        /// What.
+        request: Request,
+        /// Where the answer goes.
+        reply: Reply,
+    },
+}
+
+/// When the service is started first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FirstStart {
+    /// At once.
+    AtOnce,
+    /// When it is released, or after this time.
+    Held(Duration),
+}
+
+/// What the service does.
+#[derive(Debug)]
+enum Phase {
+    /// It waits for its first start, until then at most.
+    Held { until: Instant },
+    /// It runs.
+    Running(Group),
+    /// It is stopped to be started again.
+    Stopping(Stopping),
+    /// The container is being stopped: it was asked to end, and the init ends with it.
+    Ending(Group),
+    /// It ended with this code and waits for a restart.
+    Failed(u8),
+}
+
+/// What a failure of the service leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OnFailure {
+    /// The container ends, and Kubernetes starts another.
+    End,
+    /// The init waits for a restart. Somebody works on the service: that Kubernetes waits longer with each failure
+    /// until it starts another container would hold them up.
+    Wait,
+}
+
+/// The last start that succeeded.
+#[derive(Debug, Clone, Copy, Default)]
+struct Starts {
+    count: u32,
+    last: Option<Instant>,
+}
+
+/// The service and what is to become of it.
+#[derive(Debug)]
+pub(super) struct Supervisor {
+    service: Service,
+    phase: Phase,
+    on_failure: OnFailure,
+    starts: Starts,
+}
+
+/// Whether to go on, or to end with a code.
+type Flow<T = ()> = ControlFlow<u8, T>;
+
+impl Supervisor {
+    /// Nothing is started yet.
+    pub(super) fn new(service: Service) -> Self {
+        let until = Instant::now();
+        Self {
+            service,
+            phase: Phase::Held { until },
+            on_failure: OnFailure::End,
+            starts: Starts::default(),
+        }
+    }
+
+    /// Runs the service until nothing is left to do; gives the code to end with.
+    pub(super) fn run(mut self, first_start: FirstStart, events: &Receiver<Event>) -> u8 {
+        let mut flow = match first_start {
+            FirstStart::AtOnce => self.start_first(),
+            FirstStart::Held(hold) => {
+                let until = Instant::now() + hold;
+                self.phase = Phase::Held { until };
+                Continue(())
+            }
+        };
+        loop {
+            match flow {
+                Continue(()) => flow = self.turn(events),
+                Break(code) => return code,
+            }
+        }
+    }
+
+    /// Waits for one event or a deadline, and does what is to be done.
+    fn turn(&mut self, events: &Receiver<Event>) -> Flow {
+        match next(events, self.deadline())? {
+            Some(Event::Signal(signal)) => self.signalled(signal)?,
+            Some(Event::ChildrenEnded) => reap().try_for_each(|ended| self.ended(ended))?,
+            Some(Event::Request { request, reply }) => self.asked(&request, reply)?,
+            None => {}
+        }
+        self.settle(Instant::now())
+    }
+
+    fn deadline(&self) -> Option<Instant> {
+        match &self.phase {
+            Phase::Held { until } => Some(*until),
+            Phase::Stopping(stopping) => stopping.deadline(),
+            Phase::Running(_) | Phase::Ending(_) | Phase::Failed(_) => None,
+        }
+    }
+
+    /// Does what is due.
+    fn settle(&mut self, now: Instant) -> Flow {
+        match &mut self.phase {
+            Phase::Held { until } if *until <= now => {
+                say("nobody released the service in time: starting what the image has");
+                return self.start_first();
+            }
+            Phase::Stopping(stopping) => {
+                if let Some(Stopped { replies, took }) = stopping.advance(now) {
+                    self.start_again(replies, took);
+                }
+            }
+            _ => {}
+        }
+        Continue(())
+    }
+
+    /// The init was sent a signal that is the service's.
+    fn signalled(&mut self, signal: Signal) -> Flow {
+        match &mut self.phase {
+            Phase::Running(group) | Phase::Ending(group) => {
+                let group = *group;
+                group.signal_leader(signal);
+                if signal == Signal::TERM {
+                    self.phase = Phase::Ending(group);
+                } else if asks_to_end(signal) {
+                    // Images may name such a signal for the end of their container; but some programs only say
+                    // something when they get one, and can still be restarted.
+                    self.on_failure = OnFailure::End;
+                }
+            }
+            Phase::Stopping(stopping) => {
+                let group = stopping.group();
+                let runs = stopping.running_leader().is_some();
+                if asks_to_end(signal) {
+                    stopping.abandon();
+                }
+                if !runs {
+                    return end_if_asked(signal, Some(group));
+                }
+                group.signal_leader(signal);
+                if asks_to_end(signal) {
+                    self.phase = Phase::Ending(group);
+                }
+            }
+            Phase::Held { .. } | Phase::Failed(_) => return end_if_asked(signal, None),
+        }
+        Continue(())
+    }
+
+    /// A process was reaped: the service's own, or one that it or somebody else in the container left behind.
+    fn ended(&mut self, Ended { pid, code }: Ended) -> Flow {
+        match &mut self.phase {
+            Phase::Running(group) if group.leader() == pid => {
+                group.signal_all(Signal::KILL);
+                self.ended_by_itself(code)
+            }
+            Phase::Ending(group) if group.leader() == pid => {
+                group.signal_all(Signal::KILL);
+                Break(code)
+            }
+            Phase::Stopping(stopping) if stopping.running_leader() == Some(pid) => {
+                stopping.leader_ended();
+                Continue(())
+            }
+            _ => Continue(()),
+        }
+    }
+
+    fn ended_by_itself(&mut self, code: u8) -> Flow {
+        if code == 0 || self.on_failure == OnFailure::End {
+            return Break(code);
+        }
+        say(&format!(
+            "the service ended with code {code}: waiting for the next change"
+        ));
+        self.phase = Phase::Failed(code);
+        Continue(())
+    }
+
+    /// Does what a client asks for.
+    fn asked(&mut self, request: &Request, reply: Reply) -> Flow {
+        match *request {
+            Request::Status => reply.send(Ok(Answer::Status(self.status()))),
+            Request::Release => return self.release(reply),
+            Request::Restart { signal, grace_ms } => match named(signal) {
+                Ok(signal) => self.restart(signal, Duration::from_millis(grace_ms.into()), reply),
+                Err(refusal) => reply.send(Err(refusal)),
+            },
+            Request::Signal { signal } => reply.send(self.signal(signal)),
+        }
+        Continue(())
+    }
+
+    fn release(&mut self, reply: Reply) -> Flow {
+        let flow = match self.phase {
+            Phase::Held { .. } => self.start_first(),
+            _ => Continue(()),
+        };
+        reply.send(match flow {
+            Continue(()) => Ok(Answer::Released),
+            Break(_) => Err(Refusal::Ending),
+        });
+        flow
+    }
+
+    fn restart(&mut self, signal: Signal, grace: Duration, reply: Reply) {
+        self.on_failure = OnFailure::Wait;
+        match &mut self.phase {
+            Phase::Held { .. } | Phase::Failed(_) => self.start_again(vec![reply], Duration::ZERO),
+            Phase::Running(group) => {
+                self.phase = Phase::Stopping(Stopping::begin(*group, signal, grace, reply));
+            }
+            Phase::Stopping(stopping) => stopping.join(grace, reply),
+            Phase::Ending(_) => reply.send(Err(Refusal::Ending)),
+        }
+    }
+
+    fn signal(&self, signal: i32) -> Result<Answer, Refusal> {
+        let signal = named(signal)?;
+        let group = match &self.phase {
+            Phase::Running(group) | Phase::Ending(group) => *group,
+            Phase::Stopping(stopping) if stopping.running_leader().is_some() => stopping.group(),
+            Phase::Held { .. } | Phase::Stopping(_) | Phase::Failed(_) => {
+                return Err(Refusal::NotRunning);
+            }
+        };
+        group.signal_leader(signal);
+        Ok(Answer::Signalled)
+    }
+
+    fn status(&self) -> Status {
+        let state = match &self.phase {
+            Phase::Held { .. } => State::Held,
+            Phase::Running(group) => State::Running { pid: group.pid() },
+            Phase::Stopping(_) | Phase::Ending(_) => State::Stopping,
+            Phase::Failed(code) => State::Failed { code: *code },
+        };
+        let milliseconds = |last: Instant| last.elapsed().as_millis();
+        let since_start = self.starts.last.map(milliseconds);
+        Status {
+            state,
+            starts: self.starts.count,
+            since_start_ms: since_start.map(|past| u64::try_from(past).unwrap_or(u64::MAX)),
+        }
+    }
+
+    /// The container's first start: it ends with one that fails.
+    fn start_first(&mut self) -> Flow {
+        match self.start() {
+            Ok(_) => Continue(()),
+            Err(error) => {
+                say(&error.to_string());
+                Break(error.code())
+            }
+        }
+    }
+
+    /// A later start: one that fails waits for the next.
+    fn start_again(&mut self, replies: Vec<Reply>, stopping: Duration) {
+        let answer = match self.start() {
+            Ok(Started { group, took }) => Ok(Answer::Restarted(Restarted {
+                pid: group.pid(),
+                stopping_us: microseconds(stopping),
+                starting_us: microseconds(took),
+            })),
+            Err(error) => {
+                say(&format!("{error}; waiting for the next change"));
+                self.phase = Phase::Failed(error.code());
+                Err(Refusal::NotStarted(error.to_string()))
+            }
+        };
+        for reply in replies {
+            reply.send(answer.clone());
+        }
+    }
+
+    fn start(&mut self) -> Result<Started, StartError> {
+        let started = self.service.start()?;
+        self.phase = Phase::Running(started.group);
+        self.starts.count += 1;
+        self.starts.last = Some(Instant::now());
+        Ok(started)
+    }
+}
+
+/// The next event; nothing if the deadline comes first.
+fn next(events: &Receiver<Event>, deadline: Option<Instant>) -> Flow<Option<Event>> {
+    let event = match deadline {
+        Some(deadline) => events.recv_timeout(deadline.saturating_duration_since(Instant::now())),
+        None => events.recv().map_err(RecvTimeoutError::from),
+    };
+    match event {
+        Ok(event) => Continue(Some(event)),
+        Err(RecvTimeoutError::Timeout) => Continue(None),
+        // The thread that reports signals is gone, and with it all that could ever happen.
+        Err(RecvTimeoutError::Disconnected) => Break(NOT_BEGUN),
+    }
+}
+
+/// There is no process that could do what a signal asks for: the init does it, if it is to end. What a service left
+/// behind ends with it.
+fn end_if_asked(signal: Signal, left_behind: Option<Group>) -> Flow {
+    if !asks_to_end(signal) {
+        return Continue(());
+    }
+    if let Some(group) = left_behind {
+        group.signal_all(Signal::KILL);
+    }
+    Break(code_of_signal(signal))
+}
+
+fn named(signal: i32) -> Result<Signal, Refusal> {
+    Signal::from_named_raw(signal).ok_or(Refusal::NoSignal(signal))
+}
+
+fn microseconds(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,145 @@
+//! What devenv and the init of a live service say to each other.
+//!
+//! The init listens on a unix socket. A client sends requests, one a frame, and gets one answer for each, in their
+//! order. A stream that ends without an answer means that the init ended, and its container with it.
+
+use std::io::{self, Read, Write};
+
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::{read_frame, write_frame};
+
+/// What is asked of the init.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Request {
+    /// How the service is.
+    Status,
+    /// Starts the service if it is held; else it changes nothing.
+    Release,
+    /// Stops the service with all it started, and starts it again; also one that is held or has failed.
+    ///
+    /// From the first of these requests on, a service that fails no longer ends its container. A request that comes
+    /// while the service stops joins the one before: both are answered with the same start.
+    Restart {
+        /// What the service and all it started are asked to end with, such as 15.
+        signal: i32,
+        /// How long they have until they are killed, in milliseconds.
+        grace_ms: u32,
+    },
+    /// Sends a signal to the service, and only to it.
+    Signal {
+        /// Its number.
+        signal: i32,
+    },
+}
+
+/// What the init answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Answer {
+    /// To [`Request::Status`].
+    Status(Status),
+    /// To [`Request::Release`]: the service is not held.
+    Released,
+    /// To [`Request::Restart`]: the service is started.
+    Restarted(Restarted),
+    /// To [`Request::Signal`]: it is sent.
+    Signalled,
+}
+
+/// How the service is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// What it does.
+    pub state: State,
+    /// How often it was started.
+    pub starts: u32,
+    /// How long ago it was started last, in milliseconds; nothing if it never was.
+    pub since_start_ms: Option<u64>,
+}
+
+/// What a service does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum State {
+    /// It waits to be released.
+    Held,
+    /// It runs.
+    Running {
+        /// Its process, as the container counts.
+        pid: u32,
+    },
+    /// It was asked to end, to be started again or with its container.
+    Stopping,
+    /// It failed after a restart, or could not be started again, and waits for the next restart.
+    Failed {
+        /// The code that it ended with; 128 and the signal's number if a signal ended it.
+        code: u8,
+    },
+}
+
+/// What a restart came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restarted {
+    /// The new process, as the container counts.
+    pub pid: u32,
+    /// How long it took until nothing was left of the old one, in microseconds; 0 if nothing ran.
+    pub stopping_us: u64,
+    /// How long it took to start the new one, in microseconds.
+    pub starting_us: u64,
+}
+
+/// Why the init did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+pub enum Refusal {
+    /// No signal has this number, or none that may be asked for.
+    #[error("{0} is not the number of a signal")]
+    NoSignal(i32),
+    /// There is no process that could be sent a signal.
+    #[error("the service does not run")]
+    NotRunning,
+    /// The service ended, but could not be started again.
+    #[error("{0}")]
+    NotStarted(String),
+    /// The container is being stopped, or its first start failed.
+    #[error("the container ends")]
+    Ending,
+    /// The request breaks the protocol, or is of another version. The stream ends after this answer.
+    #[error("not understood: {0}")]
+    NotUnderstood(String),
+}
+
+/// Sends a request and waits for its answer. Fails also where the init ends before it answers.
+pub fn ask(
+    stream: &mut (impl Read + Write),
+    request: &Request,
+) -> io::Result<Result<Answer, Refusal>> {
+    write_frame(stream, request)?;
+    read_frame(stream)?.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixStream;
+
+    use super::*;
+
+    #[test]
+    fn a_request_gets_the_answer_that_the_other_side_wrote() {
+        let (mut client, mut server) = UnixStream::pair().unwrap();
+        let (signal, grace_ms) = (15, 500);
+        let request = Request::Restart { signal, grace_ms };
+        let answer: Result<Answer, Refusal> = Err(Refusal::Ending);
+        // What is written fits into the socket's buffer: no second thread is needed.
+        write_frame(&mut server, &answer).unwrap();
+        assert_eq!(ask(&mut client, &request).unwrap(), answer);
+        assert_eq!(read_frame(&mut server).unwrap(), Some(request));
+    }
+
+    #[test]
+    fn an_init_that_ends_before_it_answers_is_an_error() {
+        let (mut client, mut server) = UnixStream::pair().unwrap();
+        server.shutdown(std::net::Shutdown::Write).unwrap();
+        let error = ask(&mut client, &Request::Status).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
+        assert_eq!(read_frame(&mut server).unwrap(), Some(Request::Status));
+    }
+}
