@@ -310,6 +310,16 @@ impl ProjectFiles for Project {
         self.directory.join(path).is_file()
     }
 
+    fn names(&self, directory: &Path) -> io::Result<Vec<String>> {
+        let entries = fs::read_dir(self.directory.join(directory))?;
+        let names = entries.map(|entry| Ok(entry?.file_name().into_string().ok()));
+        let mut names = names
+            .filter_map(Result::transpose)
+            .collect::<io::Result<Vec<_>>>()?;
+        names.sort();
+        Ok(names)
+    }
+
     /// Paths are relative to the project directory if the pattern is. Links to directories are not followed.
     fn glob(&self, pattern: &str) -> io::Result<Vec<PathBuf>> {
         // Without wildcards in it, the first part need not be searched; and `..` can stay in it.
@@ -447,6 +457,17 @@ mod tests {
         remove_tree(&tree).unwrap();
         assert!(!exists(&tree));
         assert!(exists(&kept.join("file")));
+    }
+
+    #[test]
+    fn a_directory_names_its_files_and_directories_sorted() {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir_all(home.path().join("a/src")).unwrap();
+        fs::write(home.path().join("a/Dockerfile"), "").unwrap();
+        let project = Project::new(home.path().to_owned());
+        let names = project.names(Path::new("a")).unwrap();
+        assert_eq!(names, ["Dockerfile", "src"]);
+        assert!(project.names(Path::new("b")).is_err());
     }
 
     #[test]

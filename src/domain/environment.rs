@@ -5,7 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cpu, EnvironmentId, Memory, ProfileName, ProjectName, Provenance, ServiceName, TaskName,
+    Cpu, Debug, EnvironmentId, Live, Memory, ProfileName, ProjectName, Provenance, ServiceName,
+    TaskName,
 };
 
 /// What a project wants to run, resolved.
@@ -171,6 +172,10 @@ pub struct Workload {
     pub replicas: u32,
     /// Automatic scaling.
     pub autoscale: Option<Autoscale>,
+    /// How it follows its sources; only a new image does if `None`.
+    pub live: Option<Live>,
+    /// How it is debugged; `None` if the manifest does not say.
+    pub debug: Option<Debug>,
 }
 
 /// An image: built here, or taken as it is.

@@ -15,6 +15,8 @@ pub trait ProjectFiles {
     fn is_directory(&self, path: &Path) -> bool;
     /// Whether a regular file is there.
     fn is_file(&self, path: &Path) -> bool;
+    /// The names of what is in a directory, sorted; names that are not UTF-8 are left out.
+    fn names(&self, directory: &Path) -> io::Result<Vec<String>>;
     /// The files that match a pattern such as `k8s/*.yaml`, sorted; empty if none does.
     fn glob(&self, pattern: &str) -> io::Result<Vec<PathBuf>>;
 }

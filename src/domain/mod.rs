@@ -10,6 +10,7 @@ mod event;
 mod failure;
 mod files;
 mod footprint;
+mod live;
 mod names;
 mod observed;
 mod place;
@@ -30,6 +31,9 @@ pub use event::{Event, EventKind, NoticeLevel, Outcome, Stage, StageTime, StepId
 pub use failure::{Code, Evidence, ExitClass, Failure, Failures};
 pub use files::ProjectFiles;
 pub use footprint::{Footprint, Presence};
+pub use live::{
+    BuildRule, Debug, DebugRuntime, Live, MountRule, OnChange, ReloadBy, RunRule, Signal, SyncRule,
+};
 pub use names::{
     ClusterName, EnvironmentId, InvalidName, ProfileName, ProjectName, ServiceName, TaskName,
 };

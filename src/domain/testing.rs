@@ -41,6 +41,8 @@ pub(crate) fn service(service: &str, depends_on: &[&str]) -> Service {
         resources: Resources::default(),
         replicas: 1,
         autoscale: None,
+        live: None,
+        debug: None,
     };
     Service {
         name: name(service),

@@ -1,5 +1,7 @@
 //! The values that hold where no layer says otherwise.
 
+use crate::domain::Signal;
+
 /// `cluster.kubernetes`.
 pub(super) const KUBERNETES: &str = "1.35";
 /// `cluster.agents`.
@@ -26,5 +28,13 @@ pub(super) const EXPOSE_PATH: &str = "/";
 pub(super) const AUTOSCALE_MIN: u32 = 1;
 /// `autoscale.cpu`.
 pub(super) const AUTOSCALE_CPU: u32 = 80;
+/// `live.onChange`.
+pub(super) const ON_CHANGE: &str = "restart";
+/// `live.signal`.
+pub(super) const SIGNAL: Signal = Signal::Terminate;
+/// `live.grace`.
+pub(super) const GRACE: &str = "2s";
+/// `live.build.directory`.
+pub(super) const BUILD_DIRECTORY: &str = ".";
 /// The name of a service's only port.
 pub(super) const PORT_NAME: &str = "http";

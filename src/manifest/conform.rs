@@ -49,7 +49,11 @@ pub(super) enum ShapeProblem {
         reason: String,
     },
     #[error("`{path}` leads out of the project: `{text}`")]
-    Outside { path: String, text: String },
+    Outside {
+        path: String,
+        text: String,
+        base: &'static str,
+    },
     #[error("`{path}` must have at least {least} {}", if *least == 1 { "item" } else { "items" })]
     TooFew { path: String, least: u64 },
 }
@@ -107,12 +111,13 @@ impl Problem for ShapeProblem {
                     .into_iter()
                     .collect()
             }
-            Self::Outside { .. } => vec![
-                "write a path relative to the directory of devenv.yaml, without `..`; move or copy what is elsewhere into the project".to_owned(),
-            ],
-            Self::InvalidKey { .. } | Self::InvalidText { .. } | Self::TooFew { .. } | Self::WrongType { .. } => {
-                Vec::new()
-            }
+            Self::Outside { base, .. } => vec![format!(
+                "write a path relative to {base}, without `..`; move or copy what is elsewhere into the project"
+            )],
+            Self::InvalidKey { .. }
+            | Self::InvalidText { .. }
+            | Self::TooFew { .. }
+            | Self::WrongType { .. } => Vec::new(),
         }
     }
 
@@ -252,7 +257,7 @@ impl Conformer<'_> {
             if let Some((format, refusal)) = refusal {
                 let reason = match refusal {
                     Refusal::Invalid(reason) => reason,
-                    Refusal::Outside => String::new(),
+                    Refusal::Outside { .. } => String::new(),
                 };
                 let problem = ShapeProblem::InvalidKey {
                     text: entry.key.clone(),
@@ -318,9 +323,10 @@ impl Conformer<'_> {
                 text,
                 reason,
             },
-            Refusal::Outside => ShapeProblem::Outside {
+            Refusal::Outside { base } => ShapeProblem::Outside {
                 path: path_text,
                 text,
+                base,
             },
         };
         self.findings.add(&problem, path, place);

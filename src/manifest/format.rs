@@ -14,9 +14,18 @@ use crate::domain::{Cpu, Memory, ProfileName, ProjectName, ServiceName, TaskName
 pub(super) enum Refusal {
     /// It does not read as one; why, or empty where the format says enough.
     Invalid(String),
-    /// It is a path that leads out of the project.
-    Outside,
+    /// It is a path that leads out of where it must stay.
+    Outside {
+        /// What it is relative to.
+        base: &'static str,
+    },
 }
+
+/// What the paths of most keys are relative to.
+const PROJECT: &str = "the directory of devenv.yaml";
+/// What the paths of `live` are relative to.
+const CONTEXT: &str =
+    "the service's build context (the directory of devenv.yaml where nothing is built)";
 
 /// A kind of text.
 pub(super) struct TextFormat {
@@ -39,8 +48,10 @@ pub(super) trait Formatted {
 }
 
 /// Every format, for those who find it by its name.
-pub(super) static FORMATS: [TextFormat; 19] = [
+pub(super) static FORMATS: [TextFormat; 21] = [
     ContainerPath::FORMAT,
+    ContextPath::FORMAT,
+    ContextPattern::FORMAT,
     Cpu::FORMAT,
     EnvName::FORMAT,
     GlobPattern::FORMAT,
@@ -126,7 +137,7 @@ texts! {
     UrlPath, "url-path", "a path that begins with `/`, such as `/healthz`", false, r"^/\S*$",
         |text| when(text.starts_with('/') && !text.contains(char::is_whitespace));
     /// A path in a container.
-    ContainerPath, "container-path", "an absolute path in the container, such as `/data`", false, "^/.+$",
+    ContainerPath, "container-path", "an absolute path in the container without `..`, such as `/data`", false, "^/.+$",
         |text| when(is_container_path(text));
     /// The name of a port, as Kubernetes takes it.
     PortName, "port-name", "a port name: 1 to 15 lower-case letters, digits and `-`, with a letter", false,
@@ -139,7 +150,17 @@ texts! {
         |text| when(is_image(text));
     /// A pattern of paths inside the project.
     GlobPattern, "glob", "a pattern of files inside the project, such as `k8s/*.yaml`", false, "",
-        |text| inside(text).and_then(|()| glob(text));
+        |text| inside(text, PROJECT).and_then(|()| glob(text));
+    /// A pattern of paths inside a service's build context.
+    ContextPattern, "context-glob", "a pattern of files inside the build context, such as `*.py` or `tests/`", false, "",
+        |text| inside(text, CONTEXT).and_then(|()| not_negated(text)).and_then(|()| glob(text));
+}
+
+impl ContainerPath {
+    /// The same path without what says nothing: `.` and repeated slashes.
+    pub(super) fn normal(&self) -> String {
+        container_parts(&self.0).fold(String::new(), |path, part| path + "/" + part)
+    }
 }
 
 /// A path relative to the project directory that stays inside it.
@@ -151,7 +172,19 @@ formatted!(
     "a path inside the project, relative to its directory",
     false,
     "",
-    inside
+    |text| inside(text, PROJECT)
+);
+
+/// A path relative to a service's build context that stays inside it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(super) struct ContextPath(pub(super) PathBuf);
+formatted!(
+    ContextPath,
+    "context-path",
+    "a path inside the build context, relative to it",
+    false,
+    "",
+    |text| inside(text, CONTEXT)
 );
 
 /// A version requirement.
@@ -276,8 +309,8 @@ fn named<T: std::str::FromStr<Err = crate::domain::InvalidName>>(
         .map_err(|error| Refusal::Invalid(error.reason.to_owned()))
 }
 
-/// Whether `text` is a relative path without a way up.
-fn inside(text: &str) -> Result<(), Refusal> {
+/// Whether `text` is a path relative to `base` without a way up.
+fn inside(text: &str, base: &'static str) -> Result<(), Refusal> {
     if text.is_empty() || text.contains('\0') {
         return Err(Refusal::Invalid("it is empty".to_owned()));
     }
@@ -286,7 +319,17 @@ fn inside(text: &str) -> Result<(), Refusal> {
         matches!(part, ParentDir | Prefix(_) | RootDir)
     });
     if leaves || text.starts_with('~') {
-        Err(Refusal::Outside)
+        Err(Refusal::Outside { base })
+    } else {
+        Ok(())
+    }
+}
+
+/// Exceptions would need an order in which patterns count, which layers and lists of rules do not have.
+fn not_negated(text: &str) -> Result<(), Refusal> {
+    if text.starts_with('!') {
+        let reason = "`!` has no meaning at its beginning".to_owned();
+        Err(Refusal::Invalid(reason))
     } else {
         Ok(())
     }
@@ -322,7 +365,14 @@ fn is_host(text: &str) -> bool {
 }
 
 fn is_container_path(text: &str) -> bool {
-    text.len() > 1 && text.starts_with('/') && !text.contains(':') && !text.contains("/../")
+    text.starts_with('/')
+        && !text.contains(':')
+        && container_parts(text).next().is_some()
+        && container_parts(text).all(|part| part != "..")
+}
+
+fn container_parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split('/').filter(|part| !matches!(*part, "" | "."))
 }
 
 fn is_image(text: &str) -> bool {
@@ -356,7 +406,34 @@ mod tests {
         }
         for bad in ["/etc", "..", "a/../../b", "~/x"] {
             let refusal = (InnerPath::FORMAT.check)(bad);
-            assert_eq!(refusal, Err(Refusal::Outside), "{bad}");
+            assert_eq!(refusal, Err(Refusal::Outside { base: PROJECT }), "{bad}");
+            let refusal = (ContextPattern::FORMAT.check)(bad);
+            assert_eq!(refusal, Err(Refusal::Outside { base: CONTEXT }), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_container_path_is_absolute_and_never_goes_up() {
+        for bad in ["app", "/", "/.", "//", "/..", "/a/..", "/a/../b", "/a:b"] {
+            assert!(!takes::<ContainerPath>(bad), "{bad}");
+        }
+        for (written, normal) in [
+            ("/app", "/app"),
+            ("/app//./src/", "/app/src"),
+            ("/a..b", "/a..b"),
+        ] {
+            assert!(takes::<ContainerPath>(written), "{written}");
+            assert_eq!(ContainerPath(written.to_owned()).normal(), normal);
+        }
+    }
+
+    #[test]
+    fn a_pattern_of_the_context_is_one_that_can_be_matched() {
+        for good in ["*.py", "tests/", "src/**/*.go", "Dockerfile"] {
+            assert!(takes::<ContextPattern>(good), "{good}");
+        }
+        for bad in ["src/[", "!kept.py", ""] {
+            assert!(!takes::<ContextPattern>(bad), "{bad}");
         }
     }
 

@@ -185,6 +185,9 @@ impl ProjectFiles for AllThere<'_> {
     fn is_file(&self, _: &Path) -> bool {
         true
     }
+    fn names(&self, directory: &Path) -> io::Result<Vec<String>> {
+        self.0.names(directory)
+    }
     fn glob(&self, pattern: &str) -> io::Result<Vec<PathBuf>> {
         let found = self.0.glob(pattern)?;
         Ok(if found.is_empty() {

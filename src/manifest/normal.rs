@@ -41,6 +41,57 @@ fn service(map: &mut Map) {
     if let Some(ready) = map.get_mut("ready").and_then(Node::as_map_mut) {
         tcp(ready);
     }
+    if let Some(keys) = map.get_mut("live").and_then(Node::as_map_mut) {
+        live(keys);
+    }
+}
+
+fn live(live: &mut Map) {
+    for rules in ["sync", "mount"] {
+        if let Some(Value::List(items)) = live.get_mut(rules).map(|node| &mut node.value) {
+            items.iter_mut().for_each(from_to);
+        }
+    }
+    if let Some(Value::List(items)) = live.get_mut("run").map(|node| &mut node.value) {
+        let rules = items.iter_mut().filter_map(Node::as_map_mut);
+        rules.for_each(on_and_command);
+    }
+    for key in ["build", "reload"] {
+        if let Some(rule) = live.get_mut(key).and_then(Node::as_map_mut) {
+            on_and_command(rule);
+        }
+    }
+}
+
+/// `src:/app/src` becomes `{from: src, to: /app/src}`.
+fn from_to(node: &mut Node) {
+    let Some((from, to)) = node
+        .as_scalar()
+        .and_then(|scalar| scalar.text.split_once(':'))
+    else {
+        return;
+    };
+    let origin = node.origin;
+    let mut map = Map::default();
+    map.push("from", origin, Node::text(from, origin));
+    map.push("to", origin, Node::text(to, origin));
+    node.value = Value::Map(map);
+}
+
+/// One pattern becomes a list of it, and a line for a shell the command of that shell.
+fn on_and_command(rule: &mut Map) {
+    if let Some(on) = rule.get_mut("on")
+        && on.as_scalar().is_some()
+    {
+        wrap_list(on);
+    }
+    if let Some(command) = rule.get_mut("command")
+        && let Some(line) = command.as_scalar().map(|scalar| scalar.text.clone())
+    {
+        let origin = command.origin;
+        let words = ["sh", "-c", &line].map(|word| Node::text(word, origin));
+        command.value = Value::List(words.into());
+    }
 }
 
 /// `value` becomes `{key: value}`.

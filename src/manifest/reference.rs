@@ -31,7 +31,8 @@ Later layers win: built-in defaults, `devenv.yaml`, the profiles in the order gi
   `ports[0]`, a dot inside a key is `\\.`.
 
 YAML anchors, aliases and merge keys (`<<`) work. Where a text is wanted, numbers and words such as `no` are taken as
-they are written: `1.10` stays `1.10`. Paths are relative to the project directory and stay inside it.
+they are written: `1.10` stays `1.10`. Paths are relative to the project directory, those below `live` to the service's build context; all stay
+inside the project.
 ";
 
 /// The reference page of the manifest, in Markdown.

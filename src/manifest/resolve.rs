@@ -1,5 +1,7 @@
 //! Checked keys -> the environment, with everything defaulted.
 
+mod live;
+
 use std::{
     collections::BTreeMap,
     path::{Component, Path, PathBuf},
@@ -100,8 +102,15 @@ impl Resolver<'_> {
         let ports = ports(keys.ports);
         let first = ports.first().map(|port| port.number);
         let expose = keys.expose.into_iter();
+        let image = self.image(keys.build, keys.image.map(|image| image.0));
+        let base = match &image {
+            ImageName::Build(build) => &build.context,
+            ImageName::Reference(_) => &self.request.directory,
+        };
         Workload {
-            image: self.image(keys.build, keys.image.map(|image| image.0)),
+            live: keys.live.map(|keys| live::live(keys, base)),
+            debug: keys.debug.and_then(live::debug),
+            image,
             command: texts(keys.command),
             args: texts(keys.args),
             expose: expose
@@ -201,10 +210,15 @@ impl Resolver<'_> {
         if path.is_absolute() {
             return path.to_path_buf();
         }
-        let mut absolute = self.request.directory.clone();
-        absolute.extend(clean(path).components());
-        absolute
+        below(&self.request.directory, path)
     }
+}
+
+/// `path` below `base`; `base` itself for `.`.
+fn below(base: &Path, path: &Path) -> PathBuf {
+    let mut whole = base.to_path_buf();
+    whole.extend(clean(path).components());
+    whole
 }
 
 /// Without `.` parts.

@@ -88,6 +88,16 @@ impl ProjectFiles for MemoryFiles {
         self.files.contains_key(&clean(path))
     }
 
+    fn names(&self, directory: &Path) -> io::Result<Vec<String>> {
+        let directory = clean(directory);
+        let paths = self.files.keys().chain(&self.directories);
+        let below = paths.filter(|path| path.parent() == Some(&directory));
+        let names: BTreeSet<String> = below
+            .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
+            .collect();
+        Ok(names.into_iter().collect())
+    }
+
     fn glob(&self, pattern: &str) -> io::Result<Vec<PathBuf>> {
         let glob = globset::GlobBuilder::new(pattern)
             .literal_separator(true)

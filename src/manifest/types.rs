@@ -1,11 +1,14 @@
 //! The keys of a manifest as types. Their doc comments are the reference page and the schema.
 
+mod live;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+pub(super) use self::live::{DebugKeys, LiveBuildKeys, LiveKeys, OnChangeKey, ReloadKeys};
 use super::{
     builtin,
     format::{
@@ -216,6 +219,10 @@ pub(super) struct ServiceKeys {
     pub(super) replicas: Option<u32>,
     /// Scales by processor use instead of a fixed number of pods.
     pub(super) autoscale: Option<AutoscaleKeys>,
+    /// What a change of its sources does while it runs.
+    pub(super) live: Option<LiveKeys>,
+    /// How its process is started under a debugger.
+    pub(super) debug: Option<DebugKeys>,
 }
 
 /// How an image is built.

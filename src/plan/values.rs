@@ -97,8 +97,9 @@ mod tests {
 
     use super::*;
     use crate::domain::{
-        Autoscale, ClusterSpec, EnvironmentId, Expose, Hooks, ImageName, Limits, Port, PortNumber,
-        Protocol, Provenance, Provider, Ready, Requires, Source,
+        Autoscale, ClusterSpec, Debug, DebugRuntime, EnvironmentId, Expose, Hooks, ImageName,
+        Limits, Live, OnChange, Port, PortNumber, Protocol, Provenance, Provider, Ready, Requires,
+        Source,
     };
 
     const SCHEMA: &str = include_str!("../../charts/service/values.schema.json");
@@ -151,6 +152,8 @@ mod tests {
             },
             replicas: 2,
             autoscale: None,
+            live: None,
+            debug: None,
         }
     }
 
@@ -239,6 +242,32 @@ mod tests {
             assert!(is_defaulted(name), "values.yaml lacks {name}");
         }
         assert_eq!(given.difference(&used).count(), 0, "{given:?} {used:?}");
+    }
+
+    #[test]
+    fn neither_live_nor_debug_changes_what_is_deployed() {
+        let live = Live {
+            base: "/shop/order".into(),
+            sync: Vec::new(),
+            mount: Vec::new(),
+            run: Vec::new(),
+            build: None,
+            rebuild: vec!["Dockerfile".to_owned()],
+            ignore: Vec::new(),
+            on_change: OnChange::Nothing,
+            budget: None,
+        };
+        let debug = Debug {
+            runtime: DebugRuntime::Node,
+            port: port(9229),
+            command: Vec::new(),
+        };
+        let followed = values(&Workload {
+            live: Some(live),
+            debug: Some(debug),
+            ..workload()
+        });
+        assert_eq!(followed, values(&workload()));
     }
 
     #[test]

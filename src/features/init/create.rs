@@ -305,6 +305,9 @@ impl ProjectFiles for Overlay<'_> {
     fn is_file(&self, path: &Path) -> bool {
         self.drafts.contains_key(path) || self.project.is_file(path)
     }
+    fn names(&self, directory: &Path) -> io::Result<Vec<String>> {
+        self.project.names(directory)
+    }
     fn glob(&self, pattern: &str) -> io::Result<Vec<PathBuf>> {
         self.project.glob(pattern)
     }

@@ -272,6 +272,9 @@ impl ProjectFiles for Draft<'_> {
     fn is_file(&self, path: &Path) -> bool {
         self.project.is_file(path)
     }
+    fn names(&self, directory: &Path) -> io::Result<Vec<String>> {
+        self.project.names(directory)
+    }
     fn glob(&self, pattern: &str) -> io::Result<Vec<PathBuf>> {
         self.project.glob(pattern)
     }

@@ -4,6 +4,7 @@
 //! what is checked here, so that one mistake is reported once.
 
 mod cluster;
+mod live;
 mod paths;
 mod references;
 mod service;

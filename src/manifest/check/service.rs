@@ -97,6 +97,9 @@ impl Problem for ServiceProblem {
             Self::SeveralSources { .. } => {
                 "keep one; in an overlay, remove the other with `null`: `build: null`"
             }
+            Self::NotForSource { path, .. } if is_of_workloads_alone(path) => {
+                "remove it: only services with `build` or `image` have it"
+            }
             Self::NotForSource { .. } => {
                 "set it in there; beside it only `dependsOn` and `ready.within` count"
             }
@@ -118,6 +121,11 @@ impl Problem for ServiceProblem {
     }
 }
 
+/// Whether a key means nothing in a chart or in manifests either.
+fn is_of_workloads_alone(path: &str) -> bool {
+    matches!(path.rsplit('.').next(), Some("live" | "debug"))
+}
+
 impl Checker<'_> {
     /// Checks one service.
     pub(super) fn service(&mut self, name: &ServiceName, service: &ServiceKeys, path: &str) {
@@ -129,6 +137,7 @@ impl Checker<'_> {
             self.volumes(service, path);
             self.resources(&service.resources, path);
             self.autoscale(service, path);
+            self.live_and_debug(service, path);
         }
     }
 
@@ -170,6 +179,8 @@ impl Checker<'_> {
             "resources",
             "replicas",
             "autoscale",
+            "live",
+            "debug",
             "ready.http",
             "ready.tcp",
             "ready.command",

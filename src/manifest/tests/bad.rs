@@ -32,6 +32,7 @@ bad_manifests! {
     anything_but_a_map_is_refused, "text";
     duplicate_keys_do_not_hide_other_mistakes, "duplicates";
     formats_of_requirements_names_and_images_are_checked, "requirements";
+    live_and_debug_must_fit_together, "live";
     paths_must_be_there_and_stay_inside, "paths";
     services_are_made_of_exactly_one_thing, "sources";
     services_that_do_not_exist_or_go_in_circles_are_named, "references";

@@ -9,7 +9,12 @@ fn everything() -> MemoryFiles {
     ))
     .file("services/postgres/Dockerfile", "")
     .file("services/order/docker/Dockerfile", "")
+    .file("services/order/src/order.py", "")
+    .file("services/order/pyproject.toml", "")
+    .file("services/order/templates/mail.txt", "")
+    .file("services/order/assets/shop.css", "")
     .file("services/test/Dockerfile", "")
+    .file("conf/worker.conf", "")
     .file(".npmrc", "")
     .file(".env.order", "")
     .file("charts/search/Chart.yaml", "")
@@ -64,9 +69,12 @@ fn example(text: &str) -> MemoryFiles {
     let services =
         "postgres redis user catalog inventory payment order recommendation-api gateway web test";
     for service in services.split(' ') {
-        files = files.file(&format!("examples/shop/{service}/Dockerfile"), "");
+        files = files
+            .file(&format!("examples/shop/{service}/Dockerfile"), "")
+            .file(&format!("examples/shop/{service}/src/app"), "");
     }
     files
+        .file("examples/shop/web/public/style.css", "")
         .file("examples/shop/extras/order.env", "")
         .file("examples/shop/extras/charts/search/Chart.yaml", "")
         .file("examples/shop/extras/charts/search/values.small.yaml", "")

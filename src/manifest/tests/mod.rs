@@ -4,6 +4,7 @@ mod bad;
 mod files;
 mod good;
 mod layers;
+mod live;
 mod properties;
 mod speed;
 
