@@ -15,7 +15,7 @@ go_modules() { git ls-files -- '*go.mod' | xargs -rn 1 dirname; }
 
 cargo_test() { cargo test --locked --profile $cargo_profile "$@"; }
 
-stage_fmt() { cargo fmt --check; }
+stage_fmt() { cargo fmt --all --check; }
 stage_shell() { shell_scripts | xargs shellcheck -x; }
 stage_go() {
   local unformatted module
@@ -29,9 +29,9 @@ stage_go() {
     (cd "$module" && go vet ./...) || return
   done
 }
-stage_clippy() { cargo clippy --locked --profile $cargo_profile --all-targets -- -D warnings; }
-stage_build() { cargo_test --no-run; }
-stage_unit() { cargo_test --lib; }
+stage_clippy() { cargo clippy --locked --profile $cargo_profile --workspace --all-targets -- -D warnings; }
+stage_build() { cargo_test --workspace --no-run; }
+stage_unit() { cargo_test --workspace --lib --bins --test init; }
 stage_hermetic() { cargo_test --test hermetic; }
 stage_shop() { bash scripts/test-shop.sh; }
 stage_scripts() { bash scripts/test-setup.sh; }

@@ -25,7 +25,7 @@ const A_BLINK: Duration = Duration::from_millis(30);
 const FILES: usize = 10_000;
 
 /// A root file system that may only be read, a user without rights, and a directory that is given to it.
-const PODS: &str = r#"apiVersion: apps/v1
+const PODS: &str = r"apiVersion: apps/v1
 kind: Deployment
 metadata: { name: locked }
 spec:
@@ -53,7 +53,7 @@ spec:
     spec:
       terminationGracePeriodSeconds: 0
       containers: [{ name: bare, image: BARE, stdin: true }]
-"#;
+";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn files_reach_any_container_in_a_blink_and_nothing_leaves_it() {

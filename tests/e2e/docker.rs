@@ -663,7 +663,8 @@ async fn a_volume_keeps_what_it_was_made_with() {
         bench.docker.remove_volume(name),
         bench.docker.remove_container(&holder)
     );
-    (removed.unwrap(), ended.unwrap());
+    removed.unwrap();
+    ended.unwrap();
     assert_eq!(found().await, []);
     bench.docker.remove_volume(name).await.unwrap();
 }

@@ -61,10 +61,6 @@ pub(super) struct Started {
 
 impl Service {
     /// A program, looked up on the `PATH`, with its arguments.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one program that the init runs, as the image would"
-    )]
     pub(super) fn new(program: OsString, arguments: Vec<OsString>) -> Self {
         let mut command = Command::new(program);
         command.args(arguments).process_group(0);

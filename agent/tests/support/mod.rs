@@ -65,7 +65,6 @@ impl Drop for Init {
 
 impl Init {
     /// The command that runs a service in a directory.
-    #[expect(clippy::disallowed_methods, reason = "the program under test")]
     pub(crate) fn command(directory: &Path, options: &[&str], service: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_devenv-agent"));
         let socket = directory.join("socket");
@@ -78,7 +77,6 @@ impl Init {
     }
 
     /// The command that runs a script in a terminal, whose other end is the command's standard input.
-    #[expect(clippy::disallowed_methods, reason = "the program under test")]
     pub(crate) fn in_terminal(directory: &Path, script: &str) -> Command {
         let program = env!("CARGO_BIN_EXE_devenv-agent");
         let init = format!("exec '{program}' init --socket socket -- sh -c '{script}'");
