@@ -18,3 +18,4 @@ mod loopback;
 pub mod process;
 pub mod registry;
 pub mod terminal;
+pub mod watch;

@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// The rules of one `.dockerignore`.
 #[derive(Debug, Clone, Default)]
-pub(super) struct IgnoreRules {
+pub struct IgnoreRules {
     rules: Vec<Rule>,
 }
 
@@ -57,11 +57,11 @@ enum Token {
 }
 
 /// Which rules cover a directory: what its children inherit.
-pub(super) type Covered = Vec<bool>;
+pub(in crate::adapters) type Covered = Vec<bool>;
 
 impl IgnoreRules {
     /// The rules written in `text`.
-    pub(super) fn parse(text: &str) -> Result<Self, InvalidPattern> {
+    pub(in crate::adapters) fn parse(text: &str) -> Result<Self, InvalidPattern> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let rules = text
             .lines()
@@ -80,12 +80,12 @@ impl IgnoreRules {
     }
 
     /// What the children of the root inherit: nothing.
-    pub(super) fn root(&self) -> Covered {
+    pub(in crate::adapters) fn root(&self) -> Covered {
         vec![false; self.rules.len()]
     }
 
     /// Whether `path`, in a directory covered by `parent`, is left out; and what covers its own children.
-    pub(super) fn check(&self, path: &Path, parent: &Covered) -> (bool, Covered) {
+    pub(in crate::adapters) fn check(&self, path: &Path, parent: &Covered) -> (bool, Covered) {
         let text: Vec<char> = path.to_string_lossy().chars().collect();
         let mut excluded = false;
         let covered = self
@@ -104,7 +104,7 @@ impl IgnoreRules {
     }
 
     /// Whether a `!` rule could bring back something below the excluded directory `path`.
-    pub(super) fn may_bring_back_below(&self, path: &Path) -> bool {
+    pub(in crate::adapters) fn may_bring_back_below(&self, path: &Path) -> bool {
         let directory: Vec<Vec<char>> = path
             .iter()
             .map(|part| part.to_string_lossy().chars().collect())
