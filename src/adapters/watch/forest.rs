@@ -215,34 +215,30 @@ impl<K: Kernel> Forest<K> {
                 return Root::There;
             };
             self.forget(vec![waiting_at]);
-            return self.returned(root, outcome);
+            outcome.notices.push(Notice::RootBack(root));
+            if outcome.why == Why::Events {
+                outcome.why = Why::Rescan(Rescan::RootBack);
+            }
+            return Root::Returned;
         }
         let waiting_at = nearest_directory(&root);
         self.watches.watch(std::slice::from_ref(&waiting_at));
-        // It may have come back before its parent was watched.
-        if is_there(&root) {
-            self.forget(vec![waiting_at]);
-            return self.returned(root, outcome);
-        }
+        self.plots[index].root = Presence::Gone {
+            waiting_at: waiting_at.clone(),
+        };
         let stale = match was {
             Presence::There => {
-                outcome.notices.push(Notice::RootGone(root));
+                outcome.notices.push(Notice::RootGone(root.clone()));
                 self.plots[index].tree.directories()
             }
             Presence::Gone { waiting_at } => vec![waiting_at],
         };
-        self.plots[index].root = Presence::Gone { waiting_at };
         self.forget(stale);
-        Root::Missing
-    }
-
-    #[expect(clippy::unused_self, reason = "it stands beside `find_root`")]
-    fn returned(&self, root: PathBuf, outcome: &mut Outcome) -> Root {
-        outcome.notices.push(Notice::RootBack(root));
-        if outcome.why == Why::Events {
-            outcome.why = Why::Rescan(Rescan::RootBack);
+        // It may have come back before its parent was watched.
+        if is_there(&root) {
+            return self.find_root(index, outcome);
         }
-        Root::Returned
+        Root::Missing
     }
 }
 

@@ -25,6 +25,8 @@ pub(super) struct Run<K> {
     pending: Arc<Pending>,
     batches: mpsc::Sender<Batch>,
     checkouts: Checkouts,
+    /// When to look again at what the kernel does not watch.
+    next_poll: Instant,
 }
 
 /// Why the loop goes on.
@@ -47,6 +49,7 @@ impl<K: Kernel + 'static> Run<K> {
             forest,
             pending,
             batches,
+            next_poll: Instant::now() + POLL,
         }
     }
 
@@ -65,7 +68,12 @@ impl<K: Kernel + 'static> Run<K> {
         let looking = tokio::task::spawn_blocking(move || {
             let (first, outcome) = match wake {
                 Wake::Hints(first, hints) => (first, self.forest.apply(&hints)),
-                Wake::Poll => (Instant::now(), self.forest.poll()),
+                Wake::Poll => {
+                    let began = Instant::now();
+                    let outcome = self.forest.poll();
+                    self.next_poll = Instant::now() + POLL;
+                    (began, outcome)
+                }
             };
             (self, first, outcome)
         });
@@ -82,7 +90,7 @@ impl<K: Kernel + 'static> Run<K> {
         }
         tokio::select! {
             (first, hints) = hints => Wake::Hints(first, hints),
-            () = sleep_until(Instant::now() + POLL) => Wake::Poll,
+            () = sleep_until(self.next_poll) => Wake::Poll,
         }
     }
 

@@ -497,4 +497,19 @@ struct Entries {
 }
 
 #[cfg(test)]
-mod tests;
+impl Tree {
+    /// What is known, in words that can be compared with the disk.
+    pub(super) fn told(&self) -> BTreeMap<PathBuf, String> {
+        let told = self.known.iter().map(|(path, known)| {
+            let text = match known {
+                Known::Directory(_) => "directory".to_owned(),
+                Known::File(contents) => format!("{:o} {}", contents.mode, contents.hash),
+                Known::Link { target } => format!("link {}", target.display()),
+                Known::Special => "special".to_owned(),
+                Known::Unreadable => "unreadable".to_owned(),
+            };
+            (path.clone(), text)
+        });
+        told.collect()
+    }
+}
