@@ -144,8 +144,8 @@ impl Walk<'_> {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(source) => return Err(inspecting(&absolute, source)),
             };
-            let may_hold_more =
-                meta.is_dir() && (!excluded || self.rules.may_bring_back_below(&relative));
+            let may_hold_more = meta.is_dir()
+                && (!excluded || self.rules.may_bring_back_below(&relative, &covered));
             let Some(entry) = entry(relative, absolute, &meta)? else {
                 continue;
             };

@@ -167,8 +167,9 @@ impl Rules {
         let Ok(path) = absolute.strip_prefix(&docker.context) else {
             return false;
         };
-        let (excluded, _) = docker.rules.check(path, covered);
-        let may_hold_more = form == Form::Directory && docker.rules.may_bring_back_below(path);
+        let (excluded, covered) = docker.rules.check(path, covered);
+        let may_hold_more =
+            form == Form::Directory && docker.rules.may_bring_back_below(path, &covered);
         excluded && !may_hold_more
     }
 

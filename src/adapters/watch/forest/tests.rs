@@ -388,13 +388,14 @@ fn after_lost_events_everything_is_found_and_it_is_said_even_if_nothing_changed(
 #[test]
 fn ten_thousand_files_that_are_rewritten_are_all_known() {
     let mut bed = bed(&[]);
+    let name = |index: usize| format!("d{}/f{index}", index % 100);
     for index in 0..10_000 {
-        bed.write(&format!("{}/{index}", index % 100), "1");
+        bed.write(&name(index), "1");
     }
     bed.forest.rescan(Rescan::Asked);
     let mut paths = BTreeSet::new();
     for index in 0..10_000 {
-        let path = bed.path(&format!("{}/{index}", index % 100));
+        let path = bed.path(&name(index));
         fs::write(&path, format!("{index}")).unwrap();
         paths.insert(path);
     }
@@ -404,7 +405,7 @@ fn ten_thousand_files_that_are_rewritten_are_all_known() {
     };
     // The one file that holds "1" as before is none.
     assert_eq!(bed.forest.apply(&hints).changes.len(), 9_999);
-    assert_eq!(bed.known(), on_disk(&bed.root));
+    assert!(bed.known() == on_disk(&bed.root));
 }
 
 #[test]
@@ -416,7 +417,7 @@ fn directories_over_the_limit_are_looked_at_and_it_is_said_once() {
     let outcome = bed.forest.poll();
     assert_eq!(
         words(&outcome),
-        ["file c/x", "directory c/new", "file c/new/y"]
+        ["directory c/new", "file c/new/y", "file c/x"]
     );
     assert_eq!(outcome.why, Why::Rescan(Rescan::Poll));
     assert!(outcome.notices.is_empty(), "told at the start");
