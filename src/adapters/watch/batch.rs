@@ -56,6 +56,11 @@ async fn settle_from(pending: &Pending, start: Instant) {
 
 #[cfg(test)]
 mod tests {
+    #![expect(
+        clippy::disallowed_methods,
+        reason = "the tests change files as other programs do"
+    )]
+
     use std::{path::Path, sync::Arc};
 
     use super::*;

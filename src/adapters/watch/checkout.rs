@@ -82,6 +82,11 @@ fn named_in(file: &Path) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(
+        clippy::disallowed_methods,
+        reason = "the tests change files as other programs do"
+    )]
+
     use std::fs;
 
     use super::*;

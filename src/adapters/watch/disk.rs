@@ -251,6 +251,11 @@ fn take<'a, T>(items: &'a [T], next: &AtomicUsize) -> Option<(usize, &'a T)> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(
+        clippy::disallowed_methods,
+        reason = "the tests change files as other programs do"
+    )]
+
     use std::fs::FileTimes;
 
     use super::*;

@@ -12,11 +12,10 @@ use notify::{
     Watcher as _,
 };
 
+use rustix::io::Errno;
+
 use super::{disk, hints::Pending};
 use crate::adapters::files;
-
-/// `EMFILE`: too many of something this process or user may have open.
-const TOO_MANY_OPEN: i32 = 24;
 
 /// What tells of changes in directories; what they hold further down is not part of it.
 pub(super) trait Kernel: Send {
@@ -205,7 +204,7 @@ fn refused(
 fn is_limit(error: &notify::Error) -> bool {
     match &error.kind {
         ErrorKind::MaxFilesWatch => true,
-        ErrorKind::Io(cause) => cause.raw_os_error() == Some(TOO_MANY_OPEN),
+        ErrorKind::Io(cause) => cause.raw_os_error() == Some(Errno::MFILE.raw_os_error()),
         _ => false,
     }
 }
@@ -288,7 +287,7 @@ mod tests {
 
     #[test]
     fn the_words_of_the_kernel_are_told_apart() {
-        let too_many = notify::Error::io(io::Error::from_raw_os_error(TOO_MANY_OPEN));
+        let too_many = notify::Error::io(io::Error::from(Errno::MFILE));
         assert!(is_limit(&too_many));
         assert!(is_limit(&notify::Error::new(ErrorKind::MaxFilesWatch)));
         let denied = notify::Error::io(io::ErrorKind::PermissionDenied.into());
@@ -300,6 +299,22 @@ mod tests {
         );
         let other = notify::Error::generic("no memory");
         assert!(matches!(Refusal::of(&other), Refusal::Failed(_)));
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_read_is_no_hint() {
+        let home = tempfile::tempdir().unwrap();
+        let [file, mark] = ["file", "mark"].map(|name| home.path().join(name));
+        files::write_shared(&file, b"x").unwrap();
+        let pending = Arc::new(Pending::default());
+        let mut kernel = Inotify::new(Arc::clone(&pending)).unwrap();
+        assert!(kernel.watch(&[home.path().to_owned()]).is_empty());
+        disk::read(&file).unwrap();
+        disk::list(home.path()).unwrap();
+        // Events come in order: one of the reading would be there before this one.
+        std::fs::File::create_new(&mark).unwrap();
+        pending.span().await;
+        assert_eq!(pending.take().paths, [mark].into());
     }
 
     #[test]

@@ -206,10 +206,12 @@ impl WatchError {
                     .because(reason)
                     .help("the syntax is that of .gitignore: https://git-scm.com/docs/gitignore#_pattern_format")
             }
-            Self::Kernel(_) | Self::Stopped(_) => {
-                Failure::new("watch.failed", ExitClass::Internal, self.to_string()).caused_by(self)
-            }
+            Self::Kernel(source) => self.broken(source),
+            Self::Stopped(source) => self.broken(source),
         }
+    }
+    fn broken(&self, source: &dyn std::error::Error) -> Failure {
+        Failure::new("watch.failed", ExitClass::Internal, self.to_string()).caused_by(source)
     }
 }
 

@@ -269,6 +269,11 @@ fn is_swap_end(end: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    #![expect(
+        clippy::disallowed_methods,
+        reason = "the tests change files as other programs do"
+    )]
+
     use std::fs;
 
     use super::*;

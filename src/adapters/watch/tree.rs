@@ -69,6 +69,8 @@ pub(super) struct Tree {
     rules: Rules,
     /// By path relative to the root, which is the empty path and always there.
     known: BTreeMap<PathBuf, Known>,
+    /// The directories of which was told that they cannot be listed.
+    unlistable: HashSet<PathBuf>,
 }
 
 impl Tree {
@@ -80,6 +82,7 @@ impl Tree {
             root: watched.root,
             rules,
             known: BTreeMap::from([(PathBuf::new(), top)]),
+            unlistable: HashSet::new(),
         })
     }
 
@@ -226,6 +229,7 @@ impl Tree {
             for ((path, depth), listing) in level.into_iter().zip(listings) {
                 match listing {
                     Ok(listing) => {
+                        self.unlistable.remove(&path);
                         let depth =
                             self.take_rules(&path, listing.rules.clone(), depth, difference);
                         let entries = self.merge(&path, listing, difference);
@@ -421,6 +425,7 @@ impl Tree {
                 continue;
             };
             if matches!(known, Known::Directory(_)) {
+                self.unlistable.remove(&path);
                 difference.forgotten.push(self.root.join(&path));
             }
             taken.push((path, known));
@@ -451,6 +456,7 @@ impl Tree {
             // Links are not followed; of what is there now there is another hint.
             _ if error.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) => return,
             Some(Known::Unreadable) => return,
+            Some(Known::Directory(_)) if !self.unlistable.insert(path.to_owned()) => return,
             Some(Known::Directory(_)) => {}
             _ => {
                 self.known.insert(path.to_owned(), Known::Unreadable);

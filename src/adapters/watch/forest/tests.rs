@@ -1,4 +1,8 @@
 //! The core without the kernel: hints are given by hand, and watches are counted.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the tests change files as other programs do"
+)]
 
 use std::{
     collections::BTreeMap,
