@@ -332,4 +332,6 @@ impl<K: Kernel> Watches<K> {
 }
 
 #[cfg(test)]
+mod property_tests;
+#[cfg(test)]
 mod tests;
