@@ -19,3 +19,4 @@ mod loopback;
 pub mod process;
 pub mod registry;
 pub mod terminal;
+pub mod watch;

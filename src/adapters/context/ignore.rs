@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// The rules of one `.dockerignore`.
 #[derive(Debug, Clone, Default)]
-pub(super) struct IgnoreRules {
+pub struct IgnoreRules {
     rules: Vec<Rule>,
 }
 
@@ -57,11 +57,11 @@ enum Token {
 }
 
 /// Which rules cover a directory: what its children inherit.
-pub(super) type Covered = Vec<bool>;
+pub(in crate::adapters) type Covered = Vec<bool>;
 
 impl IgnoreRules {
     /// The rules written in `text`.
-    pub(super) fn parse(text: &str) -> Result<Self, InvalidPattern> {
+    pub(in crate::adapters) fn parse(text: &str) -> Result<Self, InvalidPattern> {
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         let rules = text
             .lines()
@@ -80,12 +80,12 @@ impl IgnoreRules {
     }
 
     /// What the children of the root inherit: nothing.
-    pub(super) fn root(&self) -> Covered {
+    pub(in crate::adapters) fn root(&self) -> Covered {
         vec![false; self.rules.len()]
     }
 
     /// Whether `path`, in a directory covered by `parent`, is left out; and what covers its own children.
-    pub(super) fn check(&self, path: &Path, parent: &Covered) -> (bool, Covered) {
+    pub(in crate::adapters) fn check(&self, path: &Path, parent: &Covered) -> (bool, Covered) {
         let text: Vec<char> = path.to_string_lossy().chars().collect();
         let mut excluded = false;
         let covered = self
@@ -103,14 +103,18 @@ impl IgnoreRules {
         (excluded, covered)
     }
 
-    /// Whether a `!` rule could bring back something below the excluded directory `path`.
-    pub(super) fn may_bring_back_below(&self, path: &Path) -> bool {
+    /// Whether a `!` rule could bring back something below the excluded directory `path`, which has `covered` by
+    /// [`Self::check`].
+    pub(in crate::adapters) fn may_bring_back_below(&self, path: &Path, covered: &Covered) -> bool {
         let directory: Vec<Vec<char>> = path
             .iter()
             .map(|part| part.to_string_lossy().chars().collect())
             .collect();
+        // Rules before one that covers all below the directory have nothing to say there.
+        let last = covered.iter().rposition(|covers| *covers);
         self.rules
             .iter()
+            .skip(last.map_or(0, |last| last + 1))
             .filter(|rule| rule.effect == Effect::BringBack)
             .any(|rule| {
                 rule.leading
@@ -394,16 +398,29 @@ mod tests {
         }
     }
 
+    /// Whether a directory is looked into even if it is excluded.
+    fn is_walked(rules: &IgnoreRules, directory: &str) -> bool {
+        let mut covered = rules.root();
+        let mut path = std::path::PathBuf::new();
+        for name in Path::new(directory) {
+            path.push(name);
+            (_, covered) = rules.check(&path, &covered);
+        }
+        rules.may_bring_back_below(Path::new(directory), &covered)
+    }
+
     #[test]
     fn an_excluded_directory_is_walked_only_where_a_rule_could_bring_something_back() {
         let rules = IgnoreRules::parse("*\n!src/app/*.py").unwrap();
-        assert!(rules.may_bring_back_below(Path::new("src")));
-        assert!(rules.may_bring_back_below(Path::new("src/app")));
-        assert!(!rules.may_bring_back_below(Path::new("node_modules")));
+        assert!(is_walked(&rules, "src"));
+        assert!(is_walked(&rules, "src/app"));
+        assert!(!is_walked(&rules, "node_modules"));
         let one_level = IgnoreRules::parse("*\n!*.md\n!LICENSE").unwrap();
-        assert!(!one_level.may_bring_back_below(Path::new("node_modules")));
+        assert!(!is_walked(&one_level, "node_modules"));
         let anywhere = IgnoreRules::parse("*\n!**/keep").unwrap();
-        assert!(anywhere.may_bring_back_below(Path::new("node_modules/a")));
+        assert!(is_walked(&anywhere, "node_modules/a"));
+        let again = IgnoreRules::parse("*\n!src\n**/node_modules").unwrap();
+        assert!(!is_walked(&again, "src/node_modules"));
     }
 
     /// Matches by trying everything: slow and obvious.
@@ -447,7 +464,7 @@ mod tests {
             prop_assume!(!excluded(&rules, &text));
             for parent in Path::new(&text).ancestors().skip(1).filter(|p| !p.as_os_str().is_empty()) {
                 let parent_excluded = excluded(&rules, &parent.to_string_lossy());
-                prop_assert!(!parent_excluded || rules.may_bring_back_below(parent));
+                prop_assert!(!parent_excluded || is_walked(&rules, &parent.to_string_lossy()));
             }
         }
     }

@@ -12,8 +12,9 @@ mod warnings;
 use std::path::PathBuf;
 
 pub use archive::ArchiveError;
-pub use ignore::InvalidPattern;
-pub use scan::{ContextError, scan};
+pub(in crate::adapters) use ignore::Covered;
+pub use ignore::{IgnoreRules, InvalidPattern};
+pub use scan::{ContextError, ignore_rules, scan};
 pub use warnings::ContextWarning;
 
 /// The files of a build, and what else decides the image.

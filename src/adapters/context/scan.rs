@@ -87,7 +87,7 @@ pub fn scan(build: &Build) -> Result<Context, ContextError> {
     if !dockerfile_on_disk.is_file() {
         return Err(ContextError::NoDockerfile(dockerfile_on_disk));
     }
-    let rules = ignore_rules(&directory, &dockerfile_on_disk)?;
+    let rules = ignore_rules(build)?;
     let mut walk = Walk {
         directory: &directory,
         rules: &rules,
@@ -109,10 +109,11 @@ pub fn scan(build: &Build) -> Result<Context, ContextError> {
     })
 }
 
-fn ignore_rules(directory: &Path, dockerfile: &Path) -> Result<IgnoreRules, ContextError> {
-    let mut own = dockerfile.as_os_str().to_owned();
+/// What is left out of the context of `build`: the rules of `<Dockerfile>.dockerignore`, else of `.dockerignore`.
+pub fn ignore_rules(build: &Build) -> Result<IgnoreRules, ContextError> {
+    let mut own = build.context.join(&build.dockerfile).into_os_string();
     own.push(".dockerignore");
-    for path in [PathBuf::from(own), directory.join(".dockerignore")] {
+    for path in [PathBuf::from(own), build.context.join(".dockerignore")] {
         if let Some(text) = files::read_text_if_there(&path)? {
             return IgnoreRules::parse(&text)
                 .map_err(|source| ContextError::Pattern { path, source });
@@ -143,8 +144,8 @@ impl Walk<'_> {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(source) => return Err(inspecting(&absolute, source)),
             };
-            let may_hold_more =
-                meta.is_dir() && (!excluded || self.rules.may_bring_back_below(&relative));
+            let may_hold_more = meta.is_dir()
+                && (!excluded || self.rules.may_bring_back_below(&relative, &covered));
             let Some(entry) = entry(relative, absolute, &meta)? else {
                 continue;
             };

@@ -1,0 +1,150 @@
+//! When a batch of hints is complete.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::{
+    checkout::Checkouts,
+    hints::{Hints, Pending, Span},
+};
+
+/// A batch is complete when nothing came for this long: the events of one save are less than a millisecond apart.
+/// Other tools wait 200 ms to 1 s here, which is the largest fixed part of what an edit costs them.
+const QUIET: Duration = Duration::from_millis(10);
+/// And at the latest this long after its first hint: a log in the tree must not hold everything else back.
+const LONGEST: Duration = Duration::from_millis(100);
+/// How long a checkout is waited for: what is seen in its middle is a tree that nobody wants to run.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// How often its lock is looked at meanwhile. Nobody tells of it: `.git` is not watched.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// The next batch and when its first hint came. Waits as long as there is none; nothing is lost if it is dropped.
+pub(super) async fn next(pending: &Pending, checkouts: &mut Checkouts) -> (Instant, Hints) {
+    let first = pending.span().await.first;
+    settle(pending).await;
+    while checkouts.is_under_way() {
+        if first.elapsed() >= PATIENCE {
+            checkouts.give_up();
+            break;
+        }
+        sleep(LOOK).await;
+        if !checkouts.is_under_way() {
+            // Its last changes may still be on the way here, or its next step may begin: a rebase has many.
+            settle_from(pending, Instant::now()).await;
+        }
+    }
+    (first, pending.take())
+}
+
+async fn settle(pending: &Pending) {
+    let Span { first, .. } = pending.span().await;
+    settle_from(pending, first).await;
+}
+
+/// Waits until nothing came for a while after `start`, but not too long.
+async fn settle_from(pending: &Pending, start: Instant) {
+    loop {
+        let last = pending.span().await.last.max(start);
+        let end = (last + QUIET).min(start + LONGEST);
+        if Instant::now() >= end {
+            return;
+        }
+        sleep_until(end).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(
+        clippy::disallowed_methods,
+        reason = "the tests change files as other programs do"
+    )]
+
+    use std::{path::Path, sync::Arc};
+
+    use super::*;
+
+    const MILLISECOND: Duration = Duration::from_millis(1);
+
+    /// Hints at the given milliseconds, and when the batch was complete.
+    async fn complete_after(moments: &[u64], checkouts: &mut Checkouts) -> (Duration, usize) {
+        let pending = Arc::new(Pending::default());
+        let start = Instant::now();
+        let moments = moments.to_owned();
+        let sender = tokio::spawn({
+            let pending = Arc::clone(&pending);
+            async move {
+                for moment in moments {
+                    sleep_until(start + MILLISECOND * u32::try_from(moment).unwrap()).await;
+                    pending.hint(format!("/{moment}").into());
+                }
+            }
+        });
+        let (first, hints) = next(&pending, checkouts).await;
+        sender.abort();
+        (first.elapsed(), hints.paths.len())
+    }
+
+    fn in_a_repository() -> (tempfile::TempDir, Checkouts) {
+        let home = tempfile::tempdir().unwrap();
+        std::fs::create_dir(home.path().join(".git")).unwrap();
+        let checkouts = Checkouts::around([home.path()]);
+        (home, checkouts)
+    }
+
+    fn lock(home: &Path) -> std::path::PathBuf {
+        home.join(".git/index.lock")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lone_hint_waits_only_until_it_is_quiet() {
+        let complete = complete_after(&[3], &mut Checkouts::around([])).await;
+        assert_eq!(complete, (QUIET, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn hints_close_together_are_one_batch() {
+        let complete = complete_after(&[0, 5, 12, 40], &mut Checkouts::around([])).await;
+        assert_eq!(complete, (MILLISECOND * 22, 3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn hints_without_end_are_cut_into_batches() {
+        let moments: Vec<u64> = (0..300).collect();
+        let (after, count) = complete_after(&moments, &mut Checkouts::around([])).await;
+        assert_eq!(after, LONGEST);
+        assert!((100..=101).contains(&count), "{count}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_checkout_is_waited_for() {
+        let (home, mut checkouts) = in_a_repository();
+        let lock = lock(home.path());
+        std::fs::write(&lock, "").unwrap();
+        tokio::spawn(async move {
+            sleep(MILLISECOND * 3005).await;
+            std::fs::rename(&lock, lock.with_file_name("index")).unwrap();
+        });
+        let (after, count) = complete_after(&[0, 2000, 3001], &mut checkouts).await;
+        assert!(after >= MILLISECOND * 3015, "{after:?}");
+        assert!(after < MILLISECOND * 3200, "{after:?}");
+        assert_eq!(count, 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lock_that_stays_is_waited_for_once() {
+        let (home, mut checkouts) = in_a_repository();
+        std::fs::write(lock(home.path()), "").unwrap();
+        let (after, _) = complete_after(&[0], &mut checkouts).await;
+        assert!(after >= PATIENCE && after < PATIENCE + LONGEST, "{after:?}");
+        let (after, _) = complete_after(&[0], &mut checkouts).await;
+        assert_eq!(after, QUIET);
+        // Another checkout has another lock.
+        std::fs::remove_file(lock(home.path())).unwrap();
+        std::fs::write(home.path().join("taken"), "").unwrap();
+        std::fs::write(lock(home.path()), "more").unwrap();
+        let (after, _) = complete_after(&[0], &mut checkouts).await;
+        assert!(after >= PATIENCE, "{after:?}");
+    }
+}
