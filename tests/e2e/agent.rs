@@ -268,7 +268,7 @@ async fn an_image_without_anything_takes_files(stage: &Stage, agent: &Agent) {
 /// The node's own files are what a link of a container would lead to.
 async fn a_link_leads_nobody_out(stage: &Stage, agent: &Agent) {
     let container = stage.container("plain");
-    stage.inside("ln -s /var/lib/devenv /app/node; ln -s ../../../../../../tmp /app/up");
+    stage.inside("mkdir /var/lib/devenv; ln -s /var/lib/devenv /app/node; ln -s ../../../../../../tmp /app/up");
     for path in ["node/e2e-out", "up/e2e-out"] {
         let mut change = file(&stage.project, "edited");
         change.path = path.into();
@@ -308,14 +308,10 @@ async fn a_killed_agent_is_noticed_and_another_goes_on(
     node: &str,
     agent: &Agent,
 ) {
-    let kill = [
-        "exec",
-        node,
-        "pkill",
-        "-KILL",
-        "-f",
-        "/var/lib/devenv/agent/",
-    ];
+    let every_agent = "for process in /proc/[0-9]*; do
+            case $(readlink $process/exe) in /var/lib/devenv/agent/*) kill -9 ${process#/proc/} ;; esac
+        done";
+    let kill = ["exec", node, "sh", "-c", every_agent];
     stage.project.run("docker", &kill).assert_code(0);
     let gone = agent.ping().await.unwrap_err();
     assert!(matches!(gone, AgentFailure::Gone { .. }), "{gone:?}");
