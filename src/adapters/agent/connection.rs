@@ -26,12 +26,14 @@ use super::{
     change::Outgoing,
     install::{install, path},
 };
-use crate::adapters::docker::{Attached, Docker, Said};
+use crate::adapters::docker::{Attached, Docker, ExecId, Said};
 
 /// How long an agent may take to say who it is.
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
 /// How long it may take over a question about nothing.
 const PING_WITHIN: Duration = Duration::from_secs(5);
+/// After how long without a word it is looked whether the agent still runs.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
 /// How many frames may wait to be written; whoever has more to say waits.
 const FRAMES_WAITING: usize = 16;
 /// How much of what an agent says to standard error is kept, in bytes.
@@ -47,6 +49,8 @@ pub struct Agent {
 /// What the requests of an agent share.
 #[derive(Debug)]
 struct Line {
+    docker: Docker,
+    program: ExecId,
     node: String,
     next: AtomicU32,
     frames: mpsc::Sender<Vec<u8>>,
@@ -80,9 +84,11 @@ impl Agent {
     }
 
     async fn connect(docker: &Docker, node: &str) -> Result<Self, AgentFailure> {
-        let attached = docker.attach(node, &[&path(), "serve"]).await?;
+        let Attached { id, input, output } = docker.attach(node, &[&path(), "serve"]).await?;
         let (frames, waiting) = mpsc::channel(FRAMES_WAITING);
         let line = Arc::new(Line {
+            docker: docker.clone(),
+            program: id,
             node: node.to_owned(),
             next: AtomicU32::new(1),
             frames,
@@ -90,7 +96,6 @@ impl Agent {
         });
         let (hello, mut said_hello) = mpsc::unbounded_channel();
         line.state().open.insert(0, hello);
-        let Attached { input, output } = attached;
         let mut pumps = JoinSet::new();
         pumps.spawn(write(input, waiting));
         pumps.spawn(read(output, Arc::clone(&line)));
@@ -249,9 +254,17 @@ impl Line {
         }
     }
 
+    /// Ends the line of an agent that does not run any more, or that nobody knows anything about.
+    async fn look(&self) {
+        let runs = self.docker.is_running(&self.program).await;
+        if !runs.unwrap_or(false) {
+            self.end(End::Closed);
+        }
+    }
+
     fn end(&self, end: End) {
         let mut state = self.state();
-        state.end = Some(end);
+        state.end.get_or_insert(end);
         state.open.clear();
     }
 }
@@ -281,8 +294,8 @@ impl Asked {
     pub(super) async fn send(&mut self, bytes: Vec<u8>) -> Result<(), AgentFailure> {
         let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
         while !self.is_answered() && self.under_way + length > WINDOW {
-            let message = self.messages.recv().await;
-            self.note(message.ok_or_else(|| self.line.ended())?, None);
+            let message = self.next().await?;
+            self.note(message, None);
         }
         if self.answer.is_some() {
             return Ok(());
@@ -307,12 +320,21 @@ impl Asked {
             if let Some(answer) = self.answer.take() {
                 return answer;
             }
-            let message = self.messages.recv().await;
-            let message = message.ok_or_else(|| self.line.ended())?;
+            let message = self.next().await?;
             let taken = self.note(message, Some(chunks));
             if taken > 0 {
                 let (id, bytes) = (self.id, taken);
                 self.line.send(&ToAgent::Taken { id, bytes }).await?;
+            }
+        }
+    }
+
+    /// The next message; fails when none can come any more.
+    async fn next(&mut self) -> Result<FromAgent, AgentFailure> {
+        loop {
+            match timeout(LOOK_AFTER, self.messages.recv()).await {
+                Ok(message) => return message.ok_or_else(|| self.line.ended()),
+                Err(_) => self.line.look().await,
             }
         }
     }

@@ -22,8 +22,14 @@ pub enum Said {
     Error(Bytes),
 }
 
+/// The engine's number for a program that it started in a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecId(String);
+
 /// A program that runs in a container. It is told the end of its input when this is dropped.
 pub struct Attached {
+    /// Its number.
+    pub id: ExecId,
     /// Its standard input.
     pub input: Pin<Box<dyn AsyncWrite + Send>>,
     /// What it says, until it ends.
@@ -68,9 +74,19 @@ impl Docker {
             std::future::ready(said)
         });
         Ok(Attached {
+            id: ExecId(id),
             input,
             output: Box::pin(output),
         })
+    }
+
+    /// Whether a program that was attached to runs still.
+    ///
+    /// The engine keeps the stream of one that has ended open for as long as its input may come.
+    pub async fn is_running(&self, program: &ExecId) -> Result<bool, DockerError> {
+        let look = self.client().inspect_exec(&program.0);
+        let looked = self.call("look at a program that it runs", QUICK, look);
+        Ok(looked.await?.running.unwrap_or(false))
     }
 
     /// Unpacks a tar archive at a directory of a container, running or not.
