@@ -84,7 +84,7 @@ pub async fn start(
         let is_ready = |name: &&ServiceName| sight.observed.is_ready(name);
         let already = deployed(&sight).into_iter().filter(is_ready);
         ready.extend(already.map(|name| (StepId::new("ready", name), looked)));
-        let second = plan::start(&project.environment, &sight.observed);
+        let second = plan::settle(&project.environment, &sight.observed);
         if !second.is_empty() {
             let left = deadline.saturating_sub(begin.elapsed());
             let way = (outbox, cancel, left);

@@ -169,6 +169,26 @@ pub fn start(environment: &Environment, observed: &Observed) -> Plan {
         steps.push(wait(service, why, vec![cluster_id()]));
         steps.extend(reach(environment, service, why));
     }
+    among_themselves(steps)
+}
+
+/// The steps that wait for what is deployed in a cluster that was just started.
+///
+/// Also for the addresses of services that are ready: the ingress was started with them and may not know them yet.
+pub fn settle(environment: &Environment, observed: &Observed) -> Plan {
+    let deployed: BTreeSet<&ServiceName> = observed.workloads.iter().map(|w| &w.service).collect();
+    let mut steps = Vec::new();
+    for service in deployed {
+        if !observed.is_ready(service) {
+            steps.push(wait(service, "it is not ready", Vec::new()));
+        }
+        steps.extend(reach(environment, service, "the ingress was started too"));
+    }
+    among_themselves(steps)
+}
+
+/// Steps that need nothing but each other.
+fn among_themselves(mut steps: Vec<Step>) -> Plan {
     let known: BTreeSet<StepId> = steps.iter().map(|step| step.id().clone()).collect();
     for step in &mut steps {
         step.summary.needs.retain(|need| known.contains(need));
@@ -362,6 +382,21 @@ mod tests {
         assert!(start(&environment, &running).is_empty());
         running.pods[0].ready = false;
         assert_eq!(ids(&start(&environment, &running)), ["ready:order"]);
+    }
+
+    #[test]
+    fn after_a_start_the_addresses_of_all_are_waited_for() {
+        let mut environment = environment(&[("order", &[]), ("web", &[])]);
+        expose(&mut environment, &name("web"), &["shop.localhost"]);
+        let mut running = achieved(&desired(&environment, "1"));
+        assert_eq!(ids(&settle(&environment, &running)), ["reach:web"]);
+        running.pods.iter_mut().for_each(|pod| pod.ready = false);
+        let settling = settle(&environment, &running);
+        assert_eq!(ids(&settling), ["ready:order", "ready:web", "reach:web"]);
+        assert_eq!(
+            settling.steps[2].summary.needs,
+            [StepId::new("ready", "web")]
+        );
     }
 
     #[test]
