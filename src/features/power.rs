@@ -84,7 +84,10 @@ pub async fn start(
         let is_ready = |name: &&ServiceName| sight.observed.is_ready(name);
         let already = deployed(&sight).into_iter().filter(is_ready);
         ready.extend(already.map(|name| (StepId::new("ready", name), looked)));
-        let second = plan::settle(&project.environment, &sight.observed);
+        let environment = &project.environment;
+        let second = plan::start(environment, &sight.observed);
+        let all = environment.with_dependencies(&[]);
+        let second = plan::after_start(second, environment, &sight.observed, &all);
         if !second.is_empty() {
             let left = deadline.saturating_sub(begin.elapsed());
             let way = (outbox, cancel, left);

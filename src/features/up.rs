@@ -15,7 +15,7 @@ use crate::{
         Service, ServiceName, StageTime, StepId,
     },
     engine::{self, RunResult, Tools, World},
-    plan::{Action, Plan, Selection, Step, plan},
+    plan::{Action, Plan, Selection, Step, after_start, plan},
     report::{Outbox, ServiceState, StageSeconds, StepCounts, Up, UpService},
 };
 
@@ -94,6 +94,7 @@ pub async fn up(
         let record = project.record(outbox).await?;
         sight = observe(project, &tools, record.as_ref(), &desired, outbox).await?;
         next = plan(&project.environment, &selection, &desired, &sight.observed);
+        next = after_start(next, &project.environment, &sight.observed, &services);
         world = project.world(desired.clone(), tools.clone(), record.as_ref());
     }
     if !next.is_empty() {

@@ -169,31 +169,45 @@ pub fn start(environment: &Environment, observed: &Observed) -> Plan {
         steps.push(wait(service, why, vec![cluster_id()]));
         steps.extend(reach(environment, service, why));
     }
-    among_themselves(steps)
-}
-
-/// The steps that wait for what is deployed in a cluster that was just started.
-///
-/// Also for the addresses of services that are ready: the ingress was started with them and may not know them yet.
-pub fn settle(environment: &Environment, observed: &Observed) -> Plan {
-    let deployed: BTreeSet<&ServiceName> = observed.workloads.iter().map(|w| &w.service).collect();
-    let mut steps = Vec::new();
-    for service in deployed {
-        if !observed.is_ready(service) {
-            steps.push(wait(service, "it is not ready", Vec::new()));
-        }
-        steps.extend(reach(environment, service, "the ingress was started too"));
-    }
-    among_themselves(steps)
-}
-
-/// Steps that need nothing but each other.
-fn among_themselves(mut steps: Vec<Step>) -> Plan {
     let known: BTreeSet<StepId> = steps.iter().map(|step| step.id().clone()).collect();
     for step in &mut steps {
         step.summary.needs.retain(|need| known.contains(need));
     }
     Plan { steps }
+}
+
+/// `plan` for a cluster that was just started: it waits for the addresses of all of `services` that are deployed.
+///
+/// Also of those that are ready: the ingress was started with them and may not know them yet.
+pub fn after_start(
+    mut plan: Plan,
+    environment: &Environment,
+    observed: &Observed,
+    services: &[ServiceName],
+) -> Plan {
+    let is_deployed = |name: &&ServiceName| observed.workloads.iter().any(|w| w.service == **name);
+    let planned: BTreeSet<StepId> = plan.steps.iter().map(|step| step.id().clone()).collect();
+    let missing: Vec<Step> = services
+        .iter()
+        .filter(is_deployed)
+        .filter_map(|service| reach(environment, service, "the ingress was started too"))
+        .filter(|reach| !planned.contains(reach.id()))
+        .map(|mut reach| {
+            // Who is planned for is waited for with its address: this one is ready.
+            reach.summary.needs.clear();
+            reach
+        })
+        .collect();
+    for hook in plan.steps.iter_mut().filter(|step| is_hook(step)) {
+        let addresses = missing.iter().map(|reach| reach.id().clone());
+        hook.summary.needs.extend(addresses);
+    }
+    plan.steps.splice(0..0, missing);
+    plan
+}
+
+const fn is_hook(step: &Step) -> bool {
+    matches!(step.action, Action::RunHook(..))
 }
 
 /// The steps that replace the pods of `services` and wait for the new ones.
@@ -385,18 +399,33 @@ mod tests {
     }
 
     #[test]
-    fn after_a_start_the_addresses_of_all_are_waited_for() {
+    fn after_a_start_the_addresses_of_all_are_waited_for_and_hooks_wait_for_them() {
         let mut environment = environment(&[("order", &[]), ("web", &[])]);
         expose(&mut environment, &name("web"), &["shop.localhost"]);
+        let services = [name("order"), name("web")];
+        let settled =
+            |plan: Plan, observed: &Observed| after_start(plan, &environment, observed, &services);
         let mut running = achieved(&desired(&environment, "1"));
-        assert_eq!(ids(&settle(&environment, &running)), ["reach:web"]);
+        let hook = step(
+            &StepId::new("hook", 1),
+            Action::RunHook(HookMoment::AfterUp, 0),
+            Stage::Hooks,
+            "run the hook",
+            "it has not run yet",
+        );
+        let ready = settled(Plan { steps: vec![hook] }, &running);
+        assert_eq!(ids(&ready), ["reach:web", "hook:1"]);
+        assert_eq!(ready.steps[0].summary.needs, []);
+        assert_eq!(ready.steps[1].summary.needs, [StepId::new("reach", "web")]);
+
         running.pods.iter_mut().for_each(|pod| pod.ready = false);
-        let settling = settle(&environment, &running);
-        assert_eq!(ids(&settling), ["ready:order", "ready:web", "reach:web"]);
+        let waiting = settled(start(&environment, &running), &running);
+        assert_eq!(ids(&waiting), ["ready:order", "ready:web", "reach:web"]);
         assert_eq!(
-            settling.steps[2].summary.needs,
+            waiting.steps[2].summary.needs,
             [StepId::new("ready", "web")]
         );
+        assert!(settled(Plan::default(), &Observed::nothing()).is_empty());
     }
 
     #[test]
