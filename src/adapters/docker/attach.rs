@@ -13,6 +13,12 @@ use tokio::io::AsyncWrite;
 
 use super::{Docker, DockerError, client::QUICK};
 
+/// What is done, for messages.
+pub(super) fn running(container: &str, command: &[&str]) -> String {
+    let program = command.first().copied().unwrap_or_default();
+    format!("run {program} in the container {container}")
+}
+
 /// What a program that runs in a container says, piece by piece.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Said {
@@ -26,23 +32,45 @@ pub enum Said {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ExecId(String);
 
+/// The standard input of a program in a container.
+pub type AttachedInput = Pin<Box<dyn AsyncWrite + Send>>;
+/// What a program in a container says, until it ends.
+pub type AttachedOutput = Pin<Box<dyn Stream<Item = Result<Said, DockerError>> + Send>>;
+
 /// A program that runs in a container. It is told the end of its input when this is dropped.
 pub struct Attached {
     /// Its number.
     pub id: ExecId,
     /// Its standard input.
-    pub input: Pin<Box<dyn AsyncWrite + Send>>,
-    /// What it says, until it ends.
-    pub output: Pin<Box<dyn Stream<Item = Result<Said, DockerError>> + Send>>,
+    pub input: AttachedInput,
+    /// What it says.
+    pub output: AttachedOutput,
+}
+
+/// What a program gets to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Input {
+    /// What is written to it.
+    Open,
+    /// Nothing.
+    None,
 }
 
 impl Docker {
     /// Starts a program in a running container and stays connected with it.
     pub async fn attach(&self, container: &str, command: &[&str]) -> Result<Attached, DockerError> {
-        let program = command.first().copied().unwrap_or_default();
-        let what = format!("run {program} in the container {container}");
+        self.attach_with(container, command, Input::Open).await
+    }
+
+    pub(super) async fn attach_with(
+        &self,
+        container: &str,
+        command: &[&str],
+        input: Input,
+    ) -> Result<Attached, DockerError> {
+        let what = running(container, command);
         let options = CreateExecOptions {
-            attach_stdin: Some(true),
+            attach_stdin: Some(input == Input::Open),
             attach_stdout: Some(true),
             attach_stderr: Some(true),
             cmd: Some(command.to_vec()),
@@ -80,13 +108,13 @@ impl Docker {
         })
     }
 
-    /// Whether a program that was attached to runs still.
+    /// The exit code of a program that was attached to; `None` while it runs.
     ///
-    /// The engine keeps the stream of one that has ended open for as long as its input may come.
-    pub async fn is_running(&self, program: &ExecId) -> Result<bool, DockerError> {
+    /// The engine keeps the stream of one that was killed open for as long as its input may come.
+    pub async fn exit_code(&self, program: &ExecId) -> Result<Option<i64>, DockerError> {
         let look = self.client().inspect_exec(&program.0);
         let looked = self.call("look at a program that it runs", QUICK, look);
-        Ok(looked.await?.running.unwrap_or(false))
+        Ok(looked.await?.exit_code)
     }
 
     /// Unpacks a tar archive at a directory of a container, running or not.

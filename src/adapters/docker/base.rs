@@ -33,7 +33,8 @@ impl Bases {
 }
 
 impl Docker {
-    /// Has the build cache know the base images of a build, from the text of its Dockerfile and its target. What fails here is left to the build to explain.
+    /// Has the build cache know the base images of a build, from the text of its Dockerfile and its target. What
+    /// fails here is left to the build to explain.
     pub(super) async fn know_bases(
         &self,
         (text, target): (&str, Option<&str>),

@@ -22,7 +22,7 @@ mod trace;
 mod transport;
 mod volumes;
 
-pub use attach::{Attached, ExecId, Said};
+pub use attach::{Attached, AttachedInput, AttachedOutput, ExecId, Said};
 pub use build::{BuildRequest, BuiltImage};
 pub use build_error::{BuildError, FailedInstruction};
 pub use client::{Docker, EngineInfo};
