@@ -74,22 +74,22 @@ impl<W: Write> Server<W> {
     }
 
     fn answer(&self, id: RequestId, request: Request, pieces: Receiver<Piece>) {
-        let answer = self.carry_out(id, request, pieces);
+        let exchange = Exchange {
+            server: self,
+            id,
+            pieces,
+        };
+        let answer = self.carry_out(request, exchange);
         // A stream that is gone ends the program where it reads.
         let _ = self.send(&FromAgent::Answer { id, answer });
     }
 
-    fn carry_out(
-        &self,
-        id: RequestId,
-        request: Request,
-        pieces: Receiver<Piece>,
-    ) -> Result<Answer, AgentError> {
+    fn carry_out(&self, request: Request, exchange: Exchange<'_, W>) -> Result<Answer, AgentError> {
         match request {
             Request::Ping => Ok(Answer::Pong),
             Request::Change { container, base } => {
                 let root = self.containers.root(&container)?;
-                let mut records = Incoming::new(self, id, pieces);
+                let mut records = Incoming::new(exchange);
                 let count = files::change(root, &base, &mut records)?;
                 Ok(Answer::Changed { count })
             }
@@ -98,7 +98,7 @@ impl<W: Write> Server<W> {
                 directory,
             } => {
                 let root = self.containers.root(&container)?;
-                let mut entries = Outgoing::new(self, id, pieces);
+                let mut entries = Outgoing::new(exchange);
                 let count = files::list(root, &directory, &mut entries)?;
                 entries.flush().map_err(|_| AgentError::Cancelled)?;
                 Ok(Answer::Listed { count })
@@ -107,22 +107,38 @@ impl<W: Write> Server<W> {
     }
 }
 
-/// The chunks of a request as a stream of bytes.
-struct Incoming<'a, W> {
+/// The stream as one request has it.
+struct Exchange<'a, W> {
     server: &'a Server<W>,
     id: RequestId,
     pieces: Receiver<Piece>,
+}
+
+impl<W: Write> Exchange<'_, W> {
+    /// The next piece; fails once the request is cancelled or the stream has ended.
+    fn next(&self) -> io::Result<Piece> {
+        loop {
+            match self.pieces.recv() {
+                Ok(Piece::Nothing) => {}
+                Ok(Piece::Cancel) | Err(_) => return Err(io::ErrorKind::ConnectionAborted.into()),
+                Ok(piece) => return Ok(piece),
+            }
+        }
+    }
+}
+
+/// The chunks of a request as a stream of bytes.
+struct Incoming<'a, W> {
+    exchange: Exchange<'a, W>,
     chunk: Vec<u8>,
     read: usize,
     is_ended: bool,
 }
 
 impl<'a, W: Write> Incoming<'a, W> {
-    fn new(server: &'a Server<W>, id: RequestId, pieces: Receiver<Piece>) -> Self {
+    const fn new(exchange: Exchange<'a, W>) -> Self {
         Self {
-            server,
-            id,
-            pieces,
+            exchange,
             chunk: Vec::new(),
             read: 0,
             is_ended: false,
@@ -131,25 +147,18 @@ impl<'a, W: Write> Incoming<'a, W> {
 
     /// Waits for the next chunk; says that the one before is taken.
     fn next(&mut self) -> io::Result<()> {
+        let Exchange { server, id, .. } = self.exchange;
         if let Ok(bytes @ 1..) = u32::try_from(self.chunk.len()) {
-            self.server.send(&FromAgent::Taken { id: self.id, bytes })?;
+            server.send(&FromAgent::Taken { id, bytes })?;
         }
         self.chunk.clear();
         self.read = 0;
-        loop {
-            match self.pieces.recv() {
-                Ok(Piece::Chunk(bytes)) => {
-                    self.chunk = bytes;
-                    return Ok(());
-                }
-                Ok(Piece::End) => {
-                    self.is_ended = true;
-                    return Ok(());
-                }
-                Ok(Piece::Nothing | Piece::Taken(_)) => {}
-                Ok(Piece::Cancel) | Err(_) => return Err(io::ErrorKind::ConnectionAborted.into()),
-            }
+        match self.exchange.next()? {
+            Piece::Chunk(bytes) => self.chunk = bytes,
+            Piece::End => self.is_ended = true,
+            Piece::Taken(_) | Piece::Cancel | Piece::Nothing => {}
         }
+        Ok(())
     }
 }
 
@@ -167,20 +176,16 @@ impl<W: Write> Read for Incoming<'_, W> {
 
 /// The chunks of an answer as a stream of bytes.
 struct Outgoing<'a, W> {
-    server: &'a Server<W>,
-    id: RequestId,
-    pieces: Receiver<Piece>,
+    exchange: Exchange<'a, W>,
     chunk: Vec<u8>,
     /// Bytes that were sent and not yet taken.
     under_way: u32,
 }
 
 impl<'a, W: Write> Outgoing<'a, W> {
-    fn new(server: &'a Server<W>, id: RequestId, pieces: Receiver<Piece>) -> Self {
+    const fn new(exchange: Exchange<'a, W>) -> Self {
         Self {
-            server,
-            id,
-            pieces,
+            exchange,
             chunk: Vec::new(),
             under_way: 0,
         }
@@ -188,10 +193,8 @@ impl<'a, W: Write> Outgoing<'a, W> {
 
     fn wait_for_room(&mut self, bytes: u32) -> io::Result<()> {
         while self.under_way + bytes > WINDOW {
-            match self.pieces.recv() {
-                Ok(Piece::Taken(taken)) => self.under_way = self.under_way.saturating_sub(taken),
-                Ok(Piece::Nothing | Piece::Chunk(_) | Piece::End) => {}
-                Ok(Piece::Cancel) | Err(_) => return Err(io::ErrorKind::ConnectionAborted.into()),
+            if let Piece::Taken(taken) = self.exchange.next()? {
+                self.under_way = self.under_way.saturating_sub(taken);
             }
         }
         Ok(())
@@ -215,6 +218,7 @@ impl<W: Write> Write for Outgoing<'_, W> {
         };
         self.wait_for_room(length)?;
         self.under_way += length;
-        self.server.send(&FromAgent::Chunk { id: self.id, bytes })
+        let Exchange { server, id, .. } = self.exchange;
+        server.send(&FromAgent::Chunk { id, bytes })
     }
 }

@@ -8,7 +8,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use devenv_agent::protocol::{AgentError, FileChange, FileProblem, LONGEST_CHUNK, decode, length};
+use devenv_agent::protocol::{AgentError, FileChange, FileProblem, LONGEST_CHUNK, read_frame};
 use rustix::{
     fs::{Mode, OFlags, RawMode, fchmod, fstat, openat, renameat, symlinkat},
     io::Errno,
@@ -217,21 +217,12 @@ impl From<Errno> for Stopped {
 
 /// The next change of a stream; `None` at its end.
 fn next_change(records: &mut impl Read) -> Result<Option<FileChange>, AgentError> {
-    let mut prefix = [0; 4];
-    let mut filled = 0;
-    while filled < prefix.len() {
-        match records.read(&mut prefix[filled..]) {
-            Ok(0) if filled == 0 => return Ok(None),
-            Ok(0) => return Err(AgentError::Protocol("a change is cut off".to_owned())),
-            Ok(count) => filled += count,
-            Err(_) => return Err(AgentError::Cancelled),
+    read_frame(records).map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => {
+            AgentError::Protocol(error.to_string())
         }
-    }
-    let understood = |error: io::Error| AgentError::Protocol(error.to_string());
-    let mut bytes = vec![0; length(prefix).map_err(understood)?];
-    let whole = records.read_exact(&mut bytes);
-    whole.map_err(|_| AgentError::Cancelled)?;
-    decode(&bytes).map(Some).map_err(understood)
+        _ => AgentError::Cancelled,
+    })
 }
 
 /// Copies `size` bytes and returns their BLAKE3.

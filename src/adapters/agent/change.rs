@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use devenv_agent::protocol::{FileChange, LONGEST_CHUNK, frame};
+use devenv_agent::protocol::{FileChange, LONGEST_CHUNK};
 use tokio::{fs::File, io::AsyncReadExt as _};
 
 use super::{AgentFailure, connection::Asked};
@@ -139,10 +139,7 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     async fn record(&mut self, change: &FileChange, asked: &mut Asked) -> Result<(), AgentFailure> {
-        let record = frame(change).map_err(|source| AgentFailure::Local {
-            path: PathBuf::new(),
-            source,
-        })?;
+        let record = asked.record(change)?;
         self.bytes(&record, asked).await
     }
 

@@ -10,15 +10,15 @@ use std::{
 };
 
 use devenv_agent::protocol::{
-    Answer, ContainerId, Entry, FromAgent, Request, RequestId, ToAgent, VERSION, WINDOW, decode,
-    frame, length,
+    Answer, ContainerId, Entry, FileChange, FromAgent, Request, RequestId, ToAgent, VERSION,
+    WINDOW, decode, frame, length, read_frame,
 };
 use futures::StreamExt as _;
 use tokio::{
     io::AsyncWriteExt as _,
-    sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
+    sync::mpsc::{self, UnboundedReceiver, UnboundedSender, error::SendTimeoutError},
     task::JoinSet,
-    time::timeout,
+    time::{Instant, timeout},
 };
 
 use super::{
@@ -26,7 +26,7 @@ use super::{
     change::Outgoing,
     install::{install, path},
 };
-use crate::adapters::docker::{Attached, Docker, ExecId, Said};
+use crate::adapters::docker::{Attached, AttachedInput, AttachedOutput, Docker, ExecId, Said};
 
 /// How long an agent may take to say who it is.
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
@@ -34,6 +34,8 @@ const HELLO_WITHIN: Duration = Duration::from_secs(5);
 const PING_WITHIN: Duration = Duration::from_secs(5);
 /// After how long without a word it is looked whether the agent still runs.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
+/// How long an agent that runs may say nothing to a request; what it does in one go takes seconds at most.
+const SILENT_FOR: Duration = Duration::from_mins(1);
 /// How many frames may wait to be written; whoever has more to say waits.
 const FRAMES_WAITING: usize = 16;
 /// How much of what an agent says to standard error is kept, in bytes.
@@ -165,7 +167,8 @@ impl Agent {
         let mut asked = self.line.ask(request).await?;
         let mut records = Vec::new();
         let answer = asked.collect(&mut records).await?;
-        let entries = entries(&records).map_err(|error| self.line.not_understood(error))?;
+        let entries = entries(&records);
+        let entries = entries.map_err(|error| self.line.not_understood(error.to_string()))?;
         match answer {
             Answer::Listed { count } if count as usize == entries.len() => Ok(entries),
             other => Err(self.line.not_understood(format!("{other:?} to a listing"))),
@@ -174,17 +177,8 @@ impl Agent {
 }
 
 /// The records of a listing.
-fn entries(mut records: &[u8]) -> Result<Vec<Entry>, String> {
-    let mut entries = Vec::new();
-    while let Some((prefix, rest)) = records.split_first_chunk::<4>() {
-        let length = length(*prefix).map_err(|error| error.to_string())?;
-        let Some((record, rest)) = rest.split_at_checked(length) else {
-            return Err("a listing is cut off".to_owned());
-        };
-        entries.push(decode(record).map_err(|error| error.to_string())?);
-        records = rest;
-    }
-    Ok(entries)
+fn entries(mut records: &[u8]) -> std::io::Result<Vec<Entry>> {
+    std::iter::from_fn(|| read_frame(&mut records).transpose()).collect()
 }
 
 impl Line {
@@ -209,7 +203,11 @@ impl Line {
 
     async fn send(&self, message: &ToAgent) -> Result<(), AgentFailure> {
         let frame = frame(message).map_err(|error| self.not_understood(error.to_string()))?;
-        self.frames.send(frame).await.map_err(|_| self.ended())
+        match self.frames.send_timeout(frame, SILENT_FOR).await {
+            Ok(()) => Ok(()),
+            Err(SendTimeoutError::Closed(_)) => Err(self.ended()),
+            Err(SendTimeoutError::Timeout(_)) => Err(self.silent()),
+        }
     }
 
     fn not_understood(&self, problem: String) -> AgentFailure {
@@ -256,8 +254,7 @@ impl Line {
 
     /// Ends the line of an agent that does not run any more, or that nobody knows anything about.
     async fn look(&self) {
-        let runs = self.docker.is_running(&self.program).await;
-        if !runs.unwrap_or(false) {
+        if !matches!(self.docker.exit_code(&self.program).await, Ok(None)) {
             self.end(End::Closed);
         }
     }
@@ -288,6 +285,11 @@ impl Asked {
             self.note(message, None);
         }
         self.answer.is_some()
+    }
+
+    /// A record of the protocol as bytes.
+    pub(super) fn record(&self, record: &FileChange) -> Result<Vec<u8>, AgentFailure> {
+        frame(record).map_err(|error| self.line.not_understood(error.to_string()))
     }
 
     /// Sends a chunk as soon as there is room for it; not if the answer has come.
@@ -329,14 +331,16 @@ impl Asked {
         }
     }
 
-    /// The next message; fails when none can come any more.
+    /// The next message; fails when none can come any more, or none comes for too long.
     async fn next(&mut self) -> Result<FromAgent, AgentFailure> {
-        loop {
+        let asked = Instant::now();
+        while asked.elapsed() < SILENT_FOR {
             match timeout(LOOK_AFTER, self.messages.recv()).await {
                 Ok(message) => return message.ok_or_else(|| self.line.ended()),
                 Err(_) => self.line.look().await,
             }
         }
+        Err(self.line.silent())
     }
 
     /// Takes a message in; returns how many bytes of a chunk were taken.
@@ -372,10 +376,7 @@ impl Drop for Asked {
 }
 
 /// Writes frames until nobody has any or the agent takes none.
-async fn write(
-    mut input: std::pin::Pin<Box<dyn tokio::io::AsyncWrite + Send>>,
-    mut frames: mpsc::Receiver<Vec<u8>>,
-) {
+async fn write(mut input: AttachedInput, mut frames: mpsc::Receiver<Vec<u8>>) {
     while let Some(frame) = frames.recv().await {
         let written = input.write_all(&frame).await;
         if written.is_err() || input.flush().await.is_err() {
@@ -386,12 +387,7 @@ async fn write(
 }
 
 /// Reads frames until the stream ends, and ends what waits for more of it.
-async fn read(
-    mut output: std::pin::Pin<
-        Box<dyn futures::Stream<Item = Result<Said, crate::adapters::docker::DockerError>> + Send>,
-    >,
-    line: Arc<Line>,
-) {
+async fn read(mut output: AttachedOutput, line: Arc<Line>) {
     let mut waiting = Vec::new();
     let mut end = End::Closed;
     while let Some(Ok(said)) = output.next().await {
