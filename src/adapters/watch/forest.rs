@@ -10,7 +10,7 @@ use super::{
     disk::{self, Found},
     hints::Hints,
     kernel::{Kernel, Refusal, WatchLimit},
-    tree::{Difference, RulesRead, Tree},
+    tree::{Difference, RulesRead, Tree, Watch},
 };
 
 /// The trees and their watches.
@@ -134,11 +134,7 @@ impl<K: Kernel> Forest<K> {
                 Root::Missing => {}
                 Root::Returned => self.look_at_all(index, &mut outcome),
                 Root::There => {
-                    let Self { plots, watches } = self;
-                    let difference = plots[index]
-                        .tree
-                        .touched(own, &mut |directories| watches.watch(directories));
-                    self.take(index, difference, &mut outcome);
+                    self.look(index, &mut outcome, |tree, watch| tree.touched(own, watch));
                 }
             }
         }
@@ -165,30 +161,33 @@ impl<K: Kernel> Forest<K> {
             match self.find_root(index, &mut outcome) {
                 Root::Missing => {}
                 Root::Returned => self.look_at_all(index, &mut outcome),
-                Root::There => {
-                    let Self { plots, watches } = self;
-                    let difference = plots[index]
-                        .tree
-                        .look_at(&unwatched, &mut |directories| watches.watch(directories));
-                    self.take(index, difference, &mut outcome);
-                }
+                Root::There => self.look(index, &mut outcome, |tree, watch| {
+                    tree.look_at(&unwatched, watch)
+                }),
             }
         }
         self.finish(outcome)
     }
 
     fn look_at_all(&mut self, index: usize, outcome: &mut Outcome) {
-        let Self { plots, watches } = self;
-        let difference = plots[index]
-            .tree
-            .rescan(&mut |directories| watches.watch(directories));
-        self.take(index, difference, outcome);
+        self.look(index, outcome, Tree::rescan);
     }
 
-    fn take(&mut self, index: usize, mut difference: Difference, outcome: &mut Outcome) {
-        let forgotten = std::mem::take(&mut difference.forgotten);
-        self.forget(forgotten);
-        outcome.add(self.plots[index].id, difference);
+    /// Has a tree look at the disk, and takes what came of it.
+    fn look(
+        &mut self,
+        index: usize,
+        outcome: &mut Outcome,
+        look: impl FnOnce(&mut Tree, &mut Watch<'_>) -> Difference,
+    ) {
+        let Self { plots, watches } = self;
+        let plot = &mut plots[index];
+        let mut difference = look(&mut plot.tree, &mut |directories| {
+            watches.watch(directories);
+        });
+        let id = plot.id;
+        self.forget(std::mem::take(&mut difference.forgotten));
+        outcome.add(id, difference);
     }
 
     /// Gives up the watches on directories that no tree needs: trees may overlap, and a path may be taken again.
