@@ -332,7 +332,7 @@ fn a_cluster_changed_by_hand_is_put_right(scene: &Scene) {
     let comes_back = |what: &str| {
         scene.devenv(&["status"]).assert_code(5);
         scene.devenv(&["up"]).assert_code(0).assert_says(&[what]);
-        scene.assert_serves("healthy", "alive");
+        scene.assert_serves_at_once("healthy", "alive");
         scene.devenv(&["plan", "--exit-code"]).assert_code(0);
     };
     docker(&["stop", "--time", "1", the("serverlb")]);

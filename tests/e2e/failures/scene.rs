@@ -59,13 +59,23 @@ impl Scene {
 
     /// Asks a service by its host name until it answers so.
     pub(super) fn assert_serves(&self, service: &str, answer: &str) {
-        let url = format!("http://127.0.0.1:{}/", self.ports.http);
-        let host = format!("Host: {service}.localhost");
         // The ingress may still be on its way.
         let patience = ["--retry", "60", "--retry-delay", "1", "--retry-all-errors"];
+        let asked = self.curl(service, &patience);
+        assert_eq!(asked.stdout.trim(), answer);
+    }
+
+    /// Asks a service by its host name once: who says that it is up has waited for its address.
+    pub(super) fn assert_serves_at_once(&self, service: &str, answer: &str) {
+        assert_eq!(self.curl(service, &[]).stdout.trim(), answer);
+    }
+
+    fn curl(&self, service: &str, patience: &[&str]) -> Run {
+        let url = format!("http://127.0.0.1:{}/", self.ports.http);
+        let host = format!("Host: {service}.localhost");
         let words = ["-sS", "--fail", "--max-time", "5", "-H", &host, &url];
-        let asked = self.run("curl", &[&patience[..], &words].concat());
-        assert_eq!(asked.assert_code(0).stdout.trim(), answer);
+        self.run("curl", &[patience, &words].concat())
+            .assert_code(0)
     }
 
     /// The state of each service, as `status` tells it.
