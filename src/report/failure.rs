@@ -1,7 +1,7 @@
 //! `devenv.failure/1`
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::domain::{Failure, Failures, Place};
 
@@ -16,7 +16,7 @@ pub struct FailureReport {
 }
 
 /// One failure.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct FailureEntry {
     /// The stable code, such as `cluster.port-in-use`; explained in docs/errors.md.
@@ -36,7 +36,7 @@ pub struct FailureEntry {
 }
 
 /// Something that was seen.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct EvidenceEntry {
     /// Where it comes from.
@@ -46,7 +46,7 @@ pub struct EvidenceEntry {
 }
 
 /// A place in a file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlaceEntry {
     /// The file, relative to the project directory where it is inside it.
