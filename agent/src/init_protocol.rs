@@ -9,6 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::protocol::{read_frame, write_frame};
 
+/// Where the init of a live container takes requests.
+pub const SOCKET: &str = "/.devenv/run/init";
+
 /// What is asked of the init.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Request {

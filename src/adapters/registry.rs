@@ -1,10 +1,14 @@
 //! The environment's image registry, asked over plain HTTP on 127.0.0.1.
 
+mod image;
+
 use std::time::Duration;
 
-use http::{Request, StatusCode, header};
+use bytes::Bytes;
+use http::{Request, StatusCode, header, request};
 use tokio::time::timeout;
 
+pub use self::image::{ImageCommand, image_command};
 use super::loopback;
 use crate::domain::{ExitClass, Failure, PortNumber};
 
@@ -50,6 +54,16 @@ pub enum RegistryError {
         /// Its answer.
         status: StatusCode,
     },
+    /// It holds something under this name that is no image.
+    #[error("the registry on port {port} holds no image for this machine as {name}: {problem}")]
+    NoImage {
+        /// Its port.
+        port: PortNumber,
+        /// The name asked for.
+        name: String,
+        /// What is wrong with it.
+        problem: String,
+    },
 }
 
 impl RegistryError {
@@ -58,7 +72,7 @@ impl RegistryError {
         let code = match self {
             Self::Unreachable { .. } | Self::Late { .. } => "registry.unreachable",
             Self::Silent { .. } => "registry.no-answer",
-            Self::Unexpected { .. } => "registry.unexpected-answer",
+            Self::Unexpected { .. } | Self::NoImage { .. } => "registry.unexpected-answer",
         };
         let mut failure = Failure::new(code, ExitClass::Cluster, self.to_string());
         if let Self::Unreachable { source, .. } = self {
@@ -95,18 +109,23 @@ pub async fn wait_up(port: PortNumber, deadline: Duration) -> Result<(), Registr
 }
 
 async fn ask(port: PortNumber, path: &str) -> Result<StatusCode, RegistryError> {
-    match timeout(WITHIN, exchange(port, path)).await {
+    let (status, _) = exchange(port, Request::head(path), 0).await?;
+    Ok(status)
+}
+
+/// Asks for something and returns status and body; a body of more than `most` bytes is left out.
+async fn exchange(
+    port: PortNumber,
+    request: request::Builder,
+    most: usize,
+) -> Result<(StatusCode, Bytes), RegistryError> {
+    let request = request
+        .header(header::HOST, format!("127.0.0.1:{port}"))
+        .header(header::ACCEPT, MANIFEST_TYPES);
+    match timeout(WITHIN, loopback::exchange(port, request, most)).await {
         Ok(answer) => answer.map_err(|source| RegistryError::Unreachable { port, source }),
         Err(_) => Err(RegistryError::Late { port }),
     }
-}
-
-async fn exchange(port: PortNumber, path: &str) -> std::io::Result<StatusCode> {
-    let request = Request::head(path)
-        .header(header::HOST, format!("127.0.0.1:{port}"))
-        .header(header::ACCEPT, MANIFEST_TYPES);
-    let (status, _) = loopback::exchange(port, request, 0).await?;
-    Ok(status)
 }
 
 #[cfg(test)]

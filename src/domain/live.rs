@@ -32,6 +32,20 @@ pub struct Live {
     pub budget: Option<Duration>,
 }
 
+impl Live {
+    /// Whether devenv's init runs the process, so that it can be started anew in its container, and is not started
+    /// before its files are there.
+    pub fn needs_init(&self) -> bool {
+        let acts_on_mounts = !self.mount.is_empty() && self.on_change != OnChange::Nothing;
+        self.holds_start() || acts_on_mounts
+    }
+
+    /// Whether the process is started only once the container has the files of this machine.
+    pub const fn holds_start(&self) -> bool {
+        !self.sync.is_empty()
+    }
+}
+
 /// A file or directory that is kept the same in the containers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncRule {

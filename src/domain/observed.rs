@@ -2,7 +2,10 @@
 //!
 //! Made by `adapters`; read by `plan`, `status` and the waits.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -165,6 +168,8 @@ pub enum ContainerState {
 pub struct ObservedContainer {
     /// Its name.
     pub name: String,
+    /// The runtime's id of it, such as `containerd://0123...`; `None` until it is made.
+    pub id: Option<String>,
     /// Its image.
     pub image: String,
     /// Whether its readiness probe passes.
@@ -199,6 +204,8 @@ pub struct ObservedPod {
     pub unschedulable: Option<String>,
     /// The node it runs on.
     pub node: Option<String>,
+    /// Its address in the cluster.
+    pub ip: Option<IpAddr>,
     /// Its containers, init containers first.
     pub containers: Vec<ObservedContainer>,
 }

@@ -168,6 +168,7 @@ pub(crate) fn ready_workload(service: &ServiceName) -> ObservedWorkload {
 /// The ready pod of a service.
 pub(crate) fn ready_pod(service: &ServiceName) -> ObservedPod {
     ObservedPod {
+        ip: None,
         name: format!("{service}-1-a"),
         service: service.clone(),
         phase: PodPhase::Running,
@@ -184,6 +185,7 @@ pub(crate) fn ready_pod(service: &ServiceName) -> ObservedPod {
 /// A container that is not ready and was never started again.
 pub(crate) fn container(name: &str, now: ContainerState) -> ObservedContainer {
     ObservedContainer {
+        id: None,
         name: name.to_owned(),
         image: String::new(),
         ready: false,

@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{
     adapters::{
-        docker::{Docker, DockerError, NodeRole},
+        agent,
+        docker::{Docker, DockerError},
         helm::Helm,
         k3d::K3d,
         kube::{Cluster, LiveView},
@@ -48,12 +49,9 @@ pub struct Tools {
 impl Tools {
     /// When the nodes of a cluster were started last.
     pub async fn node_starts(&self, cluster: &ClusterName) -> Result<NodeStarts, Failure> {
-        let containers = self.docker.containers_of(cluster).await;
-        let containers = containers.map_err(|error| error.failure())?;
-        let nodes = containers
-            .into_iter()
-            .filter(|container| matches!(container.role, NodeRole::Server | NodeRole::Agent));
-        let asking = nodes.map(|node| async move {
+        let nodes = self.docker.nodes_of(cluster).await;
+        let nodes = nodes.map_err(|error| error.failure())?;
+        let asking = nodes.into_iter().map(|node| async move {
             let started = self.docker.started_at(&node.name).await?;
             Ok::<_, DockerError>(started.map(|started| (node.name, started)))
         });
@@ -117,6 +115,7 @@ pub struct World {
     pub memory: Box<dyn Remember>,
     live: OnceCell<Live>,
     installed: Mutex<BTreeMap<ServiceName, Timestamp>>,
+    agents: OnceCell<()>,
     pub(super) prefetch: Prefetch,
 }
 
@@ -141,6 +140,7 @@ impl World {
             memory,
             live: OnceCell::new(),
             installed: Mutex::default(),
+            agents: OnceCell::new(),
             prefetch: Prefetch::default(),
         }
     }
@@ -182,6 +182,21 @@ impl World {
                 })
             })
             .await
+    }
+
+    /// Has the agent's program in every node; puts it there at the first call.
+    pub(super) async fn with_agents(&self) -> Result<(), Failure> {
+        self.agents
+            .get_or_try_init(|| async {
+                let docker = &self.tools.docker;
+                let cluster = self.environment.id.cluster();
+                let nodes = docker.nodes_of(&cluster).await.map_err(|e| e.failure())?;
+                let installing = nodes.iter().map(|node| agent::install(docker, &node.name));
+                let installed = futures::future::try_join_all(installing).await;
+                installed.map(|_| ()).map_err(|error| error.failure())
+            })
+            .await
+            .copied()
     }
 
     /// The running cluster, after making sure that it is the one this environment created.

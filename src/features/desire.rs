@@ -5,14 +5,17 @@ use std::{collections::BTreeMap, path::PathBuf};
 use serde_json::Value;
 
 use crate::{
-    adapters::{context, files, helm},
+    adapters::{
+        agent::{self, INIT_SOCKET},
+        context, files, helm,
+    },
     domain::{
         Build, BuildInput, ChartOrigin, Desired, DesiredImage, DesiredRelease, Environment,
         ExitClass, Failure, Failures, Hook, ImageName, InputsHash, ReleaseChart, Service,
         ServiceName, Source, TaskName, Workload,
     },
     manifest,
-    plan::service_values,
+    plan::{Init, service_values},
     report::Outbox,
 };
 
@@ -201,7 +204,12 @@ fn workload_release(
         }
     };
     let secrets = read_secrets(&workload.secrets, outbox)?;
-    let values = service_values(environment, service, workload, &image, &secrets);
+    let program = agent::program();
+    let init = Init {
+        program: &program,
+        socket: INIT_SOCKET,
+    };
+    let values = service_values(environment, service, workload, &image, &secrets, init);
     let chart_hash = helm::service_chart_hash();
     finish(
         ReleaseChart::Service,

@@ -22,6 +22,9 @@ use crate::{
 /// What k3d starts a registry from where no other image is set.
 const K3D_IMAGES: [&str; 2] = ["registry:2", "docker.io/library/registry:2"];
 
+/// What is mounted into the nodes besides what the settings say: a cluster without it is not what a new one would be.
+const MOUNTS: &str = "volumes, project";
+
 /// An environment with everything around it.
 #[derive(Debug, Clone)]
 pub struct Project {
@@ -118,7 +121,7 @@ impl Project {
     /// What a cluster is created from: a cluster made from something else must be created again.
     pub fn cluster_inputs(&self) -> InputsHash {
         let cluster = &self.environment.cluster;
-        let inputs = format!("{cluster:?} {:?}", self.node_image());
+        let inputs = format!("{cluster:?} {:?} {MOUNTS}", self.node_image());
         InputsHash::of(inputs.as_bytes())
     }
 

@@ -363,6 +363,7 @@ mod tests {
         observed.workloads[0].ready = 0;
         observed.pods[0].ready = false;
         observed.pods[0].containers.push(ObservedContainer {
+            id: None,
             name: "order".to_owned(),
             image: String::new(),
             ready: false,

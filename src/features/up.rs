@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     domain::{
-        ClusterState, Desired, EventKind, ExitClass, Failure, Failures, NoticeLevel, Observed,
-        Service, ServiceName, StageTime, StepId,
+        ClusterState, Desired, EventKind, ExitClass, Failure, Failures, Observed, ServiceName,
+        StageTime, StepId,
     },
     engine::{self, RunResult, Tools, World},
     plan::{Action, Plan, Selection, Step, after_start, plan},
@@ -70,7 +70,6 @@ pub async fn up(
 ) -> Result<Up, Failures> {
     let started = Instant::now();
     let (services, selection) = wanted.selection(project);
-    tell_what_is_only_read(project, outbox).await;
     let tools = project.tools().await?;
     let record = project.record(outbox).await?;
     let desired = desire(&project.environment, &services, outbox).await?;
@@ -109,19 +108,6 @@ pub async fn up(
     }
     let total = started.elapsed();
     Ok(summary.report(project, &services, &desired, &sight.observed, total))
-}
-
-/// Nobody is to wait for an edit that does not come.
-async fn tell_what_is_only_read(project: &Project, outbox: &Outbox) {
-    let mut workloads = project.environment.services.values();
-    let has_live = |service: &Service| {
-        let workload = service.workload();
-        workload.is_some_and(|workload| workload.live.is_some() || workload.debug.is_some())
-    };
-    if workloads.any(has_live) {
-        let text = "`live` and `debug` are checked, but this version does not act on them: after an edit, `devenv up`";
-        outbox.notice(NoticeLevel::Info, text).await;
-    }
 }
 
 const fn starts_something(step: &Step) -> bool {

@@ -1,23 +1,44 @@
 //! A service's workload -> the values of the chart `charts/service`.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::{Environment, Probe, Resources, Service, ServiceName, Volume, Workload};
+use crate::domain::{
+    Environment, Live, MountRule, Probe, Resources, Service, ServiceName, Volume, Workload,
+};
 
 /// Where an environment's volumes are in every node: `<service>/<volume>` below it.
 pub const VOLUMES_IN_NODE: &str = "/var/lib/devenv/volumes";
+/// Where the project directory is in every node, read-only.
+pub const PROJECT_IN_NODE: &str = "/var/lib/devenv/project";
+
+/// Where devenv's init is in a container that it starts.
+const INIT_IN_CONTAINER: &str = "/.devenv/bin";
+/// How long the init waits for the files of this machine before it starts what the image has, in seconds. Long
+/// enough for a session that is just being started again, short enough to be borne where there is none.
+const HOLD_SECONDS: &str = "10";
+
+/// The init that runs the process of a live service.
+#[derive(Debug, Clone, Copy)]
+pub struct Init<'a> {
+    /// Its program in every node, absolute.
+    pub program: &'a str,
+    /// Where it takes requests, in the container.
+    pub socket: &'a str,
+}
 
 /// The values of a service's release, complete. They hold `secrets`: never printed.
 ///
-/// `image_reference` is what the cluster pulls; `secrets` are the pairs of the service's secret files.
+/// `image_reference` is what the cluster pulls; `secrets` are the pairs of the service's secret files. Where the init
+/// runs the process, an empty `command` is filled with the image's own when the release is installed.
 pub fn service_values(
     environment: &Environment,
     service: &Service,
     workload: &Workload,
     image_reference: &str,
     secrets: &BTreeMap<String, String>,
+    init: Init<'_>,
 ) -> Value {
     let ports = workload
         .ports
@@ -42,6 +63,8 @@ pub fn service_values(
         "env": workload.env,
         "secrets": secrets,
         "volumes": volumes.map(|v| volume(&service.name, v)).collect::<Vec<_>>(),
+        "mounts": mounts(environment, workload.live.as_ref()),
+        "init": workload.live.as_ref().filter(|live| live.needs_init()).map(|live| start(live, init)),
         "probe": workload.ready.as_ref().map(|ready| probe(&ready.probe)),
         "startupSeconds": service.ready_within.as_secs().max(1),
         "resources": resources(&workload.resources),
@@ -54,6 +77,39 @@ fn volume(service: &ServiceName, volume: &Volume) -> Value {
         "name": volume.name,
         "path": volume.path,
         "hostPath": format!("{VOLUMES_IN_NODE}/{service}/{}", volume.name),
+    })
+}
+
+/// Directories of the project, which every node has.
+fn mounts(environment: &Environment, live: Option<&Live>) -> Vec<Value> {
+    let rules = live.map(|live| live.mount.as_slice()).unwrap_or_default();
+    let mount = |(index, rule): (usize, &MountRule)| {
+        let inside = rule.from.strip_prefix(&environment.directory);
+        let in_node = Path::new(PROJECT_IN_NODE).join(inside.unwrap_or(&rule.from));
+        json!({ "name": format!("devenv-mount-{index}"), "path": rule.to, "hostPath": in_node })
+    };
+    rules.iter().enumerate().map(mount).collect()
+}
+
+/// How the init is started: its command line up to the service's own.
+fn start(live: &Live, Init { program, socket }: Init<'_>) -> Value {
+    let program = Path::new(program);
+    let name = program.file_name().map_or(program, Path::new);
+    let in_container = Path::new(INIT_IN_CONTAINER).join(name);
+    let mut command = vec![
+        json!(in_container),
+        json!("init"),
+        json!("--socket"),
+        json!(socket),
+    ];
+    if live.holds_start() {
+        command.extend([json!("--hold"), json!(HOLD_SECONDS)]);
+    }
+    command.push(json!("--"));
+    json!({
+        "command": command,
+        "program": { "path": INIT_IN_CONTAINER, "hostPath": program.parent() },
+        "run": Path::new(socket).parent(),
     })
 }
 
@@ -98,8 +154,8 @@ mod tests {
     use super::*;
     use crate::domain::{
         Autoscale, ClusterSpec, Debug, DebugRuntime, EnvironmentId, Expose, Hooks, ImageName,
-        Limits, Live, OnChange, Port, PortNumber, Protocol, Provenance, Provider, Ready, Requires,
-        Source,
+        Limits, OnChange, Port, PortNumber, Protocol, Provenance, Provider, Ready, ReloadBy,
+        Requires, Signal, Source, SyncRule,
     };
 
     const SCHEMA: &str = include_str!("../../charts/service/values.schema.json");
@@ -157,6 +213,11 @@ mod tests {
         }
     }
 
+    const INIT: Init<'_> = Init {
+        program: "/node/agent/devenv-agent-1",
+        socket: "/.devenv/run/init",
+    };
+
     fn values(workload: &Workload) -> Value {
         let project = "shop".parse().unwrap();
         let environment = Environment {
@@ -188,7 +249,14 @@ mod tests {
             ready_within: Duration::from_secs(90),
         };
         let secrets = BTreeMap::from([("TOKEN".to_owned(), "x".to_owned())]);
-        service_values(&environment, &service, workload, "r/order:1", &secrets)
+        service_values(
+            &environment,
+            &service,
+            workload,
+            "r/order:1",
+            &secrets,
+            INIT,
+        )
     }
 
     fn assert_fits_schema(values: &Value) {
@@ -244,9 +312,8 @@ mod tests {
         assert_eq!(given.difference(&used).count(), 0, "{given:?} {used:?}");
     }
 
-    #[test]
-    fn neither_live_nor_debug_changes_what_is_deployed() {
-        let live = Live {
+    fn live() -> Live {
+        Live {
             base: "/shop/order".into(),
             sync: Vec::new(),
             mount: Vec::new(),
@@ -256,18 +323,74 @@ mod tests {
             ignore: Vec::new(),
             on_change: OnChange::Nothing,
             budget: None,
-        };
+        }
+    }
+
+    fn followed(live: Live) -> Value {
+        let values = values(&Workload {
+            live: Some(live),
+            ..workload()
+        });
+        assert_fits_schema(&values);
+        values
+    }
+
+    #[test]
+    fn a_service_that_is_only_rebuilt_or_debugged_is_deployed_like_any_other() {
         let debug = Debug {
             runtime: DebugRuntime::Node,
             port: port(9229),
             command: Vec::new(),
         };
-        let followed = values(&Workload {
-            live: Some(live),
+        let debugged = values(&Workload {
             debug: Some(debug),
             ..workload()
         });
-        assert_eq!(followed, values(&workload()));
+        assert_eq!(debugged, values(&workload()));
+        assert_eq!(followed(live()), values(&workload()));
+    }
+
+    #[test]
+    fn the_process_of_a_synced_service_is_started_by_the_init_once_its_files_are_there() {
+        let rule = SyncRule {
+            from: "/shop/order/src".into(),
+            to: "/app/src".to_owned(),
+            ignore: Vec::new(),
+        };
+        let values = followed(Live {
+            sync: vec![rule],
+            ..live()
+        });
+        let command = "/.devenv/bin/devenv-agent-1 init --socket /.devenv/run/init --hold 10 --";
+        let command: Vec<&str> = command.split(' ').collect();
+        assert_eq!(values["init"]["command"], json!(command));
+        assert_eq!(values["init"]["program"]["hostPath"], "/node/agent");
+        assert_eq!(values["init"]["run"], "/.devenv/run");
+    }
+
+    #[test]
+    fn a_mounted_directory_is_that_of_the_project_and_nothing_waits_for_it() {
+        let rule = MountRule {
+            from: "/shop/order/public".into(),
+            to: "/public".to_owned(),
+        };
+        let mounted = Live {
+            mount: vec![rule],
+            ..live()
+        };
+        let values = followed(mounted.clone());
+        assert_eq!(
+            values["mounts"][0]["hostPath"],
+            "/var/lib/devenv/project/order/public"
+        );
+        assert_eq!(values["init"], Value::Null);
+        let on_change = OnChange::Reload(ReloadBy::Signal(Signal::Hangup));
+        let values = followed(Live {
+            on_change,
+            ..mounted
+        });
+        let command = values["init"]["command"].as_array().unwrap();
+        assert!(!command.contains(&json!("--hold")), "{command:?}");
     }
 
     #[test]

@@ -24,7 +24,7 @@ use tokio::{
 use super::{
     AgentFailure, Change,
     change::Outgoing,
-    install::{install, path},
+    install::{install, program},
 };
 use crate::adapters::docker::{Attached, AttachedInput, AttachedOutput, Docker, ExecId, Said};
 
@@ -86,7 +86,7 @@ impl Agent {
     }
 
     async fn connect(docker: &Docker, node: &str) -> Result<Self, AgentFailure> {
-        let Attached { id, input, output } = docker.attach(node, &[&path(), "serve"]).await?;
+        let Attached { id, input, output } = docker.attach(node, &[&program(), "serve"]).await?;
         let (frames, waiting) = mpsc::channel(FRAMES_WAITING);
         let line = Arc::new(Line {
             docker: docker.clone(),

@@ -13,5 +13,7 @@ pub use self::{
     change::{Change, Content},
     connection::Agent,
     error::AgentFailure,
+    install::{install, program},
 };
+pub use devenv_agent::init_protocol::SOCKET as INIT_SOCKET;
 pub use devenv_agent::protocol::{ContainerId, Entry, EntryKind};

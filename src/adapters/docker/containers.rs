@@ -59,6 +59,13 @@ pub enum NodeRole {
     Helper,
 }
 
+impl NodeRole {
+    /// Whether pods run in it.
+    pub const fn is_node(self) -> bool {
+        matches!(self, Self::Server | Self::Agent)
+    }
+}
+
 /// What the engine says a container does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EngineState {
@@ -115,6 +122,16 @@ impl Docker {
             .collect();
         ours.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(ours)
+    }
+
+    /// The nodes of a k3d cluster, running or not, by name.
+    pub async fn nodes_of(
+        &self,
+        cluster: &ClusterName,
+    ) -> Result<Vec<ClusterContainer>, DockerError> {
+        let mut containers = self.containers_of(cluster).await?;
+        containers.retain(|container| container.role.is_node());
+        Ok(containers)
     }
 
     /// When a container was started last; `None` if it never was, or is not there.

@@ -191,6 +191,7 @@ pub(super) fn observed_pod(object: &Pod, service: ServiceName) -> ObservedPod {
         running_since,
         unschedulable,
         node: spec.node_name,
+        ip: status.pod_ip.and_then(|ip| ip.parse().ok()),
         containers,
     }
 }
@@ -224,6 +225,7 @@ fn observed_container(
     };
     ObservedContainer {
         name: name.to_owned(),
+        id: status.and_then(|s| s.container_id.clone()),
         image: image.unwrap_or_default().to_owned(),
         ready: status.is_some_and(|s| s.ready),
         restarts: status.map_or(0, |s| u32::try_from(s.restart_count).unwrap_or(0)),

@@ -15,7 +15,7 @@ use crate::{
         Finished, Progress, World, check_identity,
         steps::{image_store, node_image, remove},
     },
-    plan::VOLUMES_IN_NODE,
+    plan::{PROJECT_IN_NODE, VOLUMES_IN_NODE},
 };
 
 const REGISTRY_WITHIN: Duration = Duration::from_mins(1);
@@ -109,11 +109,18 @@ pub(in crate::engine) async fn create(
         http_port: cluster.http_port,
         https_port: cluster.https_port,
         registry_port: cluster.registry_port,
-        volumes: vec![NodeVolume {
-            host: world.places.volumes.clone(),
-            node: VOLUMES_IN_NODE.into(),
-            read_only: false,
-        }],
+        volumes: vec![
+            NodeVolume {
+                host: world.places.volumes.clone(),
+                node: VOLUMES_IN_NODE.into(),
+                read_only: false,
+            },
+            NodeVolume {
+                host: world.environment.directory.clone(),
+                node: PROJECT_IN_NODE.into(),
+                read_only: true,
+            },
+        ],
         labels: BTreeMap::from([(ENVIRONMENT.to_owned(), world.environment.id.to_string())]),
         memory: cluster.limits.memory,
         kubeconfig: world.places.kubeconfig.clone(),

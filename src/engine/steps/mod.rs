@@ -12,4 +12,5 @@ pub(super) mod power;
 pub(super) mod prefetch;
 pub(super) mod releases;
 pub(super) mod remove;
+mod start;
 pub(super) mod workloads;

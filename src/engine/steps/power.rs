@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::{join_all, try_join_all};
 
 use crate::{
-    adapters::docker::{ClusterContainer, EngineState, NodeRole},
+    adapters::docker::{ClusterContainer, EngineState},
     domain::Failure,
     engine::{Finished, NAMESPACE, OwnContainers, Progress, World},
 };
@@ -78,10 +78,10 @@ pub(in crate::engine) async fn end_services(
 
 /// Runs a command in every node that runs.
 async fn in_nodes(world: &World, own: &OwnContainers, progress: &Progress, command: &[&str]) {
-    let nodes = own.cluster.iter().filter(|container| {
-        container.state == EngineState::Running
-            && matches!(container.role, NodeRole::Server | NodeRole::Agent)
-    });
+    let nodes = own
+        .cluster
+        .iter()
+        .filter(|container| container.state == EngineState::Running && container.role.is_node());
     let running = nodes.map(|node| async move {
         let docker = &world.tools.docker;
         if let Err(error) = docker.exec(&node.name, command, None, END_WITHIN).await {

@@ -10,7 +10,7 @@ use crate::{
         helm::{self, ChartReference, ReleaseRequest},
     },
     domain::{DesiredRelease, ExitClass, Failure, ReleaseChart, ServiceName, Workload},
-    engine::{Finished, Progress, World, world::NAMESPACE},
+    engine::{Finished, Progress, World, steps::start, world::NAMESPACE},
     plan::VOLUMES_IN_NODE,
 };
 
@@ -73,7 +73,7 @@ pub(in crate::engine) async fn install(
         service: service.clone(),
         namespace: NAMESPACE.to_owned(),
         chart: chart(world, release)?,
-        values: release.values.clone(),
+        values: start::values(world, service, release).await?,
         values_files: release.values_files.clone(),
         inputs: release.inputs.clone(),
     };

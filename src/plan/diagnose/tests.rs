@@ -5,6 +5,7 @@ use super::*;
 /// One pod `order-1-<name>` with one container; `with` overrides its fields.
 fn pod(name: &str, age: u32, container: ObservedContainer) -> ObservedPod {
     ObservedPod {
+        ip: None,
         name: format!("order-1-{name}"),
         service: "order".parse().unwrap(),
         phase: PodPhase::Running,
@@ -24,6 +25,7 @@ fn pod(name: &str, age: u32, container: ObservedContainer) -> ObservedPod {
 
 fn container(now: ContainerState) -> ObservedContainer {
     ObservedContainer {
+        id: None,
         name: "order".to_owned(),
         image: "r/order:1".to_owned(),
         ready: false,
