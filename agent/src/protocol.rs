@@ -114,7 +114,7 @@ pub enum Request {
     List {
         /// The container.
         container: ContainerId,
-        /// The directory, absolute in the container.
+        /// The directory, absolute in the container; of a file there is one entry without a path.
         directory: Vec<u8>,
     },
 }

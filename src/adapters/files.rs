@@ -245,6 +245,11 @@ pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
 }
 
+/// When a file was changed; `None` if there is none, or it does not say.
+pub fn modified(path: &Path) -> Option<std::time::SystemTime> {
+    fs::symlink_metadata(path).ok()?.modified().ok()
+}
+
 /// The paths in a directory, sorted.
 pub fn list(path: &Path) -> Result<Vec<PathBuf>, FileError> {
     let list = || -> io::Result<Vec<PathBuf>> {

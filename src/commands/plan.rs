@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Context, Exit, project};
 use crate::{
     domain::Failures,
-    features::up::{Wanted, preview},
+    features::up::{Scope, Wanted, preview},
     report::{PlanReport, PlanStep, Report},
 };
 
@@ -35,6 +35,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     let names: Vec<String> = args.names.iter().chain(&args.services).cloned().collect();
     let wanted = Wanted {
         services: project::services(&project, &names)?,
+        scope: Scope::WithDependencies,
         deadline: Duration::MAX,
     };
     let plan = preview(&project, &wanted, &context.outbox).await?;

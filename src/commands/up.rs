@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Context, Exit, project};
 use crate::{
     domain::Failures,
-    features::up::{Wanted, up},
+    features::up::{Scope, Wanted, up},
     report::Report,
 };
 
@@ -44,6 +44,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     let project = project::open(context).await?;
     let wanted = Wanted {
         services: project::services(&project, &args.all_names())?,
+        scope: Scope::WithDependencies,
         deadline: context.timeout.unwrap_or(DEADLINE),
     };
     let _lock = context.begin_run(&project.paths, "up").await?;

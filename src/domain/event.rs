@@ -52,6 +52,21 @@ pub enum Stage {
     Remove,
 }
 
+impl Stage {
+    /// Its name, as in the JSON documents.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Observe => "observe",
+            Self::Cluster => "cluster",
+            Self::Images => "images",
+            Self::Deploy => "deploy",
+            Self::Ready => "ready",
+            Self::Hooks => "hooks",
+            Self::Remove => "remove",
+        }
+    }
+}
+
 /// What a reader needs to show a step before it runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StepSummary {

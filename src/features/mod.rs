@@ -9,6 +9,7 @@ pub mod down;
 pub mod exec;
 mod footprint;
 pub mod init;
+pub mod live;
 pub mod logs;
 pub mod observe;
 pub mod open;

@@ -24,20 +24,38 @@ use crate::{
 pub struct Wanted {
     /// The services named; all if empty.
     pub services: Vec<ServiceName>,
+    /// What else is brought up for them.
+    pub scope: Scope,
     /// How long all of it may take.
     pub deadline: Duration,
+}
+
+/// What is brought up for the services that are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scope {
+    /// What they depend on too, and then the hooks.
+    WithDependencies,
+    /// Nothing: everything else is there already.
+    Alone,
 }
 
 impl Wanted {
     /// The services with what they depend on, and the selection that the plan is made for.
     fn selection(&self, project: &Project) -> (Vec<ServiceName>, Selection) {
-        let services = project.environment.with_dependencies(&self.services);
+        let services = match self.scope {
+            Scope::WithDependencies => project.environment.with_dependencies(&self.services),
+            Scope::Alone => self.services.clone(),
+        };
         let selection = if self.services.is_empty() {
             Selection::All
         } else {
             Selection::Only(services.clone())
         };
         (services, selection)
+    }
+
+    fn leaves_out(&self, step: &Step) -> bool {
+        self.scope == Scope::Alone && matches!(step.action, Action::RunHook(..))
     }
 }
 
@@ -82,6 +100,7 @@ pub async fn up(
     );
     let mut world = project.world(desired.clone(), tools.clone(), record.as_ref());
     let mut next = plan(&project.environment, &selection, &desired, &sight.observed);
+    next.steps.retain(|step| !wanted.leaves_out(step));
     if !next.is_empty() {
         check::before_changes(project, &tools, &sight.observed, cancel).await?;
     }

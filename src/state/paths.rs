@@ -7,7 +7,7 @@ use crate::{
         files::{self, FileError},
         host::HostEnvironment,
     },
-    domain::{EnvironmentId, ExitClass, Failure},
+    domain::{EnvironmentId, ExitClass, Failure, ServiceName},
 };
 
 /// The directory of devenv within each base directory.
@@ -93,6 +93,7 @@ impl EnvironmentPaths {
             self.journal(),
             self.helm(),
             self.charts(),
+            self.state.join("live"),
             self.data.clone(),
             self.volumes(),
             self.registry(),
@@ -149,6 +150,11 @@ impl EnvironmentPaths {
     /// Charts that devenv writes out for Helm.
     pub fn charts(&self) -> PathBuf {
         self.state.join("charts")
+    }
+
+    /// What is remembered of the files of a live service.
+    pub fn live_places(&self, service: &ServiceName) -> PathBuf {
+        self.state.join("live").join(service.as_str())
     }
 
     /// The volumes of the services.

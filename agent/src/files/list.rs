@@ -18,21 +18,40 @@ use super::{
     tree::{Missing, Root, at, children, joined, kind, look, open_directory},
 };
 
-/// Writes an entry for everything below `directory` to `to`, in the order of the paths. Returns how many.
+/// Writes an entry for everything below `directory` to `to`, in the order of the paths; for a file one without a path.
+/// Returns how many.
 pub(crate) fn list(
     root: OwnedFd,
     directory: &[u8],
     to: &mut impl Write,
 ) -> Result<u32, AgentError> {
     let base = joined(directory, b"")?;
-    let top = Root::new(root).directory(&base, Missing::Refuse)?;
     let mut walk = Walk {
         base: &base,
         to,
         count: 0,
     };
-    walk.directory(&top, Path::new(""))?;
+    let mut root = Root::new(root);
+    match file(&mut root, directory)? {
+        Some(found) => walk.tell(Path::new(""), found)?,
+        None => walk.directory(&root.directory(&base, Missing::Refuse)?, Path::new(""))?,
+    }
     Ok(walk.count)
+}
+
+/// What is at `path`, if it is a file.
+fn file(root: &mut Root, path: &[u8]) -> Result<Option<EntryKind>, AgentError> {
+    let Ok(place) = root.place(path, b"", Missing::Refuse) else {
+        // The root itself, or nothing.
+        return Ok(None);
+    };
+    let failed = |error| at("read", &place.path, error);
+    match look(place.directory, &place.name).map_err(failed)? {
+        Some(stat) if kind(&stat) == FileType::RegularFile => {
+            entry(place.directory, &place.name, &stat).map_err(failed)
+        }
+        _ => Ok(None),
+    }
 }
 
 struct Walk<'a, W> {

@@ -297,3 +297,13 @@ impl std::io::Read for Halting<'_> {
         self.bytes.read(buffer)
     }
 }
+
+#[test]
+fn a_listed_file_is_one_entry_without_a_path() {
+    let stage = Stage::new();
+    fs::write(stage.at("root/app/program"), "x").unwrap();
+    let entries = stage.list("/app/program");
+    assert_eq!(entries.len(), 1);
+    assert!(entries[0].path.is_empty(), "{entries:?}");
+    assert!(matches!(entries[0].kind, EntryKind::File { .. }));
+}

@@ -14,7 +14,7 @@ mod rules;
 mod run;
 mod tree;
 
-use std::{fmt, path::PathBuf, sync::Arc, time::Instant};
+use std::{collections::BTreeMap, fmt, path::PathBuf, sync::Arc, time::Instant};
 
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -22,7 +22,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 pub use kernel::WatchLimit;
 pub use rules::Ignore;
 
-use self::{forest::Forest, hints::Pending, kernel::Inotify};
+use self::{forest::Forest, hints::Pending, kernel::Inotify, tree::Tree};
 use crate::domain::{ExitClass, Failure};
 
 /// A directory tree to watch.
@@ -258,6 +258,14 @@ impl Changes {
     pub async fn next(&mut self) -> Option<Batch> {
         self.batches.recv().await
     }
+}
+
+/// What a tree holds now, by path relative to its root, without what its rules leave out. Reads all files.
+pub fn scan(watched: Watched) -> Result<BTreeMap<PathBuf, ChangeKind>, WatchError> {
+    if disk::look(&watched.root).ok() != Some(disk::Found::Directory) {
+        return Err(WatchError::RootMissing(watched.root));
+    }
+    Ok(Tree::new(watched)?.rescan(&mut |_| {}).changes)
 }
 
 #[cfg(test)]

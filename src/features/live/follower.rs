@@ -1,0 +1,528 @@
+//! Follows one service: keeps its containers the same as the files of this machine, and its processes running with them.
+//!
+//! One thing at a time, in the order in which things happen. What takes long is broken off when a newer change overtakes
+//! it, and containers that appear meanwhile are taken care of all the same.
+
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    pin::Pin,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use tokio::{sync::mpsc::UnboundedReceiver, time::sleep_until};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    adopt::{self, Adopted},
+    containers::LiveContainer,
+    deploy::{Deployment, deploy},
+    edit::Edit,
+    host_build,
+    known::Known,
+    reach::{self, NotTold},
+    ready::{self, Awaited},
+    rules::{Because, Decision, Rules},
+    shared::{Shared, change},
+    stopwatch::{Stopwatch, millis},
+    tree::HostTree,
+};
+use crate::{
+    adapters::{
+        agent::{AgentError, AgentFailure},
+        watch::{self, ChangeKind, Watched},
+    },
+    domain::{Failure, Failures, Live, OnChange, ServiceName, Workload},
+    report::{LiveAction, LiveChange, LiveWhat},
+};
+
+/// The first wait before a container that could not be adopted is tried again; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How long a container may fail to be adopted before it is told: it may just be starting.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What a follower is told.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Files changed.
+    Changed {
+        /// Each path once, relative to the service's base.
+        changes: Vec<(PathBuf, ChangeKind)>,
+        /// When the first was seen.
+        seen: Instant,
+    },
+    /// The containers in which the service runs now.
+    Containers(Vec<LiveContainer>),
+}
+
+/// A container and how it stands.
+#[derive(Debug)]
+struct Followed {
+    container: LiveContainer,
+    standing: Standing,
+}
+
+/// Whether a container is the same as the files of this machine.
+#[derive(Debug)]
+enum Standing {
+    /// As far as anybody knows.
+    Same,
+    /// It must be made so.
+    Behind {
+        since: Instant,
+        pause: Duration,
+        again: Instant,
+        is_told: bool,
+    },
+}
+
+impl Standing {
+    fn behind() -> Self {
+        let now = Instant::now();
+        Self::Behind {
+            since: now,
+            pause: FIRST_PAUSE,
+            again: now,
+            is_told: false,
+        }
+    }
+}
+
+/// What follows one service.
+pub(super) struct Follower {
+    shared: Arc<Shared>,
+    service: ServiceName,
+    live: Live,
+    awaited: Awaited,
+    rules: Rules,
+    watched: Watched,
+    host: HostTree,
+    known: Known,
+    containers: Vec<Followed>,
+    orders: UnboundedReceiver<Order>,
+    edit: Edit,
+}
+
+/// Nobody gives orders any more.
+struct Ended;
+
+impl Follower {
+    /// A follower of a service whose files are `found` now.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        service: &crate::domain::Service,
+        (workload, live): (&Workload, &Live),
+        watched: Watched,
+        found: BTreeMap<PathBuf, ChangeKind>,
+        orders: UnboundedReceiver<Order>,
+    ) -> Result<Self, Failure> {
+        let rules = Rules::of(live);
+        let host = HostTree::new(live.base.clone(), found);
+        let file = shared.project.paths.live_places(&service.name);
+        let mut known = Known::load(&file).map_err(|error| error.failure())?;
+        known
+            .add(host.paths().flat_map(|path| rules.targets(path)))
+            .map_err(|error| error.failure())?;
+        Ok(Self {
+            awaited: Awaited {
+                service: service.name.clone(),
+                probe: workload.ready.as_ref().map(|ready| ready.probe.clone()),
+                within: service.ready_within,
+                since: Timestamp::now(),
+            },
+            shared,
+            service: service.name.clone(),
+            live: live.clone(),
+            rules,
+            watched,
+            host,
+            known,
+            containers: Vec::new(),
+            orders,
+            edit: Edit::default(),
+        })
+    }
+
+    /// Follows until nobody gives orders any more.
+    pub(super) async fn run(mut self) {
+        while let Ok(()) = self.turn().await {}
+    }
+
+    async fn turn(&mut self) -> Result<(), Ended> {
+        self.wait().await?;
+        self.adopt_behind().await;
+        if self.edit.is_empty() {
+            return Ok(());
+        }
+        match self.rules.decide(self.edit.paths()) {
+            Decision::Nothing => {
+                self.edit = Edit::default();
+                Ok(())
+            }
+            Decision::Rebuild(because) => self.rebuild(&because).await,
+            Decision::Build(because) => self.build(&because).await,
+            Decision::Reach { .. } => {
+                let edit = std::mem::take(&mut self.edit);
+                let watch = Stopwatch::since(edit.began(&self.live.base));
+                self.reach(edit, watch).await
+            }
+        }
+    }
+
+    /// Waits for an order, or until a container is to be tried again. Nothing is lost if it is dropped.
+    async fn wait(&mut self) -> Result<(), Ended> {
+        let again = self
+            .containers
+            .iter()
+            .filter_map(|followed| match followed.standing {
+                Standing::Behind { again, .. } => Some(again),
+                Standing::Same => None,
+            });
+        let order = match again.min() {
+            Some(again) => tokio::select! {
+                order = self.orders.recv() => order,
+                () = sleep_until(again.into()) => return Ok(()),
+            },
+            None => self.orders.recv().await,
+        };
+        self.take(order.ok_or(Ended)?);
+        while let Ok(order) = self.orders.try_recv() {
+            self.take(order);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, order: Order) {
+        match order {
+            Order::Changed { changes, seen } => {
+                for (path, kind) in changes {
+                    if self.host.apply(&path, &kind) {
+                        self.edit.add(path, kind, seen);
+                    }
+                }
+            }
+            Order::Containers(containers) => {
+                let mut before = std::mem::take(&mut self.containers);
+                let follow = |container: LiveContainer| {
+                    let known = before.iter().position(|one| one.container == container);
+                    known.map_or_else(
+                        || Followed {
+                            container,
+                            standing: Standing::behind(),
+                        },
+                        |index| before.swap_remove(index),
+                    )
+                };
+                self.containers = containers.into_iter().map(follow).collect();
+            }
+        }
+    }
+
+    /// Works on something that takes long, and takes care of what happens meanwhile; `None` if it is overtaken.
+    async fn alongside<T>(
+        &mut self,
+        mut work: Pin<&mut impl Future<Output = T>>,
+    ) -> Result<Option<T>, Ended> {
+        loop {
+            tokio::select! {
+                done = &mut work => return Ok(Some(done)),
+                woken = self.wait() => woken?,
+            }
+            self.adopt_behind().await;
+            if self.rules.decide(self.edit.paths()) != Decision::Nothing {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Makes the containers that are behind the same as the files of this machine.
+    async fn adopt_behind(&mut self) {
+        let now = Instant::now();
+        for index in 0..self.containers.len() {
+            let Standing::Behind { again, .. } = self.containers[index].standing else {
+                continue;
+            };
+            if again <= now {
+                let container = self.containers[index].container.clone();
+                match self.adopt(&container).await {
+                    Ok(()) => self.containers[index].standing = Standing::Same,
+                    Err(error) => self.not_adopted(index, &error).await,
+                }
+            }
+        }
+    }
+
+    async fn adopt(&self, container: &LiveContainer) -> Result<(), AgentFailure> {
+        if !self.live.holds_start() {
+            return Ok(());
+        }
+        let adopting = adopt::adopt(
+            &self.shared,
+            container,
+            &self.rules,
+            &self.host,
+            &self.known,
+        );
+        let pod = container.pod.clone();
+        match adopting.await? {
+            Adopted::BeforeItsStart(0) | Adopted::WhileItRan(0) => {}
+            Adopted::BeforeItsStart(files) => {
+                let files = u32::try_from(files).unwrap_or(u32::MAX);
+                let what = LiveWhat::Adopted { pod, files };
+                self.shared.audience.tell(Some(&self.service), what);
+            }
+            Adopted::WhileItRan(files) => {
+                let text = format!("{pod} was given {files} files that had changed unnoticed");
+                self.shared.audience.inform(Some(&self.service), text);
+                let mut watch = Stopwatch::since(Instant::now());
+                let containers = std::slice::from_ref(container);
+                let acted = reach::act(
+                    &self.shared,
+                    &self.service,
+                    &self.live,
+                    containers,
+                    &mut watch,
+                );
+                if let Err(failure) = acted.await {
+                    self.shared.audience.warn(Some(&self.service), failure.what);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn not_adopted(&mut self, index: usize, error: &AgentFailure) {
+        let Followed {
+            container,
+            standing,
+        } = &mut self.containers[index];
+        let Standing::Behind {
+            since,
+            pause,
+            again,
+            is_told,
+        } = standing
+        else {
+            return;
+        };
+        *again = Instant::now() + *pause;
+        *pause = (*pause * 2).min(LONGEST_PAUSE);
+        let is_refused = matches!(error, AgentFailure::Refused(AgentError::File { .. }));
+        if !*is_told && (is_refused || since.elapsed() >= PATIENCE) {
+            *is_told = true;
+            let failures = vec![(&error.failure().of(&self.service)).into()];
+            let change = change(
+                container.pod.clone(),
+                0,
+                LiveAction::Sync,
+                self.shared.rule(&self.service, "sync"),
+                1,
+            );
+            let what = LiveWhat::Failed { change, failures };
+            self.shared.audience.tell(Some(&self.service), what);
+        }
+        if is_refused {
+            // It cannot be made the same: it may run as its image has it.
+            let container = container.clone();
+            let _ = adopt::release(&self.shared, &container).await;
+        }
+    }
+
+    fn same(&self) -> Vec<LiveContainer> {
+        let same = self
+            .containers
+            .iter()
+            .filter(|one| matches!(one.standing, Standing::Same));
+        same.map(|one| one.container.clone()).collect()
+    }
+
+    fn describe(&self, because: &Because, action: LiveAction, containers: usize) -> LiveChange {
+        let file = self.shared.told(&self.live.base.join(&because.file));
+        let rule = self.shared.rule(&self.service, &because.key);
+        change(file, because.files, action, rule, containers)
+    }
+
+    fn done(&self, change: LiveChange, watch: &Stopwatch) {
+        let total = watch.total();
+        let budget = self.live.budget.filter(|budget| total > *budget);
+        let what = LiveWhat::Done {
+            change,
+            total_millis: millis(total),
+            stages: watch.stages(),
+            over_budget_millis: budget.map(millis),
+        };
+        self.shared.audience.tell(Some(&self.service), what);
+    }
+
+    fn failed(&self, change: LiveChange, failures: impl Into<Failures>) {
+        self.shared.failed(&self.service, change, &failures.into());
+    }
+
+    /// Brings an edit into the containers.
+    async fn reach(&mut self, edit: Edit, mut watch: Stopwatch) -> Result<(), Ended> {
+        let Decision::Reach { because, run } = self.rules.decide(edit.paths()) else {
+            return Ok(());
+        };
+        let containers = self.same();
+        let change = self.describe(&because, reach::action(&self.live), containers.len());
+        if containers.is_empty() {
+            let text = format!("{} is in its containers when they start", change.file);
+            self.shared.audience.inform(Some(&self.service), text);
+            return Ok(());
+        }
+        let changes = self.host.changes(&self.rules, edit.changes());
+        let is_copied = !changes.is_empty();
+        let (told, not_told) = reach::copy(&self.shared, containers, &changes).await;
+        self.not_told(&change, not_told);
+        if told.is_empty() {
+            return Ok(());
+        }
+        if is_copied {
+            watch.lap("copy");
+        }
+        if !run.is_empty() {
+            let ran = reach::run(&self.shared, &self.service, &self.live, &run, &told);
+            if let Err(failure) = ran.await {
+                self.failed(change, failure);
+                return Ok(());
+            }
+            watch.lap("run");
+        }
+        self.awaited.since = Timestamp::now();
+        let acted = reach::act(&self.shared, &self.service, &self.live, &told, &mut watch);
+        if let Err(failure) = acted.await {
+            self.failed(change, failure);
+            return Ok(());
+        }
+        self.remember(&edit);
+        if self.live.on_change == OnChange::Nothing || !self.live.needs_init() {
+            self.done(change, &watch);
+            return Ok(());
+        }
+        let (shared, awaited) = (Arc::clone(&self.shared), self.awaited.clone());
+        let waiting = async move { ready::until_ready(&shared, &awaited, &told).await };
+        tokio::pin!(waiting);
+        match self.alongside(waiting).await? {
+            None => self.edit.put_back(edit),
+            Some(Ok(())) => {
+                watch.lap("ready");
+                self.done(change, &watch);
+            }
+            Some(Err(failure)) => self.failed(change, failure),
+        }
+        Ok(())
+    }
+
+    /// Containers that were not told are made the same as soon as they can be.
+    fn not_told(&mut self, change: &LiveChange, not_told: Vec<NotTold>) {
+        for NotTold { container, error } in not_told {
+            if let AgentFailure::Refused(AgentError::File { .. }) = error {
+                self.failed(change.clone(), error.failure().of(&self.service));
+                continue;
+            }
+            let found = self
+                .containers
+                .iter_mut()
+                .find(|one| one.container == container);
+            if let Some(followed) = found {
+                followed.standing = Standing::behind();
+            }
+        }
+    }
+
+    /// Remembers what is in the containers, so that it can be removed from them.
+    fn remember(&mut self, edit: &Edit) {
+        let places = edit.paths().flat_map(|path| self.rules.targets(path));
+        let places: Vec<Vec<u8>> = places.collect();
+        if let Err(error) = self.known.add(places.into_iter()) {
+            let text = error.to_string();
+            self.shared.audience.warn(Some(&self.service), text);
+        }
+    }
+
+    /// Runs the command that makes what is copied, and brings what it made into the containers.
+    async fn build(&mut self, because: &Because) -> Result<(), Ended> {
+        let Some(rule) = self.live.build.clone() else {
+            return Ok(());
+        };
+        let mut edit = std::mem::take(&mut self.edit);
+        let mut watch = Stopwatch::since(edit.began(&self.live.base));
+        let change = self.describe(because, reach::action(&self.live), self.same().len());
+        self.began(&change);
+        let cancel = CancellationToken::new();
+        let (shared, service) = (Arc::clone(&self.shared), self.service.clone());
+        let token = cancel.clone();
+        let building = async move { host_build::build(&shared, &service, &rule, &token).await };
+        let mut building = Box::pin(building);
+        let built = self.alongside(building.as_mut()).await?;
+        let Some(built) = built else {
+            cancel.cancel();
+            let _ = building.await;
+            self.edit.put_back(edit);
+            return Ok(());
+        };
+        if let Err(failure) = built {
+            self.failed(change, failure);
+            return Ok(());
+        }
+        watch.lap("build");
+        // What it wrote is looked at now that it has ended, not while it writes.
+        let watched = self.watched.clone();
+        let found = tokio::task::spawn_blocking(move || watch::scan(watched)).await;
+        if let Ok(Ok(found)) = found {
+            let now = Instant::now();
+            for (path, kind) in self.host.difference(&found) {
+                self.host.apply(&path, &kind);
+                edit.add(path, kind, now);
+            }
+        }
+        let reaching = Edit::reaching(edit, &self.rules);
+        if reaching.is_empty() {
+            let text = "the build made nothing that differs from what runs";
+            self.shared.audience.inform(Some(&self.service), text);
+            return Ok(());
+        }
+        self.reach(reaching, watch).await
+    }
+
+    fn began(&self, change: &LiveChange) {
+        let change = change.clone();
+        self.shared
+            .audience
+            .tell(Some(&self.service), LiveWhat::Began { change });
+    }
+
+    /// Builds the image anew and rolls it out.
+    async fn rebuild(&mut self, because: &Because) -> Result<(), Ended> {
+        let edit = std::mem::take(&mut self.edit);
+        let mut watch = Stopwatch::since(edit.began(&self.live.base));
+        let change = self.describe(because, LiveAction::Rebuild, self.containers.len());
+        self.began(&change);
+        let cancel = CancellationToken::new();
+        let (shared, service) = (Arc::clone(&self.shared), self.service.clone());
+        let token = cancel.clone();
+        let deploying =
+            async move { deploy(&shared.project, &Deployment::Rebuild(service), &token).await };
+        let mut deploying = Box::pin(deploying);
+        match self.alongside(deploying.as_mut()).await? {
+            None => {
+                cancel.cancel();
+                let _ = deploying.await;
+                self.edit.put_back(edit);
+            }
+            Some(Err(failures)) => self.failed(change, failures),
+            Some(Ok(up)) => {
+                // They overlap: what is left of the time is not theirs.
+                for stage in &up.stages {
+                    watch.add(stage.stage.name(), Duration::from_secs_f64(stage.seconds));
+                }
+                watch.end();
+                self.done(change, &watch);
+            }
+        }
+        Ok(())
+    }
+}

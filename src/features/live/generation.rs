@@ -1,0 +1,327 @@
+//! The loop over one state of the manifest: what happens on this machine and in the cluster goes to the followers.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use tokio::{
+    sync::mpsc::{UnboundedSender, unbounded_channel},
+    task::JoinSet,
+    time::{MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    Audience, Open,
+    agents::Agents,
+    containers::{self, LiveContainer},
+    deploy::{Deployment, deploy},
+    follower::{Follower, Order},
+    shared::{Shared, change},
+    stopwatch::{Stopwatch, millis},
+    watching,
+};
+use crate::{
+    adapters::{
+        kube::{Cluster, ClusterView, Connection, LiveView},
+        watch::{self, Batch, Changes, TreeId, WatchError, Watched, Watcher},
+    },
+    domain::{Failure, Live, Service, ServiceName, Workload},
+    engine::{Tools, check_identity},
+    features::Project,
+    report::{LiveAction, LiveWhat},
+    state::{LoadedRecord, Record},
+};
+
+/// How often to look whether the machine slept, or whether a cluster that does not answer is still there.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How far the clocks may drift apart while the machine is awake.
+const DRIFT: Duration = Duration::from_secs(10);
+
+/// Why a generation ended.
+pub(super) enum End {
+    /// It was told to.
+    Cancelled,
+    /// The cluster is gone, or another one has its name.
+    ClusterGone,
+    /// The manifest says something else now.
+    Manifest(Box<Project>),
+    /// The watcher gives no more.
+    WatcherEnded,
+}
+
+/// A service that is followed.
+struct Followed {
+    service: ServiceName,
+    orders: UnboundedSender<Order>,
+    containers: Vec<LiveContainer>,
+}
+
+/// Everything that follows one state of the manifest; it ends when this is dropped.
+pub(super) struct Generation {
+    shared: Arc<Shared>,
+    view: LiveView,
+    watcher: Watcher,
+    changes: Changes,
+    /// By the number of their tree.
+    services: Vec<Followed>,
+    tasks: JoinSet<()>,
+}
+
+impl Generation {
+    /// Watches the files of all live services, and follows each.
+    pub(super) async fn start(
+        project: Project,
+        tools: Tools,
+        cluster: Cluster,
+        audience: Audience,
+    ) -> Result<Self, Failure> {
+        let environment = &project.environment;
+        let mut trees = Vec::new();
+        let mut live = Vec::new();
+        for service in environment.services.values() {
+            if let Some((workload, rules)) = live_of(service) {
+                let watched = watching::service(workload, rules)?;
+                trees.push(watched.clone());
+                live.push((service.clone(), watched));
+            }
+        }
+        trees.push(watching::manifest(environment)?);
+        let (watcher, changes) = Watcher::start(trees)
+            .await
+            .map_err(|error| error.failure())?;
+        let view = cluster.watch();
+        let shared = Arc::new(Shared {
+            agents: Agents::new(tools.docker.clone(), audience.clone()),
+            project,
+            tools,
+            cluster,
+            audience,
+        });
+        let mut tasks = JoinSet::new();
+        let mut services = Vec::new();
+        for (service, watched) in live {
+            services.push(follow(&shared, service, watched, &mut tasks).await?);
+        }
+        Ok(Self {
+            shared,
+            view,
+            watcher,
+            changes,
+            services,
+            tasks,
+        })
+    }
+
+    /// Goes on until there is a reason to end. A manifest that `is_new` is applied first.
+    pub(super) async fn run(
+        mut self,
+        open: &Open,
+        is_new: bool,
+        cancel: &CancellationToken,
+    ) -> End {
+        if is_new {
+            self.tasks
+                .spawn(redeploy(Arc::clone(&self.shared), cancel.child_token()));
+        }
+        let mut view = self.view.subscribe();
+        let mut look = interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut clocks = Clocks::now();
+        loop {
+            tokio::select! {
+                () = cancel.cancelled() => return End::Cancelled,
+                batch = self.changes.next() => match batch {
+                    None => return End::WatcherEnded,
+                    Some(batch) => if let Some(end) = self.changed(batch, open) {
+                        return end;
+                    }
+                },
+                news = view.changed() => if news.is_ok() {
+                    let now = Arc::clone(&view.borrow_and_update());
+                    self.seen(&now);
+                },
+                _ = look.tick() => {
+                    if clocks.slept() {
+                        self.shared.audience.inform(None, "this machine slept: everything is looked at again");
+                        self.watcher.rescan();
+                    }
+                    let is_lost = matches!(view.borrow().connection, Connection::Reconnecting { .. });
+                    if is_lost && self.is_gone().await {
+                        return End::ClusterGone;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Gives changes of files to those whom they concern.
+    fn changed(&self, batch: Batch, open: &Open) -> Option<End> {
+        for notice in &batch.notices {
+            self.shared.audience.warn(None, notice.to_string());
+        }
+        let mut manifest = None;
+        let mut of_services = vec![Vec::new(); self.services.len()];
+        for watch::Change {
+            tree: TreeId(tree),
+            path,
+            kind,
+        } in batch.changes
+        {
+            match of_services.get_mut(tree) {
+                Some(changes) => changes.push((path, kind)),
+                None => manifest = Some(path),
+            }
+        }
+        for (followed, changes) in self.services.iter().zip(of_services) {
+            if !changes.is_empty() {
+                let seen = batch.first_seen;
+                // A follower that broke off is started again with the next manifest.
+                let _ = followed.orders.send(Order::Changed { changes, seen });
+            }
+        }
+        let file = manifest?.display().to_string();
+        match open() {
+            Ok(project) => Some(End::Manifest(Box::new(project))),
+            Err(failures) => {
+                let change = change(file, 1, LiveAction::Redeploy, None, 0);
+                let failures = failures.iter().map(Into::into).collect();
+                let what = LiveWhat::Failed { change, failures };
+                self.shared.audience.tell(None, what);
+                None
+            }
+        }
+    }
+
+    /// Tells the followers of the containers that run now.
+    fn seen(&mut self, view: &ClusterView) {
+        if view.connection != Connection::Live {
+            return;
+        }
+        for followed in &mut self.services {
+            let containers = containers::of(&followed.service, view);
+            if containers != followed.containers {
+                followed.containers.clone_from(&containers);
+                let _ = followed.orders.send(Order::Containers(containers));
+            }
+        }
+    }
+
+    /// Whether the cluster that does not answer is gone, or another has its name.
+    async fn is_gone(&self) -> bool {
+        let Shared {
+            project,
+            tools,
+            cluster,
+            ..
+        } = &*self.shared;
+        let nodes = tools
+            .docker
+            .nodes_of(&project.environment.id.cluster())
+            .await;
+        // A docker that does not answer either says nothing.
+        if nodes.is_ok_and(|nodes| nodes.is_empty()) {
+            return true;
+        }
+        let Ok(LoadedRecord::Found(record)) = Record::load(&project.paths.record()) else {
+            return false;
+        };
+        match cluster.identity().await {
+            Ok(identity) => check_identity(record.identity.as_ref(), &identity).is_err(),
+            Err(_) => false,
+        }
+    }
+}
+
+/// The workload of a service that is live.
+fn live_of(service: &Service) -> Option<(&Workload, &Live)> {
+    let workload = service.workload()?;
+    Some((workload, workload.live.as_ref()?))
+}
+
+async fn follow(
+    shared: &Arc<Shared>,
+    service: Service,
+    watched: Watched,
+    tasks: &mut JoinSet<()>,
+) -> Result<Followed, Failure> {
+    let (orders, given) = unbounded_channel();
+    let name = service.name.clone();
+    let tree = watched.clone();
+    let found = tokio::task::spawn_blocking(move || watch::scan(tree)).await;
+    let found = found
+        .map_err(WatchError::from)
+        .flatten()
+        .map_err(|error| error.failure())?;
+    if let Some(live) = live_of(&service) {
+        let follower = Follower::new(Arc::clone(shared), &service, live, watched, found, given)?;
+        tasks.spawn(follower.run());
+    }
+    Ok(Followed {
+        service: name,
+        orders,
+        containers: Vec::new(),
+    })
+}
+
+/// Applies a manifest that changed.
+async fn redeploy(shared: Arc<Shared>, cancel: CancellationToken) {
+    let file = shared.told(&shared.environment().manifest);
+    let change = change(file, 1, LiveAction::Redeploy, None, 0);
+    let audience = &shared.audience;
+    audience.tell(
+        None,
+        LiveWhat::Began {
+            change: change.clone(),
+        },
+    );
+    let mut watch = Stopwatch::since(Instant::now());
+    match deploy(&shared.project, &Deployment::Redeploy, &cancel).await {
+        _ if cancel.is_cancelled() => {}
+        Ok(up) if up.steps.done == 0 => {
+            audience.inform(None, "nothing in the cluster has to change")
+        }
+        Ok(up) => {
+            for stage in &up.stages {
+                watch.add(stage.stage.name(), Duration::from_secs_f64(stage.seconds));
+            }
+            watch.end();
+            let what = LiveWhat::Done {
+                change,
+                total_millis: millis(watch.total()),
+                stages: watch.stages(),
+                over_budget_millis: None,
+            };
+            audience.tell(None, what);
+        }
+        Err(failures) => {
+            let failures = failures.iter().map(Into::into).collect();
+            audience.tell(None, LiveWhat::Failed { change, failures });
+        }
+    }
+}
+
+/// Two clocks of which one stands still while the machine sleeps.
+struct Clocks {
+    awake: Instant,
+    wall: SystemTime,
+}
+
+impl Clocks {
+    fn now() -> Self {
+        Self {
+            awake: Instant::now(),
+            wall: SystemTime::now(),
+        }
+    }
+
+    /// Whether the machine slept since it was asked last.
+    fn slept(&mut self) -> bool {
+        let now = Self::now();
+        let awake = now.awake.duration_since(self.awake);
+        let passed = now.wall.duration_since(self.wall).unwrap_or_default();
+        *self = now;
+        passed > awake + DRIFT
+    }
+}

@@ -1,0 +1,128 @@
+//! The live loop: an edit on this machine -> the service runs with it.
+//!
+//! Run by the session. It keeps the containers of live services the same as the files of this machine: every container
+//! that appears is compared with them before its service starts, and every change is brought into those that run. What
+//! is needed for that is looked at, not remembered: a loop that was killed and started again goes on where it was.
+//! It prints nothing; what it does it tells its [`Audience`].
+
+mod adopt;
+mod agents;
+mod audience;
+mod containers;
+mod deploy;
+mod edit;
+mod follower;
+mod generation;
+mod host_build;
+mod known;
+mod reach;
+mod ready;
+mod rules;
+mod shared;
+mod stopwatch;
+mod tree;
+mod watching;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+pub use self::audience::Audience;
+use self::generation::{End, Generation};
+use crate::{
+    adapters::{files, kube::Cluster},
+    domain::{Failure, Failures},
+    engine::{NAMESPACE, check_identity},
+    features::Project,
+    state::{LoadedRecord, Record},
+};
+
+/// How often it is looked whether the cluster is there, where it is not yet; nobody tells of it.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// Reads the manifest again as it was read first.
+pub type Open = Arc<dyn Fn() -> Result<Project, Failures> + Send + Sync>;
+
+/// Why the live loop ended.
+#[derive(Debug)]
+pub enum LiveEnd {
+    /// It was told to.
+    Cancelled,
+    /// The cluster is gone.
+    ClusterGone,
+}
+
+/// Follows a project until it is told to stop or its cluster is gone.
+///
+/// The cluster may still be on its way. A manifest that changes is applied, and followed as it is then.
+pub async fn follow(
+    mut project: Project,
+    open: Open,
+    audience: Audience,
+    cancel: &CancellationToken,
+) -> LiveEnd {
+    let mut is_new = false;
+    loop {
+        let beginning = begin(&project, &audience);
+        let Some((cluster, tools)) = cancel.run_until_cancelled(beginning).await else {
+            return LiveEnd::Cancelled;
+        };
+        let generation = Generation::start(project.clone(), tools, cluster, audience.clone());
+        let generation = match generation.await {
+            Ok(generation) => generation,
+            Err(failure) => {
+                audience.warn(None, failure.what);
+                tokio::time::sleep(LOOK_AGAIN).await;
+                continue;
+            }
+        };
+        match generation.run(&open, is_new, cancel).await {
+            End::Cancelled => return LiveEnd::Cancelled,
+            End::ClusterGone => return LiveEnd::ClusterGone,
+            End::Manifest(changed) => {
+                project = *changed;
+                is_new = true;
+            }
+            End::WatcherEnded => {
+                audience.warn(None, "the watcher of files ended; it is started again")
+            }
+        }
+    }
+}
+
+/// Waits until the cluster of the project is there and answers.
+async fn begin(project: &Project, audience: &Audience) -> (Cluster, crate::engine::Tools) {
+    let mut told = None;
+    loop {
+        match connect(project).await {
+            Ok(Some(connected)) => return connected,
+            Ok(None) => {}
+            // A docker or an API that does not answer may be on its way back.
+            Err(failure) if told.as_ref() != Some(&failure.code) => {
+                audience.warn(None, failure.what);
+                told = Some(failure.code);
+            }
+            Err(_) => {}
+        }
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+}
+
+/// The cluster, if it is created and answers.
+async fn connect(project: &Project) -> Result<Option<(Cluster, crate::engine::Tools)>, Failure> {
+    let record = Record::load(&project.paths.record()).map_err(|error| error.failure())?;
+    let LoadedRecord::Found(record) = record else {
+        return Ok(None);
+    };
+    let kubeconfig = project.paths.kubeconfig();
+    if record.identity.is_none() || !files::exists(&kubeconfig) {
+        return Ok(None);
+    }
+    let cluster = Cluster::connect(&kubeconfig, NAMESPACE).await;
+    let cluster = cluster.map_err(|error| error.failure())?;
+    let Ok(identity) = cluster.identity().await else {
+        return Ok(None);
+    };
+    check_identity(record.identity.as_ref(), &identity)?;
+    Ok(Some((cluster, project.tools().await?)))
+}

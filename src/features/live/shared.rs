@@ -1,0 +1,63 @@
+//! What the followers of all services work with.
+
+use super::{Audience, agents::Agents};
+use crate::{
+    adapters::kube::Cluster,
+    domain::{Environment, Failures, ServiceName},
+    engine::Tools,
+    features::Project,
+    report::{LiveAction, LiveChange, LiveWhat},
+};
+
+/// What the followers of all services work with.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) project: Project,
+    pub(super) tools: Tools,
+    pub(super) cluster: Cluster,
+    pub(super) agents: Agents,
+    pub(super) audience: Audience,
+}
+
+impl Shared {
+    pub(super) const fn environment(&self) -> &Environment {
+        &self.project.environment
+    }
+
+    /// Where the manifest has a key of a service's `live`, such as `devenv.yaml:57`.
+    pub(super) fn rule(&self, service: &ServiceName, key: &str) -> Option<String> {
+        let key = format!("services.{service}.live.{key}");
+        let place = self.environment().provenance.place(&key)?;
+        Some(format!("{}:{}", place.file.display(), place.line))
+    }
+
+    /// A path of this machine as it is told: relative to the project.
+    pub(super) fn told(&self, path: &std::path::Path) -> String {
+        let inside = path.strip_prefix(&self.environment().directory);
+        inside.unwrap_or(path).display().to_string()
+    }
+
+    pub(super) fn failed(&self, service: &ServiceName, change: LiveChange, failures: &Failures) {
+        let failures = failures.iter().map(Into::into).collect();
+        self.audience
+            .tell(Some(service), LiveWhat::Failed { change, failures });
+    }
+}
+
+/// What is told of a change to files of a service.
+pub(super) fn change(
+    file: String,
+    files: usize,
+    action: LiveAction,
+    rule: Option<String>,
+    containers: usize,
+) -> LiveChange {
+    let number = |count| u32::try_from(count).unwrap_or(u32::MAX);
+    LiveChange {
+        file,
+        files: number(files),
+        action,
+        rule,
+        containers: number(containers),
+    }
+}
