@@ -6,6 +6,7 @@
 mod containers;
 mod files;
 mod init;
+mod inits;
 mod serve;
 
 use std::{

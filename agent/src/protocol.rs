@@ -5,12 +5,17 @@
 //! the same id. What is too large for a frame follows its request, or comes before its answer, in chunks, of which a
 //! sender has no more than `WINDOW` bytes under way: the other side says how much it has taken.
 
-use std::io::{self, Read, Write};
+use std::{
+    io::{self, Read, Write},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::init_protocol;
+
 /// The version of the protocol. A devenv and an agent of different versions do not talk.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// The longest frame, in bytes, without its length.
 pub const LONGEST_FRAME: usize = 1 << 20;
 /// The longest chunk, in bytes.
@@ -117,6 +122,23 @@ pub enum Request {
         /// The directory, absolute in the container.
         directory: Vec<u8>,
     },
+    /// Asks the init of a live service.
+    Control {
+        /// The service's container.
+        container: ContainerId,
+        /// What.
+        request: init_protocol::Request,
+    },
+}
+
+impl Request {
+    /// How long the agent may rightly say nothing, beside the moment that anything takes.
+    pub fn may_take(&self) -> Duration {
+        match self {
+            Self::Ping | Self::Change { .. } | Self::List { .. } => Duration::ZERO,
+            Self::Control { request, .. } => request.may_take(),
+        }
+    }
 }
 
 /// What the agent answers.
@@ -134,6 +156,8 @@ pub enum Answer {
         /// The number.
         count: u32,
     },
+    /// To [`Request::Control`]: what the init answered.
+    Control(Result<init_protocol::Answer, init_protocol::Refusal>),
 }
 
 /// The id of a container as its runtime knows it: 64 hexadecimal digits.
@@ -265,6 +289,15 @@ pub enum AgentError {
     /// The request was cancelled, or its stream ended early.
     #[error("cancelled")]
     Cancelled,
+    /// Nobody listens where the init of a live service does: it is none, or it has not begun.
+    #[error("no init of devenv runs in the container {0}")]
+    NoInit(ContainerId),
+    /// The init ended before it answered, and its container with it.
+    #[error("the container {0} ended before its init answered")]
+    InitEnded(ContainerId),
+    /// The init did not answer in time.
+    #[error("the init of the container {0} does not answer")]
+    InitSilent(ContainerId),
 }
 
 /// What a file system refused with.
