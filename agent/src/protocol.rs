@@ -7,6 +7,7 @@
 
 use std::{
     io::{self, Read, Write},
+    net::SocketAddr,
     time::Duration,
 };
 
@@ -129,6 +130,15 @@ pub enum Request {
         /// What.
         request: init_protocol::Request,
     },
+    /// Tries to reach a service, again and again until it succeeds or the time is over; at least once.
+    Probe {
+        /// Where it listens, as the node reaches it.
+        address: SocketAddr,
+        /// What it has to do.
+        what: ProbeWhat,
+        /// How long it has for that, in milliseconds.
+        within_ms: u32,
+    },
 }
 
 impl Request {
@@ -137,8 +147,21 @@ impl Request {
         match self {
             Self::Ping | Self::Change { .. } | Self::List { .. } => Duration::ZERO,
             Self::Control { request, .. } => request.may_take(),
+            Self::Probe { within_ms, .. } => Duration::from_millis((*within_ms).into()),
         }
     }
+}
+
+/// What a service that is there does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProbeWhat {
+    /// It answers a GET over HTTP with a status from 200 to 399.
+    Http {
+        /// The path, with what follows a `?`.
+        path: String,
+    },
+    /// It accepts a connection.
+    Tcp,
 }
 
 /// What the agent answers.
@@ -158,6 +181,13 @@ pub enum Answer {
     },
     /// To [`Request::Control`]: what the init answered.
     Control(Result<init_protocol::Answer, init_protocol::Refusal>),
+    /// To [`Request::Probe`]: the service is reached.
+    Reached {
+        /// How long it took, in microseconds.
+        took_us: u64,
+        /// How often it was tried.
+        attempts: u32,
+    },
 }
 
 /// The id of a container as its runtime knows it: 64 hexadecimal digits.
@@ -298,6 +328,12 @@ pub enum AgentError {
     /// The init did not answer in time.
     #[error("the init of the container {0} does not answer")]
     InitSilent(ContainerId),
+    /// A service could not be reached in time.
+    #[error("not reached in time: {last}")]
+    NotReached {
+        /// What was wrong the last time.
+        last: String,
+    },
 }
 
 /// What a file system refused with.

@@ -16,7 +16,7 @@ use devenv_agent::protocol::{
     WINDOW, read_frame, write_frame,
 };
 
-use crate::{containers::Containers, files, inits};
+use crate::{containers::Containers, files, inits, probe};
 
 /// Speaks the protocol until `input` ends. What is under way then is broken off with its request.
 pub(crate) fn serve<W: Write + Send + 'static>(input: &mut impl Read, output: W) -> io::Result<()> {
@@ -112,6 +112,14 @@ impl<W: Write> Server<W> {
                 let root = self.containers.root(&container)?;
                 let wanted = |pause| exchange.pause(pause).is_ok();
                 inits::ask(&root, container, &request, &wanted).map(Answer::Control)
+            }
+            Request::Probe {
+                address,
+                what,
+                within_ms,
+            } => {
+                let within = Duration::from_millis(within_ms.into());
+                probe::reach(address, &what, within, &|pause| exchange.pause(pause))
             }
         }
     }
@@ -250,9 +258,15 @@ impl<W: Write> Write for Outgoing<'_, W> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::net::UnixStream;
+    use std::{
+        net::{Ipv4Addr, TcpListener},
+        os::unix::net::UnixStream,
+    };
 
-    use devenv_agent::{init_protocol, protocol::ContainerId};
+    use devenv_agent::{
+        init_protocol,
+        protocol::{ContainerId, ProbeWhat},
+    };
 
     use super::*;
 
@@ -271,6 +285,32 @@ mod tests {
             Some(FromAgent::Answer { id, answer }) => (id, answer),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_cancelled_probe_is_answered_soon_and_holds_nobody_up_until_then() {
+        let mut devenv = agent();
+        // It takes connections and answers none.
+        let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let path = "/".to_owned();
+        let request = Request::Probe {
+            address: silent.local_addr().unwrap(),
+            what: ProbeWhat::Http { path },
+            within_ms: u32::MAX,
+        };
+        let ping = Request::Ping;
+        write_frame(&mut devenv, &ToAgent::Request { id: 1, request }).unwrap();
+        write_frame(
+            &mut devenv,
+            &ToAgent::Request {
+                id: 2,
+                request: ping,
+            },
+        )
+        .unwrap();
+        assert_eq!(answer(&mut devenv), (2, Ok(Answer::Pong)));
+        write_frame(&mut devenv, &ToAgent::Cancel { id: 1 }).unwrap();
+        assert_eq!(answer(&mut devenv), (1, Err(AgentError::Cancelled)));
     }
 
     #[test]
