@@ -13,16 +13,16 @@ const DIRECTORY: &str = "/var/lib/devenv/agent";
 const HASH_DIGITS: usize = 16;
 const UPLOAD_WITHIN: Duration = Duration::from_secs(30);
 
-/// Where this devenv's agent is in every node that has it.
-pub(super) fn path() -> String {
+/// The path of this devenv's agent in every node that has it.
+pub fn program() -> String {
     let hash = blake3::hash(PROGRAM).to_hex();
     format!("{DIRECTORY}/devenv-agent-{}", &hash[..HASH_DIGITS])
 }
 
 /// Puts the agent into a node, running or not; what is there already becomes the same.
-pub(super) async fn install(docker: &Docker, node: &str) -> Result<(), AgentFailure> {
+pub async fn install(docker: &Docker, node: &str) -> Result<(), AgentFailure> {
     let archive = archive().map_err(|source| AgentFailure::Local {
-        path: path().into(),
+        path: program().into(),
         source,
     })?;
     Ok(docker.upload(node, "/", archive, UPLOAD_WITHIN).await?)
@@ -30,7 +30,7 @@ pub(super) async fn install(docker: &Docker, node: &str) -> Result<(), AgentFail
 
 fn archive() -> std::io::Result<Vec<u8>> {
     let mut builder = tar::Builder::new(Vec::new());
-    let path = path();
+    let path = program();
     let mut header = tar::Header::new_gnu();
     header.set_mode(0o755);
     header.set_size(PROGRAM.len() as u64);
