@@ -2,15 +2,22 @@
 //!
 //! The init listens on a unix socket. A client sends requests, one a frame, and gets one answer for each, in their
 //! order. A stream that ends without an answer means that the init ended, and its container with it.
+//!
+//! An init may be older than who asks it: what is new comes at the end of its enum, so that the rest keeps its encoding.
 
-use std::io::{self, Read, Write};
+use std::{
+    io::{self, Read, Write},
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::{read_frame, write_frame};
 
-/// Where the init of a live container takes requests.
+/// Where the init listens in a container of a live service.
 pub const SOCKET: &str = "/.devenv/run/init";
+/// How much of what a command says is kept, in bytes: the end of it.
+pub const OUTPUT_KEPT: usize = 64 * 1024;
 
 /// What is asked of the init.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +41,28 @@ pub enum Request {
         /// Its number.
         signal: i32,
     },
+    /// Runs a command beside the service, as the init's own user, with its environment and in its directory.
+    ///
+    /// It reads nothing and has a process group of its own, of which nobody outlives it. The group is killed also when
+    /// its time is over, and when the client that waits for it is gone.
+    Run {
+        /// The program, looked up on the `PATH`, and its arguments; never empty.
+        command: Vec<String>,
+        /// How long it has, in milliseconds.
+        within_ms: u32,
+    },
+}
+
+impl Request {
+    /// How long the init may rightly take until it answers.
+    pub fn may_take(&self) -> Duration {
+        match self {
+            Self::Status | Self::Release | Self::Signal { .. } => Duration::ZERO,
+            Self::Restart { grace_ms: ms, .. } | Self::Run { within_ms: ms, .. } => {
+                Duration::from_millis((*ms).into())
+            }
+        }
+    }
 }
 
 /// What the init answers.
@@ -47,6 +76,8 @@ pub enum Answer {
     Restarted(Restarted),
     /// To [`Request::Signal`]: it is sent.
     Signalled,
+    /// To [`Request::Run`]: the command has ended by itself.
+    Ran(Ran),
 }
 
 /// How the service is.
@@ -90,6 +121,17 @@ pub struct Restarted {
     pub starting_us: u64,
 }
 
+/// What a command beside the service came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ran {
+    /// Its exit code; 128 and the signal's number if a signal ended it.
+    pub code: u8,
+    /// What it said on both streams as it came, the last [`OUTPUT_KEPT`] bytes of it.
+    pub output: Vec<u8>,
+    /// How long it took, in microseconds.
+    pub took_us: u64,
+}
+
 /// Why the init did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Refusal {
@@ -108,6 +150,15 @@ pub enum Refusal {
     /// The request breaks the protocol, or is of another version. The stream ends after this answer.
     #[error("not understood: {0}")]
     NotUnderstood(String),
+    /// The command could not be started.
+    #[error("{0}")]
+    NotRun(String),
+    /// The command did not end in its time and was killed with all of its group.
+    #[error("the command did not end in time")]
+    TookTooLong {
+        /// What it said until then, as in [`Ran`].
+        output: Vec<u8>,
+    },
 }
 
 /// Sends a request and waits for its answer. Fails also where the init ends before it answers.

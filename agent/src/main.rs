@@ -6,6 +6,8 @@
 mod containers;
 mod files;
 mod init;
+mod inits;
+mod probe;
 mod serve;
 
 use std::{

@@ -5,12 +5,18 @@
 //! the same id. What is too large for a frame follows its request, or comes before its answer, in chunks, of which a
 //! sender has no more than `WINDOW` bytes under way: the other side says how much it has taken.
 
-use std::io::{self, Read, Write};
+use std::{
+    io::{self, Read, Write},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::init_protocol;
+
 /// The version of the protocol. A devenv and an agent of different versions do not talk.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 /// The longest frame, in bytes, without its length.
 pub const LONGEST_FRAME: usize = 1 << 20;
 /// The longest chunk, in bytes.
@@ -117,6 +123,45 @@ pub enum Request {
         /// The directory, absolute in the container; of a file there is one entry without a path.
         directory: Vec<u8>,
     },
+    /// Asks the init of a live service.
+    Control {
+        /// The service's container.
+        container: ContainerId,
+        /// What.
+        request: init_protocol::Request,
+    },
+    /// Tries to reach a service, again and again until it succeeds or the time is over; at least once.
+    Probe {
+        /// Where it listens, as the node reaches it.
+        address: SocketAddr,
+        /// What it has to do.
+        what: ProbeWhat,
+        /// How long it has for that, in milliseconds.
+        within_ms: u32,
+    },
+}
+
+impl Request {
+    /// How long the agent may rightly say nothing, beside the moment that anything takes.
+    pub fn may_take(&self) -> Duration {
+        match self {
+            Self::Ping | Self::Change { .. } | Self::List { .. } => Duration::ZERO,
+            Self::Control { request, .. } => request.may_take(),
+            Self::Probe { within_ms, .. } => Duration::from_millis((*within_ms).into()),
+        }
+    }
+}
+
+/// What a service that is there does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProbeWhat {
+    /// It answers a GET over HTTP with a status from 200 to 399.
+    Http {
+        /// The path, with what follows a `?`.
+        path: String,
+    },
+    /// It accepts a connection.
+    Tcp,
 }
 
 /// What the agent answers.
@@ -133,6 +178,15 @@ pub enum Answer {
     Listed {
         /// The number.
         count: u32,
+    },
+    /// To [`Request::Control`]: what the init answered.
+    Control(Result<init_protocol::Answer, init_protocol::Refusal>),
+    /// To [`Request::Probe`]: the service is reached.
+    Reached {
+        /// How long it took, in microseconds.
+        took_us: u64,
+        /// How often it was tried.
+        attempts: u32,
     },
 }
 
@@ -265,6 +319,21 @@ pub enum AgentError {
     /// The request was cancelled, or its stream ended early.
     #[error("cancelled")]
     Cancelled,
+    /// Nobody listens where the init of a live service does: it is none, or it has not begun.
+    #[error("no init of devenv runs in the container {0}")]
+    NoInit(ContainerId),
+    /// The init ended before it answered, and its container with it.
+    #[error("the container {0} ended before its init answered")]
+    InitEnded(ContainerId),
+    /// The init did not answer in time.
+    #[error("the init of the container {0} does not answer")]
+    InitSilent(ContainerId),
+    /// A service could not be reached in time.
+    #[error("not reached in time: {last}")]
+    NotReached {
+        /// What was wrong the last time.
+        last: String,
+    },
 }
 
 /// What a file system refused with.

@@ -5,9 +5,10 @@ use std::{
     io::{self, Read, Write},
     sync::{
         Arc, Mutex, PoisonError,
-        mpsc::{Receiver, Sender, channel},
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
     },
     thread,
+    time::{Duration, Instant},
 };
 
 use devenv_agent::protocol::{
@@ -15,7 +16,7 @@ use devenv_agent::protocol::{
     WINDOW, read_frame, write_frame,
 };
 
-use crate::{containers::Containers, files};
+use crate::{containers::Containers, files, inits, probe};
 
 /// Speaks the protocol until `input` ends. What is under way then is broken off with its request.
 pub(crate) fn serve<W: Write + Send + 'static>(input: &mut impl Read, output: W) -> io::Result<()> {
@@ -81,7 +82,11 @@ impl<W: Write> Server<W> {
         };
         let answer = self.carry_out(request, exchange);
         // A stream that is gone ends the program where it reads.
-        let _ = self.send(&FromAgent::Answer { id, answer });
+        let sent = self.send(&FromAgent::Answer { id, answer });
+        if sent.is_err_and(|error| error.kind() == io::ErrorKind::InvalidInput) {
+            let answer = Err(AgentError::Protocol("the answer is too long".to_owned()));
+            let _ = self.send(&FromAgent::Answer { id, answer });
+        }
     }
 
     fn carry_out(&self, request: Request, exchange: Exchange<'_, W>) -> Result<Answer, AgentError> {
@@ -103,6 +108,19 @@ impl<W: Write> Server<W> {
                 entries.flush().map_err(|_| AgentError::Cancelled)?;
                 Ok(Answer::Listed { count })
             }
+            Request::Control { container, request } => {
+                let root = self.containers.root(&container)?;
+                let wanted = |pause| exchange.pause(pause).is_ok();
+                inits::ask(&root, container, &request, &wanted).map(Answer::Control)
+            }
+            Request::Probe {
+                address,
+                what,
+                within_ms,
+            } => {
+                let within = Duration::from_millis(within_ms.into());
+                probe::reach(address, &what, within, &|pause| exchange.pause(pause))
+            }
         }
     }
 }
@@ -122,6 +140,21 @@ impl<W: Write> Exchange<'_, W> {
                 Ok(Piece::Nothing) => {}
                 Ok(Piece::Cancel) | Err(_) => return Err(io::ErrorKind::ConnectionAborted.into()),
                 Ok(piece) => return Ok(piece),
+            }
+        }
+    }
+
+    /// Waits; fails once the request is cancelled or the stream has ended.
+    fn pause(&self, pause: Duration) -> io::Result<()> {
+        let until = Instant::now() + pause;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.pieces.recv_timeout(left) {
+                Err(RecvTimeoutError::Timeout) => return Ok(()),
+                Ok(Piece::Cancel) | Err(RecvTimeoutError::Disconnected) => {
+                    return Err(io::ErrorKind::ConnectionAborted.into());
+                }
+                Ok(_) => {}
             }
         }
     }
@@ -220,5 +253,76 @@ impl<W: Write> Write for Outgoing<'_, W> {
         self.under_way += length;
         let Exchange { server, id, .. } = self.exchange;
         server.send(&FromAgent::Chunk { id, bytes })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        net::{Ipv4Addr, TcpListener},
+        os::unix::net::UnixStream,
+    };
+
+    use devenv_agent::{
+        init_protocol,
+        protocol::{ContainerId, ProbeWhat},
+    };
+
+    use super::*;
+
+    /// An agent that serves until its stream ends, and its greeting taken.
+    fn agent() -> UnixStream {
+        let (mut devenv, agent) = UnixStream::pair().unwrap();
+        let mut input = agent.try_clone().unwrap();
+        thread::spawn(move || serve(&mut input, agent));
+        let hello = read_frame(&mut devenv).unwrap();
+        assert!(matches!(hello, Some(FromAgent::Hello(_))), "{hello:?}");
+        devenv
+    }
+
+    fn answer(devenv: &mut UnixStream) -> (RequestId, Result<Answer, AgentError>) {
+        match read_frame(devenv).unwrap() {
+            Some(FromAgent::Answer { id, answer }) => (id, answer),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_cancelled_probe_is_answered_soon_and_holds_nobody_up_until_then() {
+        let mut devenv = agent();
+        // It takes connections and answers none.
+        let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let path = "/".to_owned();
+        let request = Request::Probe {
+            address: silent.local_addr().unwrap(),
+            what: ProbeWhat::Http { path },
+            within_ms: u32::MAX,
+        };
+        let ping = Request::Ping;
+        write_frame(&mut devenv, &ToAgent::Request { id: 1, request }).unwrap();
+        write_frame(
+            &mut devenv,
+            &ToAgent::Request {
+                id: 2,
+                request: ping,
+            },
+        )
+        .unwrap();
+        assert_eq!(answer(&mut devenv), (2, Ok(Answer::Pong)));
+        write_frame(&mut devenv, &ToAgent::Cancel { id: 1 }).unwrap();
+        assert_eq!(answer(&mut devenv), (1, Err(AgentError::Cancelled)));
+    }
+
+    #[test]
+    fn the_init_of_a_container_that_does_not_run_is_not_asked() {
+        let mut devenv = agent();
+        let container: ContainerId = "ab".repeat(32).parse().unwrap();
+        let request = Request::Control {
+            container: container.clone(),
+            request: init_protocol::Request::Status,
+        };
+        write_frame(&mut devenv, &ToAgent::Request { id: 1, request }).unwrap();
+        let absent = Err(AgentError::NoContainer(container));
+        assert_eq!(answer(&mut devenv), (1, absent));
     }
 }

@@ -1,5 +1,7 @@
 //! The agent in a node of a real cluster: files of containers that have no shell, no root and nothing to write to.
 
+mod live;
+
 use std::{
     fs,
     os::unix::fs::symlink,

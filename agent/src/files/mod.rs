@@ -9,6 +9,7 @@ mod tree;
 
 pub(crate) use change::change;
 pub(crate) use list::list;
+pub(crate) use tree::{at, open_below};
 
 #[cfg(test)]
 mod tests;

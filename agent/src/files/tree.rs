@@ -86,15 +86,8 @@ impl Root {
     }
 
     fn resolve(&self, path: &Path) -> Result<OwnedFd, Errno> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let within = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-        for _ in 0..PATIENCE {
-            match openat2(&self.fd, path, flags, Mode::empty(), within) {
-                Err(Errno::AGAIN | Errno::INTR) => {}
-                answer => return answer,
-            }
-        }
-        Err(Errno::AGAIN)
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+        open_below(&self.fd, path, flags, ResolveFlags::NO_MAGICLINKS)
     }
 
     /// Makes a directory and those above it; each belongs to whom the one above it belongs to.
@@ -113,6 +106,24 @@ impl Root {
         }
         self.resolve(path).map_err(|error| at("open", path, error))
     }
+}
+
+/// Opens what is at a path below a root, out of which nothing leads.
+pub(crate) fn open_below(
+    root: impl AsFd,
+    path: &Path,
+    flags: OFlags,
+    within: ResolveFlags,
+) -> Result<OwnedFd, Errno> {
+    let flags = flags | OFlags::CLOEXEC;
+    let within = within | ResolveFlags::IN_ROOT;
+    for _ in 0..PATIENCE {
+        match openat2(&root, path, flags, Mode::empty(), within) {
+            Err(Errno::AGAIN | Errno::INTR) => {}
+            answer => return answer,
+        }
+    }
+    Err(Errno::AGAIN)
 }
 
 /// Gives what is at `name` to the owner of something else.
@@ -197,7 +208,7 @@ pub(super) fn joined(base: &[u8], path: &[u8]) -> Result<PathBuf, AgentError> {
 }
 
 /// The error of a call of the system about a path.
-pub(super) fn at(doing: &str, path: &Path, error: Errno) -> AgentError {
+pub(crate) fn at(doing: &str, path: &Path, error: Errno) -> AgentError {
     let problem = match error {
         Errno::ROFS => FileProblem::ReadOnly,
         Errno::NOSPC | Errno::DQUOT => FileProblem::NoSpace,

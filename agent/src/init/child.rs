@@ -34,6 +34,14 @@ pub(super) struct StartError {
 }
 
 impl StartError {
+    /// The error of starting a command.
+    pub(super) fn of(command: &Command, source: io::Error) -> Self {
+        Self {
+            program: command.get_program().to_owned(),
+            source,
+        }
+    }
+
     /// What a shell would end with.
     pub(super) fn code(&self) -> u8 {
         match self.source.kind() {
@@ -63,7 +71,7 @@ impl Service {
     /// A program, looked up on the `PATH`, with its arguments.
     pub(super) fn new(program: OsString, arguments: Vec<OsString>) -> Self {
         let mut command = Command::new(program);
-        command.args(arguments).process_group(0);
+        command.args(arguments);
         let terminal = Terminal::find();
         Self { command, terminal }
     }
@@ -71,32 +79,34 @@ impl Service {
     /// Starts it with everything inherited, as the leader of a new process group.
     pub(super) fn start(&mut self) -> Result<Started, StartError> {
         let begun = Instant::now();
-        // Only its number is kept: it is reaped with all other children.
-        let child = self.command.spawn().map_err(|error| self.failed(error))?;
-        let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        let leader = pid.ok_or_else(|| self.failed(Errno::RANGE.into()))?;
-        let group = Group { leader };
+        let group = Group::start(&mut self.command)?;
         self.terminal.give_to(group);
         let took = begun.elapsed();
         Ok(Started { group, took })
     }
-
-    fn failed(&self, source: io::Error) -> StartError {
-        StartError {
-            program: self.command.get_program().to_owned(),
-            source,
-        }
-    }
 }
 
-/// The process group of a service.
+/// The process group of a service or of a command beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Group {
     leader: Pid,
 }
 
 impl Group {
-    /// The service's own process.
+    /// Starts a command as the leader of a new group.
+    pub(super) fn start(command: &mut Command) -> Result<Self, StartError> {
+        // Only its number is kept: it is reaped with all other children.
+        let started = command.process_group(0).spawn().and_then(|child| {
+            let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+            pid.ok_or_else(|| Errno::RANGE.into())
+        });
+        match started {
+            Ok(leader) => Ok(Self { leader }),
+            Err(error) => Err(StartError::of(command, error)),
+        }
+    }
+
+    /// The group's own process, from which all others of it come.
     pub(super) fn leader(self) -> Pid {
         self.leader
     }
@@ -106,7 +116,7 @@ impl Group {
         self.leader.as_raw_nonzero().get().unsigned_abs()
     }
 
-    /// Sends a signal to the service's own process.
+    /// Sends a signal to that process alone.
     pub(super) fn signal_leader(self, signal: Signal) {
         // It may just have ended; its end is then reported.
         let _ = kill_process(self.leader, signal);

@@ -21,6 +21,7 @@ use rustix::{
 };
 
 use super::{
+    beside::Watch,
     outbox::{Outbox, Unwritten},
     supervisor::Event,
 };
@@ -49,13 +50,31 @@ pub(super) struct Reply {
 /// An answer on its way to the client.
 #[derive(Debug)]
 struct Given {
-    answer: Result<Answer, Refusal>,
+    answer: Promised,
     unwritten: Unwritten,
+}
+
+/// What a client is told.
+#[derive(Debug)]
+enum Promised {
+    /// This.
+    Now(Result<Answer, Refusal>),
+    /// What becomes of a command that runs.
+    AtEnd(Watch),
 }
 
 impl Reply {
     /// Answers. Whoever asked may be gone.
     pub(super) fn send(self, answer: Result<Answer, Refusal>) {
+        self.give(Promised::Now(answer));
+    }
+
+    /// Lets the client's own thread answer when a command has ended.
+    pub(super) fn at_end(self, watch: Watch) {
+        self.give(Promised::AtEnd(watch));
+    }
+
+    fn give(self, answer: Promised) {
         let unwritten = self.outbox.given();
         let _ = self.to.send(Given { answer, unwritten });
     }
@@ -136,6 +155,10 @@ fn serve(mut stream: UnixStream, desk: &Desk) {
         };
         let Some(Given { answer, unwritten }) = given else {
             return;
+        };
+        let answer = match answer {
+            Promised::Now(answer) => answer,
+            Promised::AtEnd(watch) => watch.answer(&stream, &desk.events),
         };
         let written = write_frame(&mut stream, &answer);
         drop(unwritten);

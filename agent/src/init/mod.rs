@@ -2,8 +2,10 @@
 //!
 //! A restart takes milliseconds, for the container stays. Apart from that the service notices nothing: signals reach
 //! it, its exit code is the container's, and what it leaves behind is reaped. One thread decides everything
-//! (`supervisor`); the others wait for signals (`signals`) and requests (`control`) and report them to it.
+//! (`supervisor`); the others wait for signals (`signals`) and requests (`control`) and report them to it, and gather
+//! what commands beside the service say (`beside`).
 
+mod beside;
 mod child;
 mod control;
 mod options;

@@ -1,4 +1,4 @@
-//! Answers that are given but not yet written: the init does not end before they are.
+//! Answers that are given or promised but not yet written: the init does not end before they are.
 
 use std::{
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -27,7 +27,7 @@ impl Shared {
 }
 
 impl Outbox {
-    /// An answer is given; it counts until what is returned is dropped.
+    /// An answer is given, or promised; it counts until what is returned is dropped.
     pub(super) fn given(&self) -> Unwritten {
         *self.0.unwritten() += 1;
         Unwritten(self.clone())

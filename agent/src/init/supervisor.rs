@@ -10,6 +10,7 @@ use devenv_agent::init_protocol::{Answer, Refusal, Request, Restarted, State, St
 use rustix::process::Signal;
 
 use super::{
+    beside::{Beside, RunNumber},
     child::{Ended, Group, Service, StartError, Started, code_of_signal, reap},
     control::Reply,
     signals::asks_to_end,
@@ -31,6 +32,8 @@ pub(super) enum Event {
         /// Where the answer goes.
         reply: Reply,
     },
+    /// Who waited for a command beside the service is gone.
+    Abandoned(RunNumber),
 }
 
 /// When the service is started first.
@@ -81,6 +84,7 @@ pub(super) struct Supervisor {
     phase: Phase,
     on_failure: OnFailure,
     starts: Starts,
+    beside: Beside,
 }
 
 /// Whether to go on, or to end with a code.
@@ -95,6 +99,7 @@ impl Supervisor {
             phase: Phase::Held { until },
             on_failure: OnFailure::End,
             starts: Starts::default(),
+            beside: Beside::default(),
         }
     }
 
@@ -121,22 +126,25 @@ impl Supervisor {
         match next(events, self.deadline())? {
             Some(Event::Signal(signal)) => self.signalled(signal)?,
             Some(Event::ChildrenEnded) => reap().try_for_each(|ended| self.ended(ended))?,
-            Some(Event::Request { request, reply }) => self.asked(&request, reply)?,
+            Some(Event::Request { request, reply }) => self.asked(request, reply)?,
+            Some(Event::Abandoned(run)) => self.beside.abandon(run),
             None => {}
         }
         self.settle(Instant::now())
     }
 
     fn deadline(&self) -> Option<Instant> {
-        match &self.phase {
+        let of_service = match &self.phase {
             Phase::Held { until } => Some(*until),
             Phase::Stopping(stopping) => stopping.deadline(),
             Phase::Running(_) | Phase::Ending(_) | Phase::Failed(_) => None,
-        }
+        };
+        of_service.into_iter().chain(self.beside.deadline()).min()
     }
 
     /// Does what is due.
     fn settle(&mut self, now: Instant) -> Flow {
+        self.beside.end_what_is_late(now);
         match &mut self.phase {
             Phase::Held { until } if *until <= now => {
                 say("nobody released the service in time: starting what the image has");
@@ -185,8 +193,10 @@ impl Supervisor {
         Continue(())
     }
 
-    /// A process was reaped: the service's own, or one that it or somebody else in the container left behind.
-    fn ended(&mut self, Ended { pid, code }: Ended) -> Flow {
+    /// A process was reaped: the service's own, a command's, or one that somebody in the container left behind.
+    fn ended(&mut self, ended: Ended) -> Flow {
+        let Ended { pid, code } = ended;
+        self.beside.ended(ended);
         match &mut self.phase {
             Phase::Running(group) if group.leader() == pid => {
                 group.signal_all(Signal::KILL);
@@ -216,8 +226,8 @@ impl Supervisor {
     }
 
     /// Does what a client asks for.
-    fn asked(&mut self, request: &Request, reply: Reply) -> Flow {
-        match *request {
+    fn asked(&mut self, request: Request, reply: Reply) -> Flow {
+        match request {
             Request::Status => reply.send(Ok(Answer::Status(self.status()))),
             Request::Release => return self.release(reply),
             Request::Restart { signal, grace_ms } => match named(signal) {
@@ -225,8 +235,21 @@ impl Supervisor {
                 Err(refusal) => reply.send(Err(refusal)),
             },
             Request::Signal { signal } => reply.send(self.signal(signal)),
+            Request::Run { command, within_ms } => {
+                self.run_beside(&command, Duration::from_millis(within_ms.into()), reply);
+            }
         }
         Continue(())
+    }
+
+    fn run_beside(&mut self, command: &[String], within: Duration, reply: Reply) {
+        if matches!(self.phase, Phase::Ending(_)) {
+            return reply.send(Err(Refusal::Ending));
+        }
+        match self.beside.start(command, within) {
+            Ok(watch) => reply.at_end(watch),
+            Err(why) => reply.send(Err(Refusal::NotRun(why))),
+        }
     }
 
     fn release(&mut self, reply: Reply) -> Flow {
@@ -351,6 +374,6 @@ fn named(signal: i32) -> Result<Signal, Refusal> {
     Signal::from_named_raw(signal).ok_or(Refusal::NoSignal(signal))
 }
 
-fn microseconds(duration: Duration) -> u64 {
+pub(super) fn microseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

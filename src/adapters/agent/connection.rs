@@ -34,7 +34,8 @@ const HELLO_WITHIN: Duration = Duration::from_secs(5);
 const PING_WITHIN: Duration = Duration::from_secs(5);
 /// After how long without a word it is looked whether the agent still runs.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
-/// How long an agent that runs may say nothing to a request; what it does in one go takes seconds at most.
+/// How long an agent that runs may say nothing to a request, beside the time that was asked for; what it does in one
+/// go takes seconds at most.
 const SILENT_FOR: Duration = Duration::from_mins(1);
 /// How many frames may wait to be written; whoever has more to say waits.
 const FRAMES_WAITING: usize = 16;
@@ -174,6 +175,16 @@ impl Agent {
             other => Err(self.line.not_understood(format!("{other:?} to a listing"))),
         }
     }
+
+    /// Sends a request that is all in one message, and waits for its answer.
+    pub(super) async fn request(&self, request: Request) -> Result<Answer, AgentFailure> {
+        self.line.ask(request).await?.answer().await
+    }
+
+    /// The failure of an answer that does not belong to its request.
+    pub(super) fn not_understood(&self, problem: String) -> AgentFailure {
+        self.line.not_understood(problem)
+    }
 }
 
 /// The records of a listing.
@@ -196,6 +207,7 @@ impl Line {
             messages,
             answer: None,
             under_way: 0,
+            silent_for: SILENT_FOR + request.may_take(),
         };
         self.send(&ToAgent::Request { id, request }).await?;
         Ok(asked)
@@ -274,6 +286,8 @@ pub(super) struct Asked {
     answer: Option<Result<Answer, AgentFailure>>,
     /// Bytes that were sent and not yet taken.
     under_way: u32,
+    /// How long the agent may say nothing.
+    silent_for: Duration,
 }
 
 impl Asked {
@@ -334,7 +348,7 @@ impl Asked {
     /// The next message; fails when none can come any more, or none comes for too long.
     async fn next(&mut self) -> Result<FromAgent, AgentFailure> {
         let asked = Instant::now();
-        while asked.elapsed() < SILENT_FOR {
+        while asked.elapsed() < self.silent_for {
             match timeout(LOOK_AFTER, self.messages.recv()).await {
                 Ok(message) => return message.ok_or_else(|| self.line.ended()),
                 Err(_) => self.line.look().await,

@@ -2,10 +2,13 @@
 
 use std::path::PathBuf;
 
-use devenv_agent::protocol::AgentError;
+use devenv_agent::{init_protocol::Refusal, protocol::AgentError};
 
 use super::super::docker::DockerError;
 use crate::domain::{ExitClass, Failure};
+
+/// How many lines of a command's output are shown.
+const LINES_SHOWN: usize = 20;
 
 /// Why something with the agent failed.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +41,9 @@ pub enum AgentFailure {
     /// It could not do what it was asked.
     #[error(transparent)]
     Refused(AgentError),
+    /// The init of a live service did not do what it was asked.
+    #[error(transparent)]
+    Init(Refusal),
     /// A file of this machine cannot be read.
     #[error("cannot read {}", path.display())]
     Local {
@@ -51,7 +57,7 @@ pub enum AgentFailure {
 impl AgentFailure {
     /// The failure to show.
     pub fn failure(&self) -> Failure {
-        let cluster = |code| Failure::new(code, ExitClass::Cluster, self.to_string());
+        let cluster = |code| cluster(code, self);
         match self {
             Self::Docker(error) => error.failure(),
             Self::Gone { said, .. } => cluster("agent.gone")
@@ -61,10 +67,8 @@ impl AgentFailure {
                 .help("see whether the node has anything to do: docker stats"),
             Self::NotUnderstood { .. } => cluster("agent.not-understood")
                 .help("devenv down && devenv up   # the data is kept"),
-            Self::Refused(AgentError::File { .. }) => cluster("agent.file")
-                .because("the container's file system refuses it")
-                .help("sync to a directory that the container may write to, such as a volume"),
-            Self::Refused(_) => cluster("agent.refused").help("devenv status"),
+            Self::Refused(error) => by_agent(error),
+            Self::Init(refusal) => by_init(refusal),
             Self::Local { source, .. } => Failure::new(
                 "agent.local-file",
                 ExitClass::Prerequisite,
@@ -73,5 +77,77 @@ impl AgentFailure {
             .caused_by(source)
             .help("see who may read it: ls -l"),
         }
+    }
+}
+
+fn cluster(code: &'static str, what: &dyn std::error::Error) -> Failure {
+    Failure::new(code, ExitClass::Cluster, what.to_string())
+}
+
+/// What the agent refused.
+fn by_agent(error: &AgentError) -> Failure {
+    let cluster = |code| cluster(code, error);
+    match error {
+        AgentError::File { .. } => cluster("agent.file")
+            .because("the container's file system refuses it")
+            .help("sync to a directory that the container may write to, such as a volume"),
+        AgentError::NoInit(_) => {
+            cluster("agent.no-init").help("devenv up   # starts what is not as it should be")
+        }
+        AgentError::InitEnded(_) => cluster("agent.init-ended").help("devenv status"),
+        AgentError::InitSilent(_) => cluster("agent.init-silent")
+            .help("see whether the container has anything to do: docker stats"),
+        AgentError::NotReached { .. } => {
+            let what = error.to_string();
+            Failure::new("agent.not-reached", ExitClass::NotReady, what)
+                .help("see what it says: devenv logs")
+        }
+        AgentError::NoContainer(_) | AgentError::Protocol(_) | AgentError::Cancelled => {
+            cluster("agent.refused").help("devenv status")
+        }
+    }
+}
+
+/// What the init of a live service refused.
+fn by_init(refusal: &Refusal) -> Failure {
+    let cluster = |code| cluster(code, refusal);
+    match refusal {
+        Refusal::NotStarted(_) => {
+            cluster("agent.not-started").help("see what the service says: devenv logs")
+        }
+        Refusal::NotRun(_) => {
+            cluster("agent.not-run").help("name a program that the service's image has")
+        }
+        Refusal::TookTooLong { output } => cluster("agent.took-too-long")
+            .with_evidence("the end of what it said", last_lines(output))
+            .help("give it more time, or see what it waits for"),
+        Refusal::NoSignal(_)
+        | Refusal::NotRunning
+        | Refusal::Ending
+        | Refusal::NotUnderstood(_) => cluster("agent.init-refused").help("devenv status"),
+    }
+}
+
+/// The last lines of an output.
+fn last_lines(output: &[u8]) -> Vec<String> {
+    let text = String::from_utf8_lossy(output);
+    let lines: Vec<&str> = text.lines().collect();
+    let last = &lines[lines.len().saturating_sub(LINES_SHOWN)..];
+    last.iter().map(|line| (*line).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_command_that_took_too_long_the_last_lines_are_shown() {
+        let output: String = (0..100).map(|number| format!("line {number}\n")).collect();
+        let output = output.into_bytes();
+        let failure = AgentFailure::Init(Refusal::TookTooLong { output }).failure();
+        assert_eq!(failure.code.0, "agent.took-too-long");
+        let lines = &failure.evidence[0].lines;
+        assert_eq!(lines.len(), LINES_SHOWN);
+        assert_eq!(lines.last().unwrap(), "line 99");
     }
 }

@@ -13,7 +13,7 @@ const DIRECTORY: &str = "/var/lib/devenv/agent";
 const HASH_DIGITS: usize = 16;
 const UPLOAD_WITHIN: Duration = Duration::from_secs(30);
 
-/// Where this devenv's agent is in every node that has it.
+/// The path of this devenv's agent in every node that has it.
 pub fn program() -> String {
     let hash = blake3::hash(PROGRAM).to_hex();
     format!("{DIRECTORY}/devenv-agent-{}", &hash[..HASH_DIGITS])

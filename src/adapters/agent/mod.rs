@@ -8,12 +8,19 @@ mod change;
 mod connection;
 mod error;
 mod install;
+mod live;
 
 pub use self::{
     change::{Change, Content},
     connection::Agent,
     error::AgentFailure,
     install::{install, program},
+    live::Reached,
 };
-pub use devenv_agent::init_protocol::SOCKET as INIT_SOCKET;
-pub use devenv_agent::protocol::{ContainerId, Entry, EntryKind};
+pub use devenv_agent::{
+    init_protocol::{
+        Ran, Refusal, Restarted, SOCKET as INIT_SOCKET, State as ServiceState,
+        Status as ServiceStatus,
+    },
+    protocol::{AgentError, ContainerId, Entry, EntryKind, FileProblem, ProbeWhat as Probe},
+};
