@@ -2,7 +2,7 @@
 
 use super::{containers::LiveContainer, known::Known, rules::Rules, shared::Shared, tree};
 use crate::adapters::agent::{
-    AgentError, AgentFailure, Change, Entry, FileProblem, InitState as State,
+    AgentError, AgentFailure, Change, Entry, FileProblem, ServiceState as State,
 };
 
 /// What a container was told, and when.
@@ -35,7 +35,7 @@ pub(super) async fn adopt(
     if !changes.is_empty() {
         tell(shared, container, &changes).await?;
     }
-    let status = shared.agents.ask(&container.node, async |agent| {
+    let status = shared.agents.ask(&container.node, |agent| async move {
         agent.service_status(&container.id).await
     });
     if status.await?.state == State::Held {
@@ -50,7 +50,7 @@ pub(super) async fn release(
     shared: &Shared,
     container: &LiveContainer,
 ) -> Result<(), AgentFailure> {
-    let released = shared.agents.ask(&container.node, async |agent| {
+    let released = shared.agents.ask(&container.node, |agent| async move {
         agent.release(&container.id).await
     });
     released.await
@@ -62,7 +62,7 @@ pub(super) async fn tell(
     container: &LiveContainer,
     changes: &[Change],
 ) -> Result<u32, AgentFailure> {
-    let told = shared.agents.ask(&container.node, async |agent| {
+    let told = shared.agents.ask(&container.node, |agent| async move {
         agent.change(&container.id, b"/", changes).await
     });
     told.await
@@ -76,7 +76,7 @@ async fn list(
 ) -> Result<Option<Vec<Entry>>, AgentFailure> {
     let absolute = std::path::Path::new("/").join(root);
     let path = absolute.as_os_str().as_encoded_bytes();
-    let listed = shared.agents.ask(&container.node, async |agent| {
+    let listed = shared.agents.ask(&container.node, |agent| async move {
         agent.list(&container.id, path).await
     });
     match listed.await {

@@ -29,19 +29,22 @@ impl Agents {
 
     /// Asks the agent of a node for something. One that has ended is started again, once, and asked again: what is
     /// asked of an agent can be asked twice.
-    pub(super) async fn ask<T>(
+    pub(super) async fn ask<T, F>(
         &self,
         node: &str,
-        what: impl AsyncFn(&Agent) -> Result<T, AgentFailure>,
-    ) -> Result<T, AgentFailure> {
+        what: impl Fn(Arc<Agent>) -> F,
+    ) -> Result<T, AgentFailure>
+    where
+        F: Future<Output = Result<T, AgentFailure>>,
+    {
         let agent = self.of(node).await?;
-        match what(&agent).await {
+        match what(Arc::clone(&agent)).await {
             Err(error @ (AgentFailure::Gone { .. } | AgentFailure::Silent { .. })) => {
                 self.forget(node, &agent).await;
                 let again = self.of(node).await?;
                 self.audience
                     .warn(None, format!("{error}; it is started again"));
-                what(&again).await
+                what(again).await
             }
             other => other,
         }

@@ -280,7 +280,7 @@ async fn redeploy(shared: Arc<Shared>, cancel: CancellationToken) {
     match deploy(&shared.project, &Deployment::Redeploy, &cancel).await {
         _ if cancel.is_cancelled() => {}
         Ok(up) if up.steps.done == 0 => {
-            audience.inform(None, "nothing in the cluster has to change")
+            audience.inform(None, "nothing in the cluster has to change");
         }
         Ok(up) => {
             for stage in &up.stages {

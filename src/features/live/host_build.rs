@@ -48,6 +48,6 @@ pub(super) async fn build(
     )
     .of(service)
     .at(place())
-    .with_evidence(program.clone(), last_lines(&said))
+    .with_evidence(program.clone(), last_lines(said.as_bytes()))
     .help("mend what it says: the next change runs it again"))
 }

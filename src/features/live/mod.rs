@@ -84,7 +84,7 @@ pub async fn follow(
                 is_new = true;
             }
             End::WatcherEnded => {
-                audience.warn(None, "the watcher of files ended; it is started again")
+                audience.warn(None, "the watcher of files ended; it is started again");
             }
         }
     }
@@ -96,13 +96,12 @@ async fn begin(project: &Project, audience: &Audience) -> (Cluster, crate::engin
     loop {
         match connect(project).await {
             Ok(Some(connected)) => return connected,
-            Ok(None) => {}
             // A docker or an API that does not answer may be on its way back.
             Err(failure) if told.as_ref() != Some(&failure.code) => {
                 audience.warn(None, failure.what);
                 told = Some(failure.code);
             }
-            Err(_) => {}
+            Ok(None) | Err(_) => {}
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }

@@ -82,7 +82,7 @@ async fn command(
     command: &[String],
     container: &LiveContainer,
 ) -> Result<(), Failure> {
-    let ran = shared.agents.ask(&container.node, async |agent| {
+    let ran = shared.agents.ask(&container.node, |agent| async move {
         agent.run(&container.id, command, COMMAND_WITHIN).await
     });
     let ran = ran.await.map_err(|error| error.failure().of(service))?;
@@ -122,7 +122,7 @@ pub(super) async fn act(
         match &live.on_change {
             OnChange::Nothing => Ok(()),
             OnChange::Restart { signal, grace } => {
-                let restarted = shared.agents.ask(&container.node, async |agent| {
+                let restarted = shared.agents.ask(&container.node, |agent| async move {
                     agent.restart(&container.id, *signal, *grace).await
                 });
                 restarted
@@ -131,7 +131,7 @@ pub(super) async fn act(
                     .map_err(|error| error.failure().of(service))
             }
             OnChange::Reload(ReloadBy::Signal(signal)) => {
-                let signalled = shared.agents.ask(&container.node, async |agent| {
+                let signalled = shared.agents.ask(&container.node, |agent| async move {
                     agent.signal(&container.id, *signal).await
                 });
                 signalled.await.map_err(|error| error.failure().of(service))

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use super::{containers::LiveContainer, shared::Shared};
 use crate::{
     adapters::{
-        agent::{AgentError, AgentFailure, InitState, ProbeWhat},
+        agent::{AgentError, AgentFailure, Probe as Asking, ServiceState},
         kube::LogOptions,
     },
     domain::{ExitClass, Failure, Probe, ServiceName},
@@ -61,13 +61,13 @@ async fn in_container(
             Asked::Ready => return Ok(()),
             Asked::NotReady(last) => last,
         };
-        let status = shared.agents.ask(&container.node, async |agent| {
+        let status = shared.agents.ask(&container.node, |agent| async move {
             agent.service_status(&container.id).await
         });
         let status = status
             .await
             .map_err(|error| error.failure().of(&awaited.service))?;
-        if let InitState::Failed { code } = status.state {
+        if let ServiceState::Failed { code } = status.state {
             return Err(ended(shared, awaited, container, code).await);
         }
         if began.elapsed() >= awaited.within {
@@ -90,12 +90,12 @@ async fn ask(
     let node = &container.node;
     let (what, port) = match (&awaited.probe, container.ip) {
         (Some(Probe::Http { path, port }), Some(ip)) => (
-            ProbeWhat::Http { path: path.clone() },
+            Asking::Http { path: path.clone() },
             SocketAddr::new(ip, port.get()),
         ),
-        (Some(Probe::Tcp { port }), Some(ip)) => (ProbeWhat::Tcp, SocketAddr::new(ip, port.get())),
+        (Some(Probe::Tcp { port }), Some(ip)) => (Asking::Tcp, SocketAddr::new(ip, port.get())),
         (Some(Probe::Command(command)), _) => {
-            let ran = shared.agents.ask(node, async |agent| {
+            let ran = shared.agents.ask(node, |agent| async move {
                 agent.run(&container.id, command, COMMAND_WITHIN).await
             });
             let ran = ran.await?;
@@ -110,18 +110,20 @@ async fn ask(
         }
         (_, None) | (None, _) => {
             tokio::time::sleep(SETTLED).await;
-            let status = shared.agents.ask(node, async |agent| {
+            let status = shared.agents.ask(node, |agent| async move {
                 agent.service_status(&container.id).await
             });
             return Ok(match status.await?.state {
-                InitState::Failed { .. } => Asked::NotReady("it has ended".to_owned()),
+                ServiceState::Failed { .. } => Asked::NotReady("it has ended".to_owned()),
                 _ => Asked::Ready,
             });
         }
     };
-    let reached = shared
-        .agents
-        .ask(node, async |agent| agent.probe(port, &what, SLICE).await);
+    let what = &what;
+    let reached = shared.agents.ask(
+        node,
+        |agent| async move { agent.probe(port, what, SLICE).await },
+    );
     match reached.await {
         Ok(_) => Ok(Asked::Ready),
         Err(AgentFailure::Refused(AgentError::NotReached { last })) => Ok(Asked::NotReady(last)),
