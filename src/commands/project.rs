@@ -4,10 +4,11 @@ use std::str::FromStr;
 
 use super::Context;
 use crate::{
-    adapters::files,
+    adapters::{environment::HostVariables, files},
     domain::{ExitClass, Failure, Failures, NoticeLevel, ServiceName, Task},
     features::Project,
     manifest::{self, NamedFiles},
+    state::{Settings, UserPaths},
 };
 
 /// Loads the manifest with its layers and everything around it.
@@ -22,35 +23,60 @@ pub(super) async fn open_deployed(context: &Context) -> Result<Project, Failures
     load(context, NamedFiles::Assumed).await
 }
 
+/// Reads the project of a context again and again, also after the context is gone.
+#[derive(Debug, Clone)]
+pub(super) struct Reader {
+    request: manifest::Request,
+    users: UserPaths,
+    settings: Settings,
+    variables: HostVariables,
+}
+
+impl Reader {
+    /// The reader of what the flags of a command name.
+    pub(super) fn of(context: &Context, named_files: NamedFiles) -> Result<Self, Failures> {
+        let here = files::Project::new(context.directory.clone());
+        let found = match context.file {
+            Some(_) => None,
+            None => manifest::find_project(&context.directory, &here),
+        };
+        let sets = context.sets.iter();
+        Ok(Self {
+            request: manifest::Request {
+                directory: found.unwrap_or_else(|| context.directory.clone()),
+                file: context.file.clone(),
+                profiles: context.profiles.clone(),
+                sets: sets
+                    .map(|set| format!("{}={}", set.path, set.value))
+                    .collect(),
+                named_files,
+            },
+            users: context.user_paths()?,
+            settings: context.settings.clone(),
+            variables: context.variables.clone(),
+        })
+    }
+
+    /// The project as it is now, and what is worth a line about it.
+    pub(super) fn read(&self) -> Result<(Project, Vec<String>), Failures> {
+        let files = files::Project::new(self.request.directory.clone());
+        let loaded = manifest::load(&self.request, &files)?;
+        let project = Project {
+            paths: self.users.environment(&loaded.environment.id),
+            environment: loaded.environment,
+            settings: self.settings.clone(),
+            variables: self.variables.clone(),
+        };
+        Ok((project, loaded.notices))
+    }
+}
+
 async fn load(context: &Context, named_files: NamedFiles) -> Result<Project, Failures> {
-    let here = files::Project::new(context.directory.clone());
-    let found = match context.file {
-        Some(_) => None,
-        None => manifest::find_project(&context.directory, &here),
-    };
-    let directory = found.unwrap_or_else(|| context.directory.clone());
-    let request = manifest::Request {
-        directory: directory.clone(),
-        file: context.file.clone(),
-        profiles: context.profiles.clone(),
-        sets: context
-            .sets
-            .iter()
-            .map(|set| format!("{}={}", set.path, set.value))
-            .collect(),
-        named_files,
-    };
-    let loaded = manifest::load(&request, &files::Project::new(directory))?;
-    for notice in loaded.notices {
+    let (project, notices) = Reader::of(context, named_files)?.read()?;
+    for notice in notices {
         context.outbox.notice(NoticeLevel::Info, notice).await;
     }
-    let paths = context.user_paths()?.environment(&loaded.environment.id);
-    Ok(Project {
-        environment: loaded.environment,
-        paths,
-        settings: context.settings.clone(),
-        variables: context.variables.clone(),
-    })
+    Ok(project)
 }
 
 /// Services as named on the command line; an unknown name is told with what it may have meant.

@@ -37,6 +37,15 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// Leaves out how services follow their sources: they run as their images are.
+    pub fn stand_alone(&mut self) {
+        for service in self.services.values_mut() {
+            if let Source::Workload(workload) = &mut service.source {
+                workload.live = None;
+            }
+        }
+    }
+
     /// `wanted` and everything they depend on, transitively; all services if `wanted` is empty.
     ///
     /// Every name must be a service of this environment; others are left out.

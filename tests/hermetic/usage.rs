@@ -61,7 +61,7 @@ fn a_wrong_verb_ends_with_2_and_a_proposal() {
     ------- stderr -------
     error[usage.invalid]: Unrecognized subcommand 'versoin'
       try:
-        did you mean `version`?
+        did you mean `version` or `session`?
         devenv [OPTIONS] <COMMAND>   # --help explains it
     [exit code: 2]
     ");

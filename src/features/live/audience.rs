@@ -6,12 +6,20 @@ use jiff::Timestamp;
 
 use crate::{
     domain::ServiceName,
-    report::{LiveEvent, LiveWhat},
+    report::{LiveEvent, LiveWhat, Standing, StandingState},
 };
 
-/// Takes every event of the live loop. Cheap to clone; must return at once.
+/// Hears what the live loop does. Both return at once.
+pub trait Hear: Send + Sync {
+    /// Something happened.
+    fn event(&self, event: &LiveEvent);
+    /// How it stands with a service now, in place of what was said before.
+    fn standing(&self, service: &ServiceName, standing: Standing);
+}
+
+/// One who hears, shared by all parts of the loop. Cheap to clone.
 #[derive(Clone)]
-pub struct Audience(Arc<dyn Fn(LiveEvent) + Send + Sync>);
+pub struct Audience(Arc<dyn Hear>);
 
 impl std::fmt::Debug for Audience {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -20,18 +28,23 @@ impl std::fmt::Debug for Audience {
 }
 
 impl Audience {
-    /// An audience that is told by calling `tell`.
-    pub fn new(tell: impl Fn(LiveEvent) + Send + Sync + 'static) -> Self {
-        Self(Arc::new(tell))
+    /// The audience that is one.
+    pub fn new(hear: impl Hear + 'static) -> Self {
+        Self(Arc::new(hear))
     }
 
     /// Tells what happened now, to one service or to all.
     pub(super) fn tell(&self, service: Option<&ServiceName>, what: LiveWhat) {
-        (self.0)(LiveEvent {
+        self.0.event(&LiveEvent {
             at: Timestamp::now(),
             service: service.map(ToString::to_string),
             what,
         });
+    }
+
+    pub(super) fn standing(&self, service: &ServiceName, containers: usize, state: StandingState) {
+        let containers = u32::try_from(containers).unwrap_or(u32::MAX);
+        self.0.standing(service, Standing { containers, state });
     }
 
     pub(super) fn inform(&self, service: Option<&ServiceName>, text: impl Into<String>) {

@@ -35,7 +35,7 @@ use crate::{
         watch::{self, ChangeKind, Watched},
     },
     domain::{Failure, Failures, Live, OnChange, ServiceName, Workload},
-    report::{LiveAction, LiveChange, LiveWhat},
+    report::{LiveAction, LiveChange, LiveWhat, StandingState},
 };
 
 /// The first wait before a container that could not be adopted is tried again; each further one is twice as long.
@@ -253,6 +253,31 @@ impl Follower {
                 }
             }
         }
+        self.tell_standing();
+    }
+
+    /// Says how it stands, for those who ask.
+    fn tell_standing(&self) {
+        let behind = self.containers.iter().filter_map(|one| match one.standing {
+            Standing::Same => None,
+            Standing::Behind { is_told, .. } => Some(is_told),
+        });
+        let state = match (self.containers.is_empty(), behind.max()) {
+            (true, _) => StandingState::Waiting {
+                reason: "no container of it runs".to_owned(),
+            },
+            (false, None) => StandingState::Following,
+            (false, Some(false)) => StandingState::Waiting {
+                reason: "a container is being given its files".to_owned(),
+            },
+            (false, Some(true)) => StandingState::Failed {
+                reason: "a container cannot be given its files".to_owned(),
+            },
+        };
+        let containers = self.same().len();
+        self.shared
+            .audience
+            .standing(&self.service, containers, state);
     }
 
     async fn adopt(&self, container: &LiveContainer) -> Result<(), AgentFailure> {

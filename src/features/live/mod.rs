@@ -23,22 +23,27 @@ mod stopwatch;
 mod tree;
 mod watching;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio_util::sync::CancellationToken;
 
-pub use self::audience::Audience;
+pub use self::audience::{Audience, Hear};
 use self::generation::{End, Generation};
 use crate::{
     adapters::{files, kube::Cluster},
     domain::{Failure, Failures},
-    engine::{NAMESPACE, check_identity},
+    engine::{NAMESPACE, Tools, check_identity},
     features::Project,
-    state::{LoadedRecord, Record},
+    state::{Holder, LoadedRecord, Record},
 };
 
 /// How often it is looked whether the cluster is there, where it is not yet; nobody tells of it.
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
+/// How long there may be neither a cluster nor a command that makes one.
+const GONE_AFTER: Duration = Duration::from_secs(5);
 
 /// Reads the manifest again as it was read first.
 pub type Open = Arc<dyn Fn() -> Result<Project, Failures> + Send + Sync>;
@@ -64,8 +69,10 @@ pub async fn follow(
     let mut is_new = false;
     loop {
         let beginning = begin(&project, &audience);
-        let Some((cluster, tools)) = cancel.run_until_cancelled(beginning).await else {
-            return LiveEnd::Cancelled;
+        let (cluster, tools) = match cancel.run_until_cancelled(beginning).await {
+            None => return LiveEnd::Cancelled,
+            Some(None) => return LiveEnd::ClusterGone,
+            Some(Some(connected)) => connected,
         };
         let generation = Generation::start(project.clone(), tools, cluster, audience.clone());
         let generation = match generation.await {
@@ -90,38 +97,57 @@ pub async fn follow(
     }
 }
 
-/// Waits until the cluster of the project is there and answers.
-async fn begin(project: &Project, audience: &Audience) -> (Cluster, crate::engine::Tools) {
+/// Waits until the cluster of the project is there and answers; `None` if there is none, and nobody makes one.
+async fn begin(project: &Project, audience: &Audience) -> Option<(Cluster, Tools)> {
     let mut told = None;
+    let mut absent_since = None;
     loop {
         match connect(project).await {
-            Ok(Some(connected)) => return connected,
+            Ok(Found::Connected(connected)) => return Some(*connected),
+            Ok(Found::Silent) => absent_since = None,
+            Ok(Found::Nothing) if Holder::of(&project.paths).is_some() => absent_since = None,
+            Ok(Found::Nothing) => {
+                let since = *absent_since.get_or_insert_with(Instant::now);
+                if since.elapsed() >= GONE_AFTER {
+                    return None;
+                }
+            }
             // A docker or an API that does not answer may be on its way back.
             Err(failure) if told.as_ref() != Some(&failure.code) => {
                 audience.warn(None, failure.what);
                 told = Some(failure.code);
             }
-            Ok(None) | Err(_) => {}
+            Err(_) => {}
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
 }
 
-/// The cluster, if it is created and answers.
-async fn connect(project: &Project) -> Result<Option<(Cluster, crate::engine::Tools)>, Failure> {
+/// What there is of a cluster.
+enum Found {
+    /// It answers.
+    Connected(Box<(Cluster, Tools)>),
+    /// It was created, and does not answer.
+    Silent,
+    /// It was not created.
+    Nothing,
+}
+
+async fn connect(project: &Project) -> Result<Found, Failure> {
     let record = Record::load(&project.paths.record()).map_err(|error| error.failure())?;
-    let LoadedRecord::Found(record) = record else {
-        return Ok(None);
-    };
     let kubeconfig = project.paths.kubeconfig();
+    let LoadedRecord::Found(record) = record else {
+        return Ok(Found::Nothing);
+    };
     if record.identity.is_none() || !files::exists(&kubeconfig) {
-        return Ok(None);
+        return Ok(Found::Nothing);
     }
     let cluster = Cluster::connect(&kubeconfig, NAMESPACE).await;
     let cluster = cluster.map_err(|error| error.failure())?;
     let Ok(identity) = cluster.identity().await else {
-        return Ok(None);
+        return Ok(Found::Silent);
     };
     check_identity(record.identity.as_ref(), &identity)?;
-    Ok(Some((cluster, project.tools().await?)))
+    let tools = project.tools().await?;
+    Ok(Found::Connected(Box::new((cluster, tools))))
 }
