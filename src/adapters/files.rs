@@ -8,7 +8,7 @@
 
 use std::{
     fmt, fs,
-    io::{self, Write as _},
+    io::{self, Read as _, Seek as _, Write as _},
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
     path::{Component, Path, PathBuf},
 };
@@ -153,6 +153,14 @@ pub fn read_text_if_there(path: &Path) -> Result<Option<String>, FileError> {
     }
 }
 
+/// The bytes of a file, or `None` if there is no such file.
+pub fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, FileError> {
+    match fs::read(path) {
+        Err(error) if is_absent(&error) => Ok(None),
+        other => other.map(Some).at(Operation::Read, path),
+    }
+}
+
 /// Opens a file for reading.
 pub fn open(path: &Path) -> Result<fs::File, FileError> {
     fs::File::open(path).at(Operation::Read, path)
@@ -195,6 +203,33 @@ pub fn append_private(path: &Path) -> Result<fs::File, FileError> {
         .mode(PRIVATE_FILE)
         .open(path)
         .at(Operation::Write, path)
+}
+
+/// Leaves the end of a file, at most `keep` bytes from the start of a line on: all or nothing. Mode 0600.
+///
+/// A file that is not longer, or not there, is left as it is.
+pub fn cut_to_newest(path: &Path, keep: u64) -> Result<(), FileError> {
+    let newest = || -> io::Result<Option<Vec<u8>>> {
+        let mut file = fs::File::open(path)?;
+        let length = file.metadata()?.len();
+        if length <= keep {
+            return Ok(None);
+        }
+        // The byte before tells whether the rest begins with a line.
+        file.seek(io::SeekFrom::Start(length - keep - 1))?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        let line_end = bytes.iter().position(|byte| *byte == b'\n');
+        Ok(Some(
+            bytes.split_off(line_end.map_or(bytes.len(), |at| at + 1)),
+        ))
+    };
+    match newest() {
+        Err(error) if is_absent(&error) => Ok(()),
+        Err(error) => Err(error).at(Operation::Read, path),
+        Ok(None) => Ok(()),
+        Ok(Some(bytes)) => write_private(path, &bytes),
+    }
 }
 
 /// Makes a directory and its parents, each new one 0700; the last is 0700 afterwards, whatever the umask.
@@ -429,6 +464,25 @@ mod tests {
         assert_eq!(read_text(&path).unwrap(), "new");
         assert_eq!(mode(&path), PRIVATE_FILE);
         assert_eq!(list(home.path()).unwrap(), [path]);
+    }
+
+    #[test]
+    fn a_file_is_cut_to_its_newest_whole_lines() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("log");
+        cut_to_newest(&path, 4).unwrap();
+        assert!(!exists(&path));
+        for (keep, left) in [
+            (9, "one\ntwo\n3"),
+            (8, "two\n3"),
+            (5, "two\n3"),
+            (4, "3"),
+            (0, ""),
+        ] {
+            write_private(&path, b"one\ntwo\n3").unwrap();
+            cut_to_newest(&path, keep).unwrap();
+            assert_eq!(read_text(&path).unwrap(), left, "{keep}");
+        }
     }
 
     #[test]

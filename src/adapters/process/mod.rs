@@ -5,6 +5,7 @@
 //! deadline, on cancellation and on drop the whole group is ended, politely first. Secrets go in by
 //! standard input or a file, never by an argument, since arguments are shown in errors.
 
+mod background;
 mod environment;
 mod error;
 mod group;
@@ -25,6 +26,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
+    background::{
+        Background, OwnProgram, ask_to_end, kill, leave_starter, own_program, start_in_background,
+    },
     environment::ChildEnvironment,
     error::{ProcessError, last_lines},
     group::kill_all,
@@ -234,6 +238,7 @@ pub enum Launched {
 pub async fn launch(invocation: &Invocation) -> Result<Launched, ProcessError> {
     let mut command = command(invocation)?;
     command
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null());
@@ -251,6 +256,7 @@ pub async fn launch(invocation: &Invocation) -> Result<Launched, ProcessError> {
 fn spawn(invocation: &Invocation) -> Result<Child, ProcessError> {
     let mut command = command(invocation)?;
     command
+        .process_group(0)
         .stdin(if invocation.stdin.is_some() {
             Stdio::piped()
         } else {
@@ -269,7 +275,7 @@ fn start(mut command: Command, invocation: &Invocation) -> Result<Child, Process
     })
 }
 
-/// The program in a process group of its own, with nothing but the environment that it is given.
+/// The program, with nothing but the environment that it is given.
 #[expect(
     clippy::disallowed_methods,
     reason = "the one place that starts processes"
@@ -280,8 +286,7 @@ fn command(invocation: &Invocation) -> Result<Command, ProcessError> {
     command
         .args(&invocation.args)
         .env_clear()
-        .envs(invocation.environment.iter())
-        .process_group(0);
+        .envs(invocation.environment.iter());
     if let Some(directory) = &invocation.directory {
         command.current_dir(directory);
     }
