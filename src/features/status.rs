@@ -17,7 +17,7 @@ use crate::{
         ClusterPhase, ContainerUsage, NodeTotals, Outbox, Replicas, ServiceState, ServiceStatus,
         Status,
     },
-    state::Holder,
+    state::{Holder, live_times},
 };
 
 /// Whether what the services use is asked for.
@@ -64,6 +64,13 @@ pub async fn look(
     if status.at_work.is_some() && is_unfinished(&sight.observed.cluster) {
         status.cluster_state = ClusterPhase::Creating;
         status.cluster_trouble = None;
+    }
+    // What the session did is good to know, and no reason to show nothing.
+    let mut times = live_times(&project.paths.live_events()).unwrap_or_default();
+    for service in &mut status.services {
+        if let Some(times) = times.remove(&service.name) {
+            service.set_live(times);
+        }
     }
     let mut lacks_figures = false;
     if let (Some(cluster), Detail::Resources) = (&sight.cluster, detail) {
@@ -175,6 +182,10 @@ fn service(
         restarts: containers.map(|container| container.restarts).sum(),
         trouble,
         resources: None,
+        last_live: None,
+        live_p50_millis: None,
+        live_p95_millis: None,
+        live_changes: 0,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Every published document as text for people.
 
 use super::{
+    live,
     logs::Logs,
     steps::stage_name,
     style::{Style, Tone},
@@ -31,11 +32,14 @@ pub(super) fn text(report: &Report, style: &Style, logs: &mut Logs) -> String {
             .collect(),
         Report::Init(report) => init(report, style),
         Report::Kubeconfig(kubeconfig) => format!("{}\n", safe_text(&kubeconfig.path)),
+        Report::Live(event) => live::event(event, style),
         Report::Log(line) => logs.line(line),
         Report::Open(open) => format!("{}\n", safe_text(&open.url)),
         Report::Plan(report) => plan(report, style),
         Report::Restart(report) => restart(report, style),
         Report::Scale(report) => scale(report, style),
+        Report::Session(report) => live::session(report, style),
+        Report::SessionStop(report) => live::session_stop(report, style),
         Report::Start(report) => start(report, style),
         Report::Status(report) => status(report, style),
         Report::Stop(report) => stop(report, style),
@@ -314,6 +318,7 @@ fn status(report: &Status, style: &Style) -> String {
     out.push_str("\n\n");
     out.push_str(&status_table(&report.services, style));
     out.push_str(&troubles(&report.services, style));
+    out.push_str(&live::status_edits(&report.services, style));
     if report
         .services
         .iter()

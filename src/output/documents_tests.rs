@@ -1,10 +1,12 @@
+use jiff::Timestamp;
+
 use super::{
     super::style::samples::{ANSI, PLAIN},
     *,
 };
 use crate::{
     domain::Stage,
-    report::{Kept, NodeTotals, PlanStep, Redactor, Replicas},
+    report::{Kept, LiveAction, LiveEdit, LiveTimes, NodeTotals, PlanStep, Redactor, Replicas},
 };
 
 fn show(report: &Report, style: &Style) -> String {
@@ -68,6 +70,10 @@ fn sample_status() -> Status {
             memory_request_bytes: None,
             memory_limit_bytes: Some(256 << 20),
         }),
+        last_live: None,
+        live_p50_millis: None,
+        live_p95_millis: None,
+        live_changes: 0,
     };
     Status {
         environment: "shop-1a2b3c4d".into(),
@@ -151,6 +157,32 @@ fn status_shows_state_trouble_and_use() {
     next:
       devenv logs payment
     ");
+}
+
+#[test]
+fn status_shows_how_fast_edits_are_live_within_eighty_columns() {
+    let mut status = sample_status();
+    status.nodes = None;
+    for service in &mut status.services {
+        service.resources = None;
+    }
+    status.services[0].set_live(LiveTimes {
+        changes: 12,
+        last: LiveEdit {
+            file: "services/order/src/app.py".into(),
+            millis: 84.0,
+            at: Timestamp::now(),
+            action: LiveAction::Restart,
+        },
+        p50_millis: 90.0,
+        p95_millis: 120.0,
+    });
+    let text = show(&Report::Status(status), &PLAIN);
+    let expected = "
+SERVICE  LAST EDIT                  AGE  LIVE IN  MEDIAN  95 %    EDITS
+order    services/order/src/app.py  0s   84 ms    90 ms   120 ms  12
+";
+    assert!(text.contains(expected), "{text}");
 }
 
 #[test]

@@ -8,8 +8,8 @@ use super::{
     units::count,
 };
 use crate::{
-    domain::{Evidence, Failure, Failures, Place},
-    report::Redactor,
+    domain::{Failure, Failures},
+    report::{FailureEntry, Redactor},
 };
 
 /// The widest text that is still easy to read.
@@ -22,7 +22,7 @@ pub(super) fn render(failures: &Failures, redactor: &Redactor, style: &Style) ->
     let painter = Painter { redactor, style };
     let mut text: Vec<String> = failures
         .iter()
-        .map(|failure| painter.failure(failure))
+        .map(|failure| painter.failure(&Shown::from(failure)))
         .collect();
     let number = text.len();
     if number > 1 {
@@ -45,6 +45,76 @@ pub(super) fn render(failures: &Failures, redactor: &Redactor, style: &Style) ->
     text.join("\n")
 }
 
+/// Failures that come from elsewhere, where secrets were replaced already.
+pub(super) fn entries(entries: &[FailureEntry], style: &Style) -> String {
+    let redactor = &Redactor::default();
+    let painter = Painter { redactor, style };
+    let texts = entries
+        .iter()
+        .map(|entry| painter.failure(&Shown::from(entry)));
+    texts.collect::<Vec<_>>().join("\n")
+}
+
+/// A failure, wherever it comes from.
+struct Shown<'a> {
+    code: &'a str,
+    what: &'a str,
+    why: &'a [String],
+    /// Titles and lines.
+    evidence: Vec<(&'a str, &'a [String])>,
+    help: &'a [String],
+    place: Option<Whereabouts<'a>>,
+}
+
+/// A place in a file; its line is not always known.
+struct Whereabouts<'a> {
+    file: String,
+    line: usize,
+    column: usize,
+    length: usize,
+    source_line: &'a str,
+}
+
+impl<'a> From<&'a Failure> for Shown<'a> {
+    fn from(failure: &'a Failure) -> Self {
+        let evidence = failure.evidence.iter();
+        Self {
+            code: failure.code.0,
+            what: &failure.what,
+            why: &failure.why,
+            evidence: evidence.map(|e| (e.title.as_str(), &*e.lines)).collect(),
+            help: &failure.help,
+            place: failure.place.as_deref().map(|place| Whereabouts {
+                file: place.file.display().to_string(),
+                line: place.line,
+                column: place.column,
+                length: place.length,
+                source_line: &place.source_line,
+            }),
+        }
+    }
+}
+
+impl<'a> From<&'a FailureEntry> for Shown<'a> {
+    fn from(entry: &'a FailureEntry) -> Self {
+        let evidence = entry.evidence.iter();
+        Self {
+            code: &entry.code,
+            what: &entry.what,
+            why: &entry.why,
+            evidence: evidence.map(|e| (e.title.as_str(), &*e.lines)).collect(),
+            help: &entry.help,
+            place: entry.place.as_ref().map(|place| Whereabouts {
+                file: place.file.clone(),
+                line: place.line,
+                column: place.column,
+                length: place.length,
+                source_line: "",
+            }),
+        }
+    }
+}
+
 struct Painter<'a> {
     redactor: &'a Redactor,
     style: &'a Style,
@@ -59,23 +129,23 @@ impl Painter<'_> {
         self.style.width.min(WIDEST)
     }
 
-    fn failure(&self, failure: &Failure) -> String {
+    fn failure(&self, failure: &Shown<'_>) -> String {
         let mut out = self.headline(failure);
         if let Some(place) = &failure.place {
             self.source(place, &mut out);
         }
-        self.causes(&failure.why, &mut out);
-        for evidence in &failure.evidence {
-            self.evidence(evidence, &mut out);
+        self.causes(failure.why, &mut out);
+        for (title, lines) in &failure.evidence {
+            self.evidence(title, lines, &mut out);
         }
-        self.help(&failure.help, &mut out);
+        self.help(failure.help, &mut out);
         out
     }
 
-    fn headline(&self, failure: &Failure) -> String {
+    fn headline(&self, failure: &Shown<'_>) -> String {
         const INDENT: &str = "    ";
-        let label = format!("error[{}]:", failure.code);
-        let what = format!("{label} {}", self.safe(&failure.what));
+        let label = format!("error[{}]:", safe_text(failure.code));
+        let what = format!("{label} {}", self.safe(failure.what));
         let room = self.room().saturating_sub(INDENT.len()).max(30);
         let mut out = self.style.paint(Tone::Bad, &label);
         for (index, line) in wrap(&what, room).iter().enumerate() {
@@ -92,24 +162,19 @@ impl Painter<'_> {
     }
 
     /// The source line with the place underlined; the place alone where the line is not known.
-    fn source(&self, place: &Place, out: &mut String) {
+    fn source(&self, place: &Whereabouts<'_>, out: &mut String) {
         let dim = |text: &str| self.style.paint(Tone::Dim, text);
         let number = place.line.to_string();
         let gutter = " ".repeat(number.len());
         let arrow = self.style.glyph("╭─▸", "-->");
-        let whereabouts = format!(
-            "{}:{}:{}",
-            self.safe(&place.file.display().to_string()),
-            place.line,
-            place.column
-        );
+        let whereabouts = format!("{}:{}:{}", self.safe(&place.file), place.line, place.column);
         out.push_str(&format!("{gutter} {} {whereabouts}\n", dim(arrow)));
         if place.source_line.trim().is_empty() {
             return;
         }
         let bar = dim(self.style.glyph("│", "|"));
         let mark = Underline::new(
-            &self.redactor.text(&place.source_line),
+            &self.redactor.text(place.source_line),
             place.column,
             place.length,
         );
@@ -159,24 +224,18 @@ impl Painter<'_> {
     }
 
     /// One line beside its title; several below it, uncut, so that they can be copied.
-    fn evidence(&self, evidence: &Evidence, out: &mut String) {
-        let title = self
-            .style
-            .paint(Tone::Dim, format!("{}:", self.safe(&evidence.title)));
-        if let [line] = evidence.lines.as_slice()
+    fn evidence(&self, name: &str, lines: &[String], out: &mut String) {
+        let title = self.style.paint(Tone::Dim, format!("{}:", self.safe(name)));
+        if let [line] = lines
             && !line.contains('\n')
-            && line.len() + evidence.title.len() + 4 <= self.room()
+            && line.len() + name.len() + 4 <= self.room()
         {
             out.push_str(&format!("  {title} {}\n", self.safe(line)));
             return;
         }
         out.push_str(&format!("  {title}\n"));
         let bar = self.style.paint(Tone::Dim, self.style.glyph("│", "|"));
-        let lines: Vec<&str> = evidence
-            .lines
-            .iter()
-            .flat_map(|line| line.lines())
-            .collect();
+        let lines: Vec<&str> = lines.iter().flat_map(|line| line.lines()).collect();
         let left_out = lines.len().saturating_sub(EVIDENCE_LINES);
         if left_out > 0 {
             let note = format!(
@@ -219,7 +278,7 @@ impl Painter<'_> {
 #[cfg(test)]
 mod tests {
     use super::{super::style::samples::*, *};
-    use crate::domain::ExitClass;
+    use crate::domain::{ExitClass, Place};
 
     fn crash() -> Failure {
         Failure::new(

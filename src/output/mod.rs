@@ -8,6 +8,7 @@ mod documents;
 mod failures;
 mod json;
 mod lines;
+mod live;
 mod logs;
 mod reader;
 mod steps;

@@ -249,9 +249,10 @@ impl<O: Write, E: Write> Show<O, E> {
         self.data(text.as_bytes());
     }
 
-    /// `text` so that it replaces the last document on a terminal. Log lines stay.
+    /// `text` so that it replaces the last document on a terminal. What is only told once stays.
     fn over_the_last(&mut self, report: &Report, text: String) -> String {
-        if matches!(report, Report::Log(_)) || self.settings.redraw == Redraw::Impossible {
+        let is_told_once = matches!(report, Report::Log(_) | Report::Live(_) | Report::Up(_));
+        if is_told_once || self.settings.redraw == Redraw::Impossible {
             return text;
         }
         let lines = text.lines().count();

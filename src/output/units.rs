@@ -21,6 +21,17 @@ pub(super) fn duration(duration: Duration) -> String {
     seconds(duration.as_secs_f64())
 }
 
+/// A time such as `0.4 ms`, `84 ms`, `1.2 s`.
+pub(super) fn millis(millis: f64) -> String {
+    if millis >= 999.5 {
+        seconds(millis / 1000.0)
+    } else if millis < 0.95 {
+        format!("{:.1} ms", millis.max(0.0))
+    } else {
+        format!("{millis:.0} ms")
+    }
+}
+
 /// An age in one unit such as `40s`, `5m`, `3h`, `2d`, as Kubernetes tools write it.
 pub(super) fn age(seconds: u64) -> String {
     match seconds {
@@ -68,6 +79,9 @@ mod tests {
         assert_eq!(seconds(59.97), "1 min 00 s");
         assert_eq!(seconds(185.4), "3 min 05 s");
         assert_eq!(seconds(7_800.0), "2 h 10 min");
+        assert_eq!(millis(0.43), "0.4 ms");
+        assert_eq!(millis(84.2), "84 ms");
+        assert_eq!(millis(999.7), "1.0 s");
     }
 
     #[test]

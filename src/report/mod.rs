@@ -23,6 +23,7 @@ mod power;
 mod redactor;
 mod restart;
 mod scale;
+mod session;
 mod status;
 mod up;
 mod version;
@@ -45,6 +46,9 @@ pub use restart::{Restart, RestartedService};
 pub use scale::{Scale, ScaledService};
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde::Serialize;
+pub use session::{
+    LiveEdit, LiveTimes, Session, SessionService, SessionStop, Standing, StandingState,
+};
 pub use status::{
     ClusterPhase, ContainerUsage, NodeTotals, Replicas, ServiceState, ServiceStatus, Status,
 };
@@ -73,6 +77,9 @@ pub enum Report {
     /// Of `kubeconfig`.
     #[serde(rename = "devenv.kubeconfig/1")]
     Kubeconfig(Kubeconfig),
+    /// Of `attach`: one a line.
+    #[serde(rename = "devenv.live/1")]
+    Live(LiveEvent),
     /// Of `logs`: one a line.
     #[serde(rename = "devenv.log/1")]
     Log(LogLine),
@@ -88,6 +95,12 @@ pub enum Report {
     /// Of `scale`.
     #[serde(rename = "devenv.scale/1")]
     Scale(Scale),
+    /// Of `session status`.
+    #[serde(rename = "devenv.session/1")]
+    Session(Session),
+    /// Of `session stop`.
+    #[serde(rename = "devenv.session-stop/1")]
+    SessionStop(SessionStop),
     /// Of `start`.
     #[serde(rename = "devenv.start/1")]
     Start(Start),
@@ -114,11 +127,14 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         schema_of::<FailureReport>("failure"),
         schema_of::<Init>("init"),
         schema_of::<Kubeconfig>("kubeconfig"),
+        schema_of::<LiveEvent>("live"),
         schema_of::<LogLine>("log"),
         schema_of::<Open>("open"),
         schema_of::<PlanReport>("plan"),
         schema_of::<Restart>("restart"),
         schema_of::<Scale>("scale"),
+        schema_of::<Session>("session"),
+        schema_of::<SessionStop>("session-stop"),
         schema_of::<Start>("start"),
         schema_of::<Status>("status"),
         schema_of::<Stop>("stop"),

@@ -4,6 +4,8 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::{LiveEdit, LiveTimes};
+
 /// How an environment is.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -65,6 +67,24 @@ pub struct ServiceStatus {
     pub trouble: Option<String>,
     /// Use, requests and limits, where they were asked for.
     pub resources: Option<ContainerUsage>,
+    /// The last edit that became live.
+    pub last_live: Option<LiveEdit>,
+    /// Half of the last 200 edits were live within this time, in milliseconds.
+    pub live_p50_millis: Option<f64>,
+    /// 95 % of the last 200 edits were live within this time, in milliseconds.
+    pub live_p95_millis: Option<f64>,
+    /// How many edits that became live are known.
+    pub live_changes: u32,
+}
+
+impl ServiceStatus {
+    /// Adds how long its edits took to be live.
+    pub fn set_live(&mut self, times: LiveTimes) {
+        self.last_live = Some(times.last);
+        self.live_p50_millis = Some(times.p50_millis);
+        self.live_p95_millis = Some(times.p95_millis);
+        self.live_changes = times.changes;
+    }
 }
 
 /// The state of a service.

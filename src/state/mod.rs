@@ -1,16 +1,24 @@
-//! What devenv keeps on the machine: paths, settings, the environment's lock, journal and record.
+//! What devenv keeps on the machine: paths, settings, the environment's lock, journal and record, and what its
+//! session did.
 //!
-//! Called by `cli`, `commands` and the features. Truth is the cluster and its labels; everything here
+//! Called by `cli`, `commands`, `session` and the features. Truth is the cluster and its labels; everything here
 //! can be lost and is rebuilt. Nothing here knows devenv.yaml or prints.
 
 mod journal;
+mod live_store;
 mod lock;
 mod paths;
 mod record;
+mod session;
 mod settings;
 
 pub use journal::{Journal, JournalError};
+pub use live_store::{LiveStore, live_events, live_times};
 pub use lock::{EnvironmentLock, Holder, LockError};
 pub use paths::{EnvironmentPaths, PathsError, UserPaths};
 pub use record::{LoadedRecord, PortsRecord, Record, RecordError};
+pub use session::{
+    SessionHolder, SessionLife, SessionLock, SessionLockAttempt, SessionProgram, SessionRecord,
+    SessionRequest,
+};
 pub use settings::{Binaries, Settings, SettingsError, SupportImages};

@@ -141,6 +141,31 @@ impl EnvironmentPaths {
         self.state.join("record.json")
     }
 
+    /// The lock of the session.
+    pub fn session_lock(&self) -> PathBuf {
+        self.state.join("session.lock")
+    }
+
+    /// What the session was asked for.
+    pub fn session_record(&self) -> PathBuf {
+        self.state.join("session.json")
+    }
+
+    /// Where the session answers.
+    pub fn session_socket(&self) -> PathBuf {
+        self.state.join("session.sock")
+    }
+
+    /// What the session says while nobody looks.
+    pub fn session_log(&self) -> PathBuf {
+        self.state.join("session.log")
+    }
+
+    /// What the session did, one event a line.
+    pub fn live_events(&self) -> PathBuf {
+        self.state.join("live.jsonl")
+    }
+
     /// Helm's own directories, apart from the user's.
     pub fn helm(&self) -> PathBuf {
         self.state.join("helm")
