@@ -3,9 +3,9 @@
 //! The rooms, and who may call whom (a test in `tests/hermetic/arrows.rs` holds this):
 //!
 //! ```text
-//! main -> cli -> commands -> features -> engine -> plan -> domain
-//!          |         |          |          |
-//!          |         |          +----------+--> adapters -> domain   (the only room that touches the outside)
+//! main -> cli -> commands -> session -> features -> engine -> plan -> domain
+//!          |         |                     |          |
+//!          |         |                     +----------+--> adapters -> domain   (the only room that touches the outside)
 //!          |         +--> manifest -> domain                         (devenv.yaml -> Environment)
 //!          |         +--> state -> adapters                          (paths, lock, journal, settings)
 //!          +--> output -> report, domain                             (the only room that prints)
@@ -22,4 +22,5 @@ pub mod manifest;
 pub mod output;
 pub mod plan;
 pub mod report;
+pub mod session;
 pub mod state;

@@ -9,6 +9,7 @@ use crate::{
     features::down::{down, is_untouched, question},
     plan::Extent,
     report::{Down, Report},
+    session,
 };
 
 /// How long `down` may take when `--timeout` says nothing.
@@ -63,6 +64,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         return Err(declined().into());
     }
     let lock = context.begin_run(&project.paths, "down").await?;
+    session::end(&project.paths).await?;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let report = down(&project, extent, &context.outbox, &context.cancel, deadline).await?;
     if extent == Extent::Everything {

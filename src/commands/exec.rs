@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{
     Context, Exit, StreamKind, Streams,
     project::{self, Target},
+    session,
 };
 use crate::{
     domain::{ExitClass, Failure, Failures},
@@ -91,6 +92,7 @@ fn connection(tty: Tty, streams: Streams, format: OutputFormat) -> Result<Connec
 /// Runs the command.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures> {
     let project = project::open(context).await?;
+    session::revive(context, &project).await;
     let target = project::target(&project, &args.target)?;
     let is_task = matches!(target, Target::Task(_));
     let connection = connection(args.tty(is_task), context.streams, context.format)?;

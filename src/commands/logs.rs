@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{Context, Exit, project};
+use super::{Context, Exit, project, session};
 use crate::{
     adapters::terminal,
     domain::{ExitClass, Failure, Failures, parse_duration},
@@ -114,6 +114,7 @@ impl Args {
 /// Runs the command.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures> {
     let project = project::open_deployed(context).await?;
+    session::revive(context, &project).await;
     let wanted = Wanted {
         services: project::services(&project, &args.names)?,
         part: args.part(Timestamp::now()),

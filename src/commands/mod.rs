@@ -6,6 +6,7 @@
 //! Adding a verb: `commands/<verb>.rs` with `Args` and `run`, a line below, a line in `verbs!`; then
 //! `UPDATE_DOCS=1 cargo test --test hermetic documents` writes docs/cli.md.
 
+mod attach;
 mod completions;
 mod context;
 mod down;
@@ -18,6 +19,7 @@ mod plan;
 mod project;
 mod restart;
 mod scale;
+mod session;
 mod start;
 mod status;
 mod stop;
@@ -140,6 +142,8 @@ verbs! {
     Kubeconfig => kubeconfig for Services,
     Logs => logs for Services,
     Exec => exec for Services,
+    Attach => attach for Services,
+    Session => session for Services,
     Completions => completions for Program,
     Version => version for Program,
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Context, Exit, project};
+use super::{Context, Exit, project, session};
 use crate::{
     domain::{ExitClass, Failure, Failures},
     features::restart::restart,
@@ -37,6 +37,7 @@ pub struct Args {
 /// Runs the command.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures> {
     let project = project::open_deployed(context).await?;
+    session::revive(context, &project).await;
     let names: Vec<String> = args.names.into_iter().chain(args.services).collect();
     if names.is_empty() {
         return Err(nothing_named(&project).into());

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Context, Exit, project};
+use super::{Context, Exit, project, session};
 use crate::{
     domain::{ExitClass, Failure, Failures, ServiceName},
     features::{Project, scale::scale},
@@ -31,6 +31,7 @@ pub struct Args {
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures> {
     let words = parse(&args.wanted)?;
     let project = project::open_deployed(context).await?;
+    session::revive(context, &project).await;
     let wanted = known(&project, &words)?;
     let _lock = context.begin_run(&project.paths, "scale").await?;
     let deadline = context.timeout.unwrap_or(DEADLINE);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Context, Exit, project};
+use super::{Context, Exit, project, session};
 use crate::{
     domain::Failures,
     features::power::{is_there, nothing_to_start, start},
@@ -28,6 +28,7 @@ pub(super) async fn run(_: Args, context: &Context) -> Result<Exit, Failures> {
         return Err(nothing_to_start().into());
     }
     let _lock = context.begin_run(&project.paths, "start").await?;
+    session::ensure_if_possible(context, &project).await;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let report = start(&project, &context.outbox, &context.cancel, deadline).await?;
     context.outbox.report(Report::Start(report)).await;

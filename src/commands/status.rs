@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use tokio::sync::watch;
 
-use super::{Context, Exit, StreamKind, project};
+use super::{Context, Exit, StreamKind, project, session};
 use crate::{
     adapters::kube::{ClusterView, LiveView},
     domain::{Failures, NoticeLevel},
@@ -44,6 +44,7 @@ pub struct Args {
 /// Runs the command.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures> {
     let project = project::open_deployed(context).await?;
+    session::revive(context, &project).await;
     let tools = project.tools().await?;
     let detail = if args.resources {
         Detail::Resources

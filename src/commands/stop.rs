@@ -7,6 +7,8 @@ use crate::{
     domain::Failures,
     features::power::{is_there, stop},
     report::{Report, Stop},
+    session,
+    state::SessionLife,
 };
 
 /// How long `stop` may take when `--timeout` says nothing.
@@ -25,7 +27,10 @@ pub struct Args {}
 /// Runs the command.
 pub(super) async fn run(_: Args, context: &Context) -> Result<Exit, Failures> {
     let project = project::open_deployed(context).await?;
-    if !is_there(&project).await? {
+    let life = SessionLife::of(&project.paths).map_err(|error| error.failure())?;
+    if life == SessionLife::Gone && !is_there(&project).await? {
+        // One that was killed must not come back.
+        session::end(&project.paths).await?;
         let report = Stop {
             environment: project.environment.id.to_string(),
             ..Stop::default()
@@ -34,6 +39,7 @@ pub(super) async fn run(_: Args, context: &Context) -> Result<Exit, Failures> {
         return Ok(Exit::Success);
     }
     let _lock = context.begin_run(&project.paths, "stop").await?;
+    session::end(&project.paths).await?;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let report = stop(&project, &context.outbox, &context.cancel, deadline).await?;
     context.outbox.report(Report::Stop(report)).await;

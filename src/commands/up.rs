@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Context, Exit, project};
+use super::{Context, Exit, attach, project, session};
 use crate::{
-    domain::Failures,
-    features::up::{Wanted, up},
+    domain::{Failures, NoticeLevel},
+    features::{
+        Project,
+        up::{Wanted, up},
+    },
     report::Report,
 };
 
@@ -22,6 +25,7 @@ const DEADLINE: Duration = Duration::from_mins(15);
   devenv up
   devenv up payment order
   devenv up --services payment,order --profile minimal
+  devenv up --attach             # then shows every edit as it becomes live
   devenv up --timeout 10m -o json")]
 pub struct Args {
     /// Only these services, and what they depend on
@@ -31,9 +35,36 @@ pub struct Args {
     /// The same as a list
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub services: Vec<String>,
+
+    /// When all is up, show every edit as it becomes live, until Ctrl-C
+    #[arg(long, conflicts_with = "no_session")]
+    pub attach: bool,
+
+    /// Start no session: edits do not become live by themselves
+    #[arg(long)]
+    pub no_session: bool,
+}
+
+/// What becomes of the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SessionUse {
+    /// It goes on in the background.
+    Background,
+    /// What it does is shown in the end.
+    Attached,
+    /// None is started.
+    Unused,
 }
 
 impl Args {
+    const fn session_use(&self) -> SessionUse {
+        match (self.attach, self.no_session) {
+            (true, _) => SessionUse::Attached,
+            (false, true) => SessionUse::Unused,
+            (false, false) => SessionUse::Background,
+        }
+    }
+
     pub(super) fn all_names(&self) -> Vec<String> {
         self.names.iter().chain(&self.services).cloned().collect()
     }
@@ -46,8 +77,32 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         services: project::services(&project, &args.all_names())?,
         deadline: context.timeout.unwrap_or(DEADLINE),
     };
-    let _lock = context.begin_run(&project.paths, "up").await?;
+    let session_use = args.session_use();
+    let lock = context.begin_run(&project.paths, "up").await?;
+    match session_use {
+        SessionUse::Background | SessionUse::Attached => session::ensure(context, &project).await?,
+        SessionUse::Unused => {}
+    }
     let report = up(&project, &wanted, &context.outbox, &context.cancel).await?;
-    context.outbox.report(Report::Up(report)).await;
+    match session_use {
+        SessionUse::Background | SessionUse::Unused => {
+            context.outbox.report(Report::Up(report)).await;
+            Ok(Exit::Success)
+        }
+        SessionUse::Attached => {
+            // The first of a stream of documents.
+            context.outbox.item(Report::Up(report)).await;
+            drop(lock);
+            attached(context, &project).await
+        }
+    }
+}
+
+async fn attached(context: &Context, project: &Project) -> Result<Exit, Failures> {
+    if session::is_wanted(project) {
+        return attach::follow(context, &project.paths).await;
+    }
+    let text = "no service has `live`: there is no session to attach to";
+    context.outbox.notice(NoticeLevel::Warning, text).await;
     Ok(Exit::Success)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use crate::sources;
 
 /// The rooms, and the rooms that each may call.
-const ARROWS: [(&str, &[&str]); 11] = [
+const ARROWS: [(&str, &[&str]); 12] = [
     ("adapters", &["domain"]),
     (
         "cli",
@@ -16,7 +16,8 @@ const ARROWS: [(&str, &[&str]); 11] = [
     (
         "commands",
         &[
-            "adapters", "domain", "engine", "features", "manifest", "plan", "report", "state",
+            "adapters", "domain", "engine", "features", "manifest", "plan", "report", "session",
+            "state",
         ],
     ),
     ("domain", &[]),
@@ -31,6 +32,12 @@ const ARROWS: [(&str, &[&str]); 11] = [
     ("output", &["domain", "report"]),
     ("plan", &["domain"]),
     ("report", &["domain"]),
+    (
+        "session",
+        &[
+            "adapters", "domain", "features", "manifest", "report", "state",
+        ],
+    ),
     ("state", &["adapters", "domain", "report"]),
 ];
 

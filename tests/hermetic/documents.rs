@@ -162,7 +162,8 @@ fn describe(verb: &Command, parent: &str, text: &mut String) {
             .collect();
         text.push_str(&format!("\n```sh\n{}\n```\n", commands.join("\n")));
     }
-    for nested in verb.get_subcommands() {
+    let shown = |nested: &&Command| !nested.is_hide_set();
+    for nested in verb.get_subcommands().filter(shown) {
         describe(nested, &name, text);
     }
 }

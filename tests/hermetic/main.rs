@@ -10,6 +10,7 @@ mod errors;
 mod hints;
 mod init;
 mod manifests;
+mod session;
 mod sources;
 mod usage;
 mod version;

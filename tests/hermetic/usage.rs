@@ -61,7 +61,7 @@ fn a_wrong_verb_ends_with_2_and_a_proposal() {
     ------- stderr -------
     error[usage.invalid]: Unrecognized subcommand 'versoin'
       try:
-        did you mean `version`?
+        did you mean `version` or `session`?
         devenv [OPTIONS] <COMMAND>   # --help explains it
     [exit code: 2]
     ");
@@ -125,4 +125,12 @@ fn what_a_user_typed_cannot_drive_the_terminal() {
     let output = TestEnvironment::new().devenv(["\x1b]0;owned\x07"]);
     assert_eq!(output.code, Some(2), "{output}");
     assert!(!output.stderr.contains('\x1b'), "{output}");
+}
+
+#[test]
+fn a_command_that_has_others_below_it_shows_them_and_ends_with_2() {
+    let output = TestEnvironment::new().devenv(["session"]);
+    assert_eq!(output.code, Some(2), "{output}");
+    assert!(output.stdout.contains("Usage: devenv session"), "{output}");
+    assert!(!output.stdout.contains("  run "), "{output}");
 }
