@@ -91,6 +91,11 @@ pub(super) fn show(stop: &Stop, surroundings: &Surroundings) -> ExitCode {
             print(&stop.error.render(), surroundings);
             ExitCode::SUCCESS
         }
+        // A command that has others below it, and none of these.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            print(&stop.error.render(), surroundings);
+            ExitCode::from(ExitClass::Usage.code())
+        }
         _ => fail(stop, surroundings),
     }
 }

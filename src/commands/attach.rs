@@ -33,6 +33,8 @@ pub(super) async fn follow(context: &Context, paths: &EnvironmentPaths) -> Resul
     let showing = async {
         let mut client = Client::connect(paths).await?;
         client.attach(TAIL).await?;
+        let text = "edits are shown as they become live; Ctrl-C ends this, and the session goes on";
+        context.outbox.notice(NoticeLevel::Info, text).await;
         loop {
             match client.next().await? {
                 Said::Event(event) => context.outbox.item(Report::Live(*event)).await,

@@ -40,7 +40,7 @@ enum Action {
   devenv session run"
     )]
     Run {
-        /// Leave the terminal that it was started from
+        /// Let go of the command that started it
         #[arg(long, hide = true)]
         detached: bool,
     },
@@ -49,7 +49,7 @@ enum Action {
 /// Runs the command.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures> {
     if let Action::Run { detached: true } = args.action {
-        process::leave_terminal();
+        process::leave_starter();
     }
     let project = project::open_deployed(context).await?;
     match args.action {

@@ -29,6 +29,8 @@ pub(super) async fn run(_: Args, context: &Context) -> Result<Exit, Failures> {
     let project = project::open_deployed(context).await?;
     let life = SessionLife::of(&project.paths).map_err(|error| error.failure())?;
     if life == SessionLife::Gone && !is_there(&project).await? {
+        // One that was killed must not come back.
+        session::end(&project.paths).await?;
         let report = Stop {
             environment: project.environment.id.to_string(),
             ..Stop::default()

@@ -10,8 +10,8 @@ use super::{
     units::{age, count, millis},
 };
 use crate::report::{
-    LiveAction, LiveChange, LiveEvent, LiveStage, LiveTimes, LiveWhat, ServiceStatus, Session,
-    SessionStop, Standing, StandingState,
+    LiveAction, LiveChange, LiveEvent, LiveLeft, LiveStage, LiveTimes, LiveWhat, ServiceStatus,
+    Session, SessionStop, Standing, StandingState,
 };
 
 /// The lines of an event, with the local time in front of the first.
@@ -49,16 +49,24 @@ pub(super) fn event(event: &LiveEvent, style: &Style) -> String {
             let stages = self::stages(stages, style);
             let mut out = format!("{head}{what} {arrow} {live}{place}{stages}\n");
             if let Some(budget) = over_budget_millis {
-                let text = format!("over its budget of {}", millis(*budget));
+                let text = format!("over its budget of {}", self::budget(*budget));
                 out.push_str(&format!("{INDENT}{}\n", style.paint(Tone::Warn, text)));
             }
             out
         }
-        LiveWhat::Failed { change, failures } => {
-            let bad = style.paint(Tone::Bad, "not live");
+        LiveWhat::Failed {
+            change,
+            left,
+            failures,
+        } => {
+            let (bad, rest) = match left {
+                LiveLeft::AsBefore => ("not live", "; what ran before runs on"),
+                LiveLeft::NotWell => ("live, and fails", ""),
+            };
             format!(
-                "{head}{} {arrow} {bad}\n{}{INDENT}what ran before runs on\n",
+                "{head}{} {arrow} {}{rest}\n{}",
                 files(change),
+                style.paint(Tone::Bad, bad),
                 failures::entries(failures, style)
             )
         }
@@ -113,6 +121,15 @@ fn stages(stages: &[LiveStage], style: &Style) -> String {
         " {}",
         style.paint(Tone::Dim, format!("({})", stages.join(", ")))
     )
+}
+
+/// A budget as it is written in the manifest: mostly whole seconds.
+fn budget(budget: f64) -> String {
+    if budget >= 1000.0 && budget % 1000.0 == 0.0 {
+        format!("{:.0} s", budget / 1000.0)
+    } else {
+        millis(budget)
+    }
 }
 
 const fn begun(action: LiveAction) -> &'static str {
@@ -298,7 +315,7 @@ mod tests {
         let text = show(Some("payment"), done(4, Some(1000.0)), &ASCII);
         insta::assert_snapshot!(text, @r"
         payment: src/app.py and 3 more -> live in 84 ms in 2 containers (detect 12, copy 3, restart 61, ready 8)
-                  over its budget of 1.0 s
+                  over its budget of 1 s
         ");
     }
 
@@ -317,18 +334,24 @@ mod tests {
         let failure = Failure::new("image.build-failed", ExitClass::Cluster, "The build failed")
             .with_evidence("RUN make", vec!["no rule\x1b[2J".into()])
             .help("devenv up inventory");
-        let what = LiveWhat::Failed {
+        let failed = |left| LiveWhat::Failed {
             change: change("main.go", 1, LiveAction::Rebuild),
+            left,
             failures: vec![FailureEntry::from(&failure)],
         };
-        insta::assert_snapshot!(show(Some("inventory"), what, &PLAIN), @r"
-        inventory: main.go → not live
+        let shown = show(Some("inventory"), failed(LiveLeft::AsBefore), &PLAIN);
+        insta::assert_snapshot!(shown, @r"
+        inventory: main.go → not live; what ran before runs on
         error[image.build-failed]: The build failed
           RUN make: no rule^[[2J
           try:
             devenv up inventory
-                  what ran before runs on
         ");
+        let shown = show(Some("inventory"), failed(LiveLeft::NotWell), &PLAIN);
+        assert!(
+            shown.starts_with("inventory: main.go → live, and fails\n"),
+            "{shown}"
+        );
     }
 
     #[test]

@@ -44,10 +44,12 @@ pub enum LiveWhat {
         /// What the service's budget is, if it was passed, in milliseconds.
         over_budget_millis: Option<f64>,
     },
-    /// A change could not be made live; what ran before runs on.
+    /// A change could not be made live.
     Failed {
         /// What changed, and what was tried.
         change: LiveChange,
+        /// What the service does now.
+        left: LiveLeft,
         /// Why not.
         failures: Vec<FailureEntry>,
     },
@@ -97,6 +99,16 @@ pub enum LiveAction {
     Rebuild,
     /// The manifest changed: what it says now is deployed.
     Redeploy,
+}
+
+/// What a service does after a change that could not be made live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum LiveLeft {
+    /// What ran before runs on.
+    AsBefore,
+    /// Its process runs with the change, and is not well with it.
+    NotWell,
 }
 
 /// What a part of the time went to.

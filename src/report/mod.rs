@@ -35,7 +35,7 @@ pub use failure::{EvidenceEntry, FailureEntry, FailureReport, PlaceEntry};
 pub use format::OutputFormat;
 pub use init::{Finding, FindingLevel, Init, InitFile, InitFileChange, InitMend, NotConverted};
 pub use kubeconfig::Kubeconfig;
-pub use live::{LiveAction, LiveChange, LiveEvent, LiveStage, LiveWhat};
+pub use live::{LiveAction, LiveChange, LiveEvent, LiveLeft, LiveStage, LiveWhat};
 pub use log::LogLine;
 pub use open::Open;
 pub use outbox::{Listener, Message, Outbox, OutputStream, Question};

@@ -62,7 +62,7 @@ impl Board {
     }
 
     /// Says that something happened. Waits for nobody.
-    pub fn tell(&self, event: &LiveEvent) {
+    pub fn tell(&self, event: LiveEvent) {
         let line = redacted(event, &self.redactor);
         let mut shared = self.lock();
         // A disk that is full is no reason to end, and the next line is tried again.
@@ -85,7 +85,7 @@ impl Board {
     /// How it stands with the services, as a line.
     pub(super) fn standings(&self) -> Arc<str> {
         let services = self.lock().standings.clone();
-        redacted(&StatusAnswer { services }, &self.redactor)
+        redacted(StatusAnswer { services }, &self.redactor)
     }
 
     /// The last `tail` events, and then all that come: none is left out, and none comes twice.
@@ -143,7 +143,7 @@ impl Hearing {
 }
 
 /// A document as a line without secrets: they are replaced before it is quoted.
-fn redacted(document: &impl Serialize, redactor: &Redactor) -> Arc<str> {
+fn redacted(document: impl Serialize, redactor: &Redactor) -> Arc<str> {
     let mut value = serde_json::to_value(document).unwrap_or_default();
     redactor.value(&mut value);
     value.to_string().into()
@@ -185,10 +185,10 @@ mod tests {
     async fn who_listens_hears_the_last_events_and_every_further_one_once() {
         let (_directory, board, _) = board();
         for text in ["one", "two", "three"] {
-            board.tell(&notice(text));
+            board.tell(notice(text));
         }
         let mut hearing = board.listen(2);
-        board.tell(&notice("four"));
+        board.tell(notice("four"));
         board.close();
         for text in ["two", "three", "four"] {
             assert_eq!(hearing.next().await, line(text));
@@ -202,7 +202,7 @@ mod tests {
         let (_directory, board, _) = board();
         let mut hearing = board.listen(0);
         for index in 0..BEHIND + 5 {
-            board.tell(&notice(&index.to_string()));
+            board.tell(notice(&index.to_string()));
         }
         assert_eq!(hearing.next().await, Heard::Missed(5));
         assert_eq!(hearing.next().await, line("5"));
@@ -213,7 +213,7 @@ mod tests {
         let (directory, board, redactor) = board();
         redactor.register("hunter2\"hunter2");
         let mut hearing = board.listen(0);
-        board.tell(&notice("it is hunter2\"hunter2"));
+        board.tell(notice("it is hunter2\"hunter2"));
         let payment = "payment".parse().unwrap();
         let standing = Standing {
             containers: 0,
@@ -231,7 +231,7 @@ mod tests {
     #[tokio::test]
     async fn the_events_of_the_session_before_are_among_the_last_ones() {
         let (directory, board, redactor) = board();
-        board.tell(&notice("before"));
+        board.tell(notice("before"));
         let path = directory.path().join("live.jsonl");
         let earlier = live_events(&path).unwrap();
         let again = Board::new(LiveStore::new(path), &earlier, redactor);

@@ -44,7 +44,7 @@ impl Work for LiveWork {
 }
 
 impl Hear for Board {
-    fn event(&self, event: &LiveEvent) {
+    fn event(&self, event: LiveEvent) {
         self.tell(event);
     }
 

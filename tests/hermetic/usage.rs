@@ -126,3 +126,11 @@ fn what_a_user_typed_cannot_drive_the_terminal() {
     assert_eq!(output.code, Some(2), "{output}");
     assert!(!output.stderr.contains('\x1b'), "{output}");
 }
+
+#[test]
+fn a_command_that_has_others_below_it_shows_them_and_ends_with_2() {
+    let output = TestEnvironment::new().devenv(["session"]);
+    assert_eq!(output.code, Some(2), "{output}");
+    assert!(output.stdout.contains("Usage: devenv session"), "{output}");
+    assert!(!output.stdout.contains("  run "), "{output}");
+}

@@ -109,12 +109,25 @@ impl TestEnvironment {
     }
 
     /// The program, ready to be given arguments.
+    pub(crate) fn command(&self) -> Command {
+        self.prepared(env!("CARGO_BIN_EXE_devenv"))
+    }
+
+    /// A shell in which `$DEVENV` is the program, ready to be run.
+    pub(crate) fn shell(&self, script: &str) -> Command {
+        let mut command = self.prepared("/bin/sh");
+        command
+            .args(["-c", script])
+            .env("DEVENV", env!("CARGO_BIN_EXE_devenv"));
+        command
+    }
+
     #[expect(
         clippy::disallowed_methods,
         reason = "the program is what these tests run"
     )]
-    pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_devenv"));
+    fn prepared(&self, program: &str) -> Command {
+        let mut command = Command::new(program);
         command
             .env_clear()
             .env("HOME", self.home())

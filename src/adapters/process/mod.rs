@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::{
     background::{
-        Background, OwnProgram, ask_to_end, kill, leave_terminal, own_program, start_in_background,
+        Background, OwnProgram, ask_to_end, kill, leave_starter, own_program, start_in_background,
     },
     environment::ChildEnvironment,
     error::{ProcessError, last_lines},

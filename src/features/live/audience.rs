@@ -12,7 +12,7 @@ use crate::{
 /// Hears what the live loop does. Both return at once.
 pub trait Hear: Send + Sync {
     /// Something happened.
-    fn event(&self, event: &LiveEvent);
+    fn event(&self, event: LiveEvent);
     /// How it stands with a service now, in place of what was said before.
     fn standing(&self, service: &ServiceName, standing: Standing);
 }
@@ -35,7 +35,7 @@ impl Audience {
 
     /// Tells what happened now, to one service or to all.
     pub(super) fn tell(&self, service: Option<&ServiceName>, what: LiveWhat) {
-        self.0.event(&LiveEvent {
+        self.0.event(LiveEvent {
             at: Timestamp::now(),
             service: service.map(ToString::to_string),
             what,

@@ -35,7 +35,7 @@ use crate::{
         watch::{self, ChangeKind, Watched},
     },
     domain::{Failure, Failures, Live, OnChange, ServiceName, Workload},
-    report::{LiveAction, LiveChange, LiveWhat, StandingState},
+    report::{LiveAction, LiveChange, LiveLeft, LiveWhat, StandingState},
 };
 
 /// The first wait before a container that could not be adopted is tried again; each further one is twice as long.
@@ -346,7 +346,11 @@ impl Follower {
                 self.shared.rule(&self.service, "sync"),
                 1,
             );
-            let what = LiveWhat::Failed { change, failures };
+            let what = LiveWhat::Failed {
+                change,
+                left: LiveLeft::AsBefore,
+                failures,
+            };
             self.shared.audience.tell(Some(&self.service), what);
         }
         if is_refused {
@@ -382,8 +386,14 @@ impl Follower {
         self.shared.audience.tell(Some(&self.service), what);
     }
 
-    fn failed(&self, change: LiveChange, failures: impl Into<Failures>) {
-        self.shared.failed(&self.service, change, &failures.into());
+    fn failed(&self, change: LiveChange, left: LiveLeft, failures: impl Into<Failures>) {
+        let failures = failures.into().iter().map(Into::into).collect();
+        let what = LiveWhat::Failed {
+            change,
+            left,
+            failures,
+        };
+        self.shared.audience.tell(Some(&self.service), what);
     }
 
     /// Brings an edit into the containers.
@@ -411,7 +421,7 @@ impl Follower {
         if !run.is_empty() {
             let ran = reach::run(&self.shared, &self.service, &self.live, &run, &told);
             if let Err(failure) = ran.await {
-                self.failed(change, failure);
+                self.failed(change, LiveLeft::AsBefore, failure);
                 return Ok(());
             }
             watch.lap("run");
@@ -419,7 +429,7 @@ impl Follower {
         self.awaited.since = Timestamp::now();
         let acted = reach::act(&self.shared, &self.service, &self.live, &told, &mut watch);
         if let Err(failure) = acted.await {
-            self.failed(change, failure);
+            self.failed(change, LiveLeft::NotWell, failure);
             return Ok(());
         }
         self.remember(&edit);
@@ -436,7 +446,7 @@ impl Follower {
                 watch.lap("ready");
                 self.done(change, &watch);
             }
-            Some(Err(failure)) => self.failed(change, failure),
+            Some(Err(failure)) => self.failed(change, LiveLeft::NotWell, failure),
         }
         Ok(())
     }
@@ -445,7 +455,11 @@ impl Follower {
     fn not_told(&mut self, change: &LiveChange, not_told: Vec<NotTold>) {
         for NotTold { container, error } in not_told {
             if let AgentFailure::Refused(AgentError::File { .. }) = error {
-                self.failed(change.clone(), error.failure().of(&self.service));
+                self.failed(
+                    change.clone(),
+                    LiveLeft::AsBefore,
+                    error.failure().of(&self.service),
+                );
                 continue;
             }
             let found = self
@@ -490,7 +504,7 @@ impl Follower {
             return Ok(());
         };
         if let Err(failure) = built {
-            self.failed(change, failure);
+            self.failed(change, LiveLeft::AsBefore, failure);
             return Ok(());
         }
         watch.lap("build");
@@ -538,7 +552,7 @@ impl Follower {
                 let _ = deploying.await;
                 self.edit.put_back(edit);
             }
-            Some(Err(failures)) => self.failed(change, failures),
+            Some(Err(failures)) => self.failed(change, LiveLeft::AsBefore, failures),
             Some(Ok(up)) => {
                 // They overlap: what is left of the time is not theirs.
                 for stage in &up.stages {

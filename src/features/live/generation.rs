@@ -30,7 +30,7 @@ use crate::{
     domain::{Failure, Live, Service, ServiceName, Workload},
     engine::{Tools, check_identity},
     features::Project,
-    report::{LiveAction, LiveWhat},
+    report::{LiveAction, LiveLeft, LiveWhat},
     state::{LoadedRecord, Record},
 };
 
@@ -187,7 +187,11 @@ impl Generation {
             Err(failures) => {
                 let change = change(file, 1, LiveAction::Redeploy, None, 0);
                 let failures = failures.iter().map(Into::into).collect();
-                let what = LiveWhat::Failed { change, failures };
+                let what = LiveWhat::Failed {
+                    change,
+                    left: LiveLeft::AsBefore,
+                    failures,
+                };
                 self.shared.audience.tell(None, what);
                 None
             }
@@ -297,7 +301,14 @@ async fn redeploy(shared: Arc<Shared>, cancel: CancellationToken) {
         }
         Err(failures) => {
             let failures = failures.iter().map(Into::into).collect();
-            audience.tell(None, LiveWhat::Failed { change, failures });
+            audience.tell(
+                None,
+                LiveWhat::Failed {
+                    change,
+                    left: LiveLeft::AsBefore,
+                    failures,
+                },
+            );
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::{StreamExt as _, TryStreamExt as _, future::try_join_all};
+use futures::{TryStreamExt as _, future::try_join_all};
 use jiff::Timestamp;
 
 use super::{containers::LiveContainer, shared::Shared};
@@ -26,6 +26,7 @@ const SETTLED: Duration = Duration::from_millis(150);
 /// How many lines of its log explain the end of a process.
 const LOG_LINES: u32 = 15;
 const LOG_WITHIN: Duration = Duration::from_secs(2);
+const LOG_AGAIN: Duration = Duration::from_millis(100);
 
 /// What is waited for.
 #[derive(Debug, Clone)]
@@ -171,21 +172,23 @@ async fn late(
     .help(format!("devenv logs {service}"))
 }
 
-/// The last lines that the process said; none where they cannot be had.
+/// The last lines that the process said; none where they cannot be had. They come to the log a moment after it ended.
 async fn log(shared: &Shared, awaited: &Awaited, container: &LiveContainer) -> Vec<String> {
     let options = LogOptions {
         tail: Some(LOG_LINES),
         since: Some(awaited.since),
         ..LogOptions::default()
     };
-    let lines = shared
-        .cluster
-        .logs(&container.pod, &container.name, &options);
-    let lines = lines.map_ok(|line| String::from_utf8_lossy(&line.bytes).into_owned());
-    let lines = lines.take_while(|line| futures::future::ready(line.is_ok()));
-    let lines = lines.try_collect::<Vec<String>>();
-    match tokio::time::timeout(LOG_WITHIN, lines).await {
-        Ok(Ok(lines)) => lines,
-        _ => Vec::new(),
+    let asked = Instant::now();
+    while asked.elapsed() < LOG_WITHIN {
+        let lines = shared
+            .cluster
+            .logs(&container.pod, &container.name, &options);
+        let lines = lines.map_ok(|line| String::from_utf8_lossy(&line.bytes).into_owned());
+        match lines.try_collect::<Vec<String>>().await {
+            Ok(lines) if !lines.is_empty() => return lines,
+            _ => tokio::time::sleep(LOG_AGAIN).await,
+        }
     }
+    Vec::new()
 }

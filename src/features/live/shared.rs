@@ -3,10 +3,10 @@
 use super::{Audience, agents::Agents};
 use crate::{
     adapters::kube::Cluster,
-    domain::{Environment, Failures, ServiceName},
+    domain::{Environment, ServiceName},
     engine::Tools,
     features::Project,
-    report::{LiveAction, LiveChange, LiveWhat},
+    report::{LiveAction, LiveChange},
 };
 
 /// What the followers of all services work with.
@@ -35,12 +35,6 @@ impl Shared {
     pub(super) fn told(&self, path: &std::path::Path) -> String {
         let inside = path.strip_prefix(&self.environment().directory);
         inside.unwrap_or(path).display().to_string()
-    }
-
-    pub(super) fn failed(&self, service: &ServiceName, change: LiveChange, failures: &Failures) {
-        let failures = failures.iter().map(Into::into).collect();
-        self.audience
-            .tell(Some(service), LiveWhat::Failed { change, failures });
     }
 }
 
