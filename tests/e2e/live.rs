@@ -1,0 +1,301 @@
+//! An edit of a file on this machine is live: in the running containers, in those that come later, and by a rollout.
+
+mod scene;
+
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use self::scene::{Scene, manifest};
+use crate::say;
+
+/// How often an edit is measured; the figures of the documentation are of 50.
+fn edits() -> usize {
+    let asked = std::env::var("DEVENV_EDITS").ok();
+    asked.and_then(|asked| asked.parse().ok()).unwrap_or(20)
+}
+
+/// The median and the 95th percentile, in milliseconds.
+fn percentiles(mut times: Vec<Duration>) -> (f64, f64) {
+    times.sort();
+    let at = |share: usize| times[(times.len() * share / 100).min(times.len() - 1)];
+    (at(50).as_secs_f64() * 1e3, at(95).as_secs_f64() * 1e3)
+}
+
+#[test]
+fn an_edit_is_live_in_a_blink_and_one_that_changes_nothing_does_nothing() {
+    let mut scene = Scene::up("live-edit", &manifest("", ", budget: 1ms"));
+    figures(&mut scene);
+    an_identical_rewrite_does_nothing(&scene);
+    files_come_and_go(&scene);
+    an_edit_that_breaks_the_service_is_told_with_its_words(&mut scene);
+    status_knows_the_last_edit(&scene);
+    scene.end();
+}
+
+/// Prints what edits take, through the ingress and beside a copy by hand; bounds are for a machine with other work.
+fn figures(scene: &mut Scene) {
+    let measure = |service: &str| {
+        let times = (0..edits()).map(|edit| {
+            let text = format!("{service} {edit}");
+            scene.write(service, &text);
+            scene.until_answers(service, &text)
+        });
+        percentiles(times.collect())
+    };
+    let (page, page_slow) = measure("page");
+    let (greeter, greeter_slow) = measure("greeter");
+    let in_container = scene
+        .events("done")
+        .iter()
+        .filter(|event| event["service"] == "page")
+        .map(|event| Duration::from_secs_f64(event["totalMillis"].as_f64().unwrap() / 1e3))
+        .collect::<Vec<_>>();
+    let (bytes, bytes_slow) = percentiles(in_container);
+    let by_hand = percentiles((0..5).map(|_| copy_by_hand(scene)).collect()).0;
+    say(&format!(
+        "           edit -> in the container: median {bytes:.0} ms, 95 % {bytes_slow:.0} ms ({:.2} of kubectl exec and tar, {by_hand:.0} ms)",
+        bytes / by_hand
+    ));
+    say(&format!(
+        "           edit -> answered: median {page:.0} ms, 95 % {page_slow:.0} ms; with a restart {greeter:.0} ms, 95 % {greeter_slow:.0} ms"
+    ));
+    assert!(bytes < by_hand, "a copy by hand is faster");
+    assert!(page < 500.0 && greeter < 1000.0, "{page} {greeter}");
+    scene.until_told("done", |event| event["overBudgetMillis"] == 1.0);
+}
+
+/// The same file by kubectl.
+fn copy_by_hand(scene: &Scene) -> Duration {
+    let pods = scene.project.pods();
+    let pod = pods.iter().find(|pod| pod.starts_with("page")).unwrap();
+    let script = format!(
+        "tar cf - -C page/src text | kubectl --kubeconfig {} exec -i {pod} -- tar xf - -C /tmp",
+        scene.project.kubeconfig().display()
+    );
+    let begun = std::time::Instant::now();
+    scene.project.run("sh", &["-c", &script]).assert_code(0);
+    begun.elapsed()
+}
+
+fn an_identical_rewrite_does_nothing(scene: &Scene) {
+    let text = scene.project.read("greeter/src/text");
+    let before = scene.events("done").len();
+    scene.write("greeter", &text);
+    scene.write("page", "a later edit");
+    scene.until_answers("page", "a later edit");
+    let told = scene.events("done").split_off(before);
+    assert!(
+        told.iter().all(|event| event["service"] == "page"),
+        "{told:?}"
+    );
+}
+
+fn files_come_and_go(scene: &Scene) {
+    let project = &scene.project;
+    project.write("page/src/deep/er/new", "new");
+    project.write("page/src/run.sh", "#!/bin/sh\necho ran");
+    project
+        .run("chmod", &["755", "page/src/run.sh"])
+        .assert_code(0);
+    scene.write("page", "with new files");
+    scene.until_answers("page", "with new files");
+    assert_eq!(scene.exec("page", &["cat", "/app/src/deep/er/new"]), "new");
+    assert_eq!(scene.exec("page", &["/app/src/run.sh"]), "ran\n");
+    project.run("rm", &["-r", "page/src/deep"]).assert_code(0);
+    scene.write("page", "without them");
+    scene.until_answers("page", "without them");
+    assert_eq!(scene.exec("page", &["ls", "/app/src"]), "run.sh\ntext\n");
+}
+
+fn an_edit_that_breaks_the_service_is_told_with_its_words(scene: &mut Scene) {
+    scene.write("greeter", "bad words");
+    let told = scene.until_told("failed", |event| event["service"] == "greeter");
+    let failure = &told["failures"][0];
+    assert_eq!(failure["code"], "live.process-ended");
+    assert!(
+        failure.to_string().contains("cannot greet with bad words"),
+        "{failure}"
+    );
+    scene.write("greeter", "good words");
+    scene.until_answers("greeter", "good words");
+    let pods = scene
+        .project
+        .kubectl(&["get", "pods", "-o", "json"])
+        .assert_code(0)
+        .json();
+    for pod in pods["items"].as_array().unwrap() {
+        let status = &pod["status"]["containerStatuses"][0];
+        assert_eq!(status["restartCount"], 0, "{status}");
+    }
+}
+
+fn status_knows_the_last_edit(scene: &Scene) {
+    scene.write("page", "the last");
+    scene.until_answers("page", "the last");
+    let status = scene
+        .project
+        .devenv(&["status", "-o", "json"])
+        .assert_code(0)
+        .json();
+    let services = status["services"].as_array().unwrap();
+    let page = services
+        .iter()
+        .find(|service| service["name"] == "page")
+        .unwrap();
+    assert_eq!(page["lastLive"]["file"], "page/src/text", "{page}");
+    assert!(page["liveP50Millis"].as_f64().unwrap() > 0.0, "{page}");
+    scene
+        .project
+        .devenv(&["status"])
+        .assert_code(0)
+        .assert_says(&["page/src/text"]);
+}
+
+#[test]
+fn containers_that_come_later_have_the_edits_and_a_killed_session_goes_on() {
+    let mut scene = Scene::up("live-later", &manifest("", ""));
+    scene.project.write("greeter/src/extra", "for now");
+    scene.write("greeter", "edited");
+    scene.until_answers("greeter", "edited");
+    a_replaced_pod_starts_with_the_edit(&mut scene);
+    every_replica_is_served(&scene);
+    what_changed_while_no_session_ran_is_caught_up_with(&mut scene);
+    an_agent_that_is_killed_is_started_again(&mut scene);
+    without_a_session_everything_is_as_its_image(scene);
+}
+
+fn a_replaced_pod_starts_with_the_edit(scene: &mut Scene) {
+    let pods = scene.project.pods();
+    let old = pods.iter().find(|pod| pod.starts_with("greeter")).unwrap();
+    scene
+        .project
+        .kubectl(&["delete", "pod", old])
+        .assert_code(0);
+    scene.until_told("adopted", |event| event["service"] == "greeter");
+    scene.until_answers("greeter", "edited");
+    let pods = scene.project.pods();
+    let new = pods.iter().find(|pod| pod.starts_with("greeter")).unwrap();
+    let log = scene.project.kubectl(&["logs", new]).assert_code(0);
+    assert_eq!(log.stdout, "", "it was started once, with its files");
+}
+
+fn every_replica_is_served(scene: &Scene) {
+    scene.project.devenv(&["scale", "greeter=2"]).assert_code(0);
+    scene.write("greeter", "both");
+    scene.until_answers("greeter", "both");
+    let pods = scene.project.pods();
+    let greeters = pods.iter().filter(|pod| pod.starts_with("greeter"));
+    for pod in greeters {
+        let text = scene
+            .project
+            .kubectl(&["exec", pod, "--", "cat", "/app/src/text"]);
+        assert_eq!(text.assert_code(0).stdout, "both");
+    }
+    scene.project.devenv(&["scale", "greeter=1"]).assert_code(0);
+}
+
+fn what_changed_while_no_session_ran_is_caught_up_with(scene: &mut Scene) {
+    let killed = scene.session();
+    kill_process(
+        Pid::from_raw(killed.try_into().unwrap()).unwrap(),
+        Signal::KILL,
+    )
+    .unwrap();
+    scene.write("greeter", "behind its back");
+    scene
+        .project
+        .run("rm", &["greeter/src/extra"])
+        .assert_code(0);
+    let status = scene.project.devenv(&["status"]).assert_code(0);
+    status.assert_says(&["the session had ended unexpectedly"]);
+    scene.until_answers("greeter", "behind its back");
+    assert_eq!(scene.exec("greeter", &["ls", "/app/src"]), "text\n");
+    assert_ne!(scene.session(), killed);
+    let attached = scene.project.running(&["attach", "-o", "json"]);
+    std::mem::replace(&mut scene.attached, attached).end();
+}
+
+fn an_agent_that_is_killed_is_started_again(scene: &mut Scene) {
+    let node = format!("k3d-{}-server-0", scene.project.cluster_name());
+    let script = "for comm in /proc/[0-9]*/cmdline; do tr '\\0' ' ' < $comm | grep -q 'devenv-agent-[0-9a-f]* serve' && kill -9 $(echo $comm | cut -d/ -f3); done; true";
+    scene
+        .project
+        .run("docker", &["exec", &node, "sh", "-c", script])
+        .assert_code(0);
+    scene.write("page", "after the agent");
+    scene.until_answers("page", "after the agent");
+    scene.until_told("notice", |event| {
+        event.to_string().contains("started again")
+    });
+}
+
+fn without_a_session_everything_is_as_its_image(scene: Scene) {
+    let Scene { project, attached } = scene;
+    project.devenv(&["up", "--no-session"]).assert_code(0);
+    attached.end();
+    let status = project
+        .devenv(&["session", "status", "-o", "json"])
+        .assert_code(0)
+        .json();
+    assert_eq!(status["running"], false);
+    let deployment = project.kubectl(&["get", "deployment", "greeter", "-o", "json"]);
+    let deployment = deployment.assert_code(0).json();
+    let container = &deployment["spec"]["template"]["spec"]["containers"][0];
+    assert_eq!(container["command"][0], "perl", "{container}");
+    project.end();
+}
+
+#[test]
+fn what_cannot_be_copied_is_rolled_out_and_what_cannot_be_built_leaves_the_old_running() {
+    let mut scene = Scene::up("live-rollout", &manifest("", ""));
+    let dockerfile = scene.project.read("greeter/Dockerfile");
+    scene.project.write(
+        "greeter/Dockerfile",
+        &format!("{dockerfile}RUN sh -c 'echo no such thing; exit 7'\n"),
+    );
+    let told = scene.until_told("failed", |event| event["service"] == "greeter");
+    assert!(
+        told["failures"][0].to_string().contains("no such thing"),
+        "{told}"
+    );
+    assert_eq!(told["left"], "asBefore");
+    assert_eq!(scene.answer("greeter").as_deref(), Some("from the image"));
+    scene.project.write(
+        "greeter/Dockerfile",
+        &format!("{dockerfile}RUN touch /tmp/rebuilt\n"),
+    );
+    let done = scene.until_told("done", |event| event["change"]["action"] == "rebuild");
+    assert!(
+        done["change"]["rule"]
+            .as_str()
+            .unwrap()
+            .starts_with("devenv.yaml:"),
+        "{done}"
+    );
+    assert_eq!(
+        scene.exec("greeter", &["ls", "/tmp/rebuilt"]),
+        "/tmp/rebuilt\n"
+    );
+    a_manifest_that_changes_is_applied(&mut scene);
+    scene.end();
+}
+
+fn a_manifest_that_changes_is_applied(scene: &mut Scene) {
+    let good = scene.project.read("devenv.yaml");
+    scene.project.write(
+        "devenv.yaml",
+        &good.replace("  greeter:\n", "  greeter:\n    colour: red\n"),
+    );
+    let told = scene.until_told("failed", |event| event["service"].is_null());
+    assert_eq!(
+        told["failures"][0]["code"], "manifest.unknown-key",
+        "{told}"
+    );
+    let changed = good.replace("  greeter:\n", "  greeter:\n    env: { COLOUR: red }\n");
+    scene.project.write("devenv.yaml", &changed);
+    scene.until_told("done", |event| event["change"]["action"] == "redeploy");
+    assert_eq!(scene.exec("greeter", &["printenv", "COLOUR"]), "red\n");
+    scene.write("greeter", "followed as before");
+    scene.until_answers("greeter", "followed as before");
+}

@@ -1,0 +1,157 @@
+//! Two small live services and what is asked of them: `page` reads its file at every request, `greeter` at its start.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use crate::program::{BASE, Project, Running};
+
+/// How long any condition may take to come true.
+const PATIENCE: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
+const REQUEST_WITHIN: Duration = Duration::from_secs(5);
+
+/// Serves the text of a file; ends at its start if that text begins with `bad`.
+const SERVER: &str = r#"use IO::Socket::INET;
+my ($when, $file) = @ARGV;
+sub text { open my $from, "<", $file or return "missing"; local $/; my $text = <$from>; return $text; }
+my $kept = text();
+if ($kept =~ /^bad/) { print STDERR "cannot greet with $kept\n"; exit 3; }
+$SIG{TERM} = sub { exit 0 };
+my $server = IO::Socket::INET->new(LocalPort => 8080, Listen => 64, ReuseAddr => 1) or die "no port";
+while (1) {
+    my $client = $server->accept or next;
+    while (<$client>) { last if /^\r?$/ }
+    my $text = $when eq "start" ? $kept : text();
+    print $client "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: " . length($text) . "\r\n\r\n$text";
+    close $client;
+}
+"#;
+
+/// What `page` and `greeter` are, with more for each.
+pub(super) fn manifest(page: &str, greeter: &str) -> String {
+    format!(
+        r#"services:
+  page:
+    build: page
+    command: [perl, /server.pl, request, /app/src/text]
+    ports: [8080]
+    expose: {{ host: page.localhost, path: / }}
+    ready: {{ http: /, within: 60s }}
+    live: {{ sync: [src:/app/src], onChange: none{page} }}
+  greeter:
+    build: greeter
+    command: [perl, /server.pl, start, /app/src/text]
+    ports: [8080]
+    expose: {{ host: greeter.localhost, path: / }}
+    ready: {{ http: /, within: 60s }}
+    live: {{ sync: [src:/app/src], rebuild: [Dockerfile]{greeter} }}
+"#
+    )
+}
+
+/// A project with both services up, and one who watches what the session says.
+pub(super) struct Scene {
+    pub(super) project: Project,
+    pub(super) attached: Running,
+}
+
+impl Scene {
+    pub(super) fn up(name: &str, manifest: &str) -> Self {
+        let project = Project::new(name, manifest);
+        for service in ["page", "greeter"] {
+            let dockerfile =
+                format!("FROM {BASE}\nCOPY server.pl /server.pl\nCOPY src /app/src\nUSER 1234\n");
+            project.write(&format!("{service}/Dockerfile"), &dockerfile);
+            project.write(&format!("{service}/server.pl"), SERVER);
+            project.write(&format!("{service}/src/text"), "from the image");
+        }
+        project.devenv(&["up"]).assert_code(0);
+        let attached = project.running(&["attach", "-o", "json"]);
+        Self { project, attached }
+    }
+
+    /// Waits until a service answers with a text; since when it was waited, and how long.
+    #[track_caller]
+    pub(super) fn until_answers(&self, service: &str, text: &str) -> Duration {
+        let begun = Instant::now();
+        let mut last = None;
+        while last.as_deref() != Some(text) {
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{service} never answered {text:?}, but {last:?}\n{}",
+                self.attached.said()
+            );
+            std::thread::sleep(LOOK_AGAIN);
+            last = self.answer(service);
+        }
+        begun.elapsed()
+    }
+
+    /// What a service answers through the ingress; `None` where it does not answer with 200.
+    pub(super) fn answer(&self, service: &str) -> Option<String> {
+        let mut stream = TcpStream::connect(("127.0.0.1", self.project.ports.http)).ok()?;
+        stream.set_read_timeout(Some(REQUEST_WITHIN)).ok()?;
+        let request =
+            format!("GET / HTTP/1.1\r\nHost: {service}.localhost\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).ok()?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        head.starts_with("HTTP/1.1 200").then(|| body.to_owned())
+    }
+
+    /// Writes the text of a service.
+    pub(super) fn write(&self, service: &str, text: &str) {
+        self.project.write(&format!("{service}/src/text"), text);
+    }
+
+    /// The events of one kind so far.
+    pub(super) fn events(&self, kind: &str) -> Vec<Value> {
+        let said = self.attached.said();
+        let events = said
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        events.filter(|event| event["event"] == kind).collect()
+    }
+
+    /// Waits for an event of a kind that is as it should be.
+    #[track_caller]
+    pub(super) fn until_told(&mut self, kind: &str, is_it: impl Fn(&Value) -> bool) -> Value {
+        let begun = Instant::now();
+        loop {
+            if let Some(found) = self.events(kind).into_iter().find(|event| is_it(event)) {
+                return found;
+            }
+            let said = self.attached.said();
+            assert!(begun.elapsed() < PATIENCE, "never told: {kind}\n{said}");
+            std::thread::sleep(LOOK_AGAIN);
+        }
+    }
+
+    /// The output of a command in a pod of a service.
+    #[track_caller]
+    pub(super) fn exec(&self, service: &str, command: &[&str]) -> String {
+        let words = [&["exec", service, "--"], command].concat();
+        self.project.devenv(&words).assert_code(0).stdout.clone()
+    }
+
+    /// The session's process.
+    #[track_caller]
+    pub(super) fn session(&self) -> u32 {
+        let status = self.project.devenv(&["session", "status", "-o", "json"]);
+        let pid = status.assert_code(0).json()["pid"].as_u64();
+        u32::try_from(pid.expect("a session runs")).unwrap()
+    }
+
+    pub(super) fn end(self) {
+        let Self { project, attached } = self;
+        project.devenv(&["session", "stop"]).assert_code(0);
+        attached.end();
+        project.end();
+    }
+}
