@@ -152,7 +152,10 @@ impl Follower {
     }
 
     async fn turn(&mut self) -> Result<(), Ended> {
-        self.wait().await?;
+        // What was overtaken is put back, and waits for nothing.
+        if self.edit.is_empty() {
+            self.wait().await?;
+        }
         self.adopt_behind().await;
         if self.edit.is_empty() {
             return Ok(());
