@@ -7,7 +7,7 @@ use crate::{
     features::Project,
     manifest::NamedFiles,
     report::{Report, Session, SessionService, SessionStop},
-    session::{self, Client, ClientError, Ended, Launch, LiveWork, WasRunning},
+    session::{self, Client, ClientError, Launch, LiveWork, WasRunning},
     state::{SessionRequest, live_times},
 };
 
@@ -112,11 +112,7 @@ async fn be(project: Project, context: &Context) -> Result<Exit, Failures> {
     let reader = project::Reader::of(context, NamedFiles::Required)?;
     let work = LiveWork::new(project, move || reader.read().map(|(project, _)| project));
     let redactor = context.outbox.redactor();
-    let ended = session::run(&paths, work, redactor, &context.cancel).await?;
-    if ended == Ended::ClusterGone {
-        let text = "the cluster is gone, and the session ends with it";
-        context.outbox.notice(NoticeLevel::Info, text).await;
-    }
+    session::run(&paths, work, redactor, &context.cancel).await?;
     Ok(Exit::Success)
 }
 

@@ -2,10 +2,8 @@
 //!
 //! Made by `adapters`; read by `plan`, `status` and the waits.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
-};
+use core::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -1,5 +1,6 @@
 //! An edit of a file on this machine is live: in the running containers, in those that come later, and by a rollout.
 
+mod checkout;
 mod scene;
 
 use std::time::Duration;
@@ -177,7 +178,7 @@ fn a_replaced_pod_starts_with_the_edit(scene: &mut Scene) {
     let pods = scene.project.pods();
     let new = pods.iter().find(|pod| pod.starts_with("greeter")).unwrap();
     let log = scene.project.kubectl(&["logs", new]).assert_code(0);
-    assert_eq!(log.stdout, "", "it was started once, with its files");
+    assert_eq!(log.stdout, "started\n", "once, with its files");
 }
 
 fn every_replica_is_served(scene: &Scene) {
@@ -212,8 +213,7 @@ fn what_changed_while_no_session_ran_is_caught_up_with(scene: &mut Scene) {
     scene.until_answers("greeter", "behind its back");
     assert_eq!(scene.exec("greeter", &["ls", "/app/src"]), "text\n");
     assert_ne!(scene.session(), killed);
-    let attached = scene.project.running(&["attach", "-o", "json"]);
-    std::mem::replace(&mut scene.attached, attached).end();
+    scene.attach_again();
 }
 
 fn an_agent_that_is_killed_is_started_again(scene: &mut Scene) {
@@ -230,10 +230,10 @@ fn an_agent_that_is_killed_is_started_again(scene: &mut Scene) {
     });
 }
 
-fn without_a_session_everything_is_as_its_image(scene: Scene) {
-    let Scene { project, attached } = scene;
-    project.devenv(&["up", "--no-session"]).assert_code(0);
-    attached.end();
+fn without_a_session_everything_is_as_its_image(mut scene: Scene) {
+    scene.project.devenv(&["up", "--no-session"]).assert_code(0);
+    scene.said_until_its_end();
+    let project = &scene.project;
     let status = project
         .devenv(&["session", "status", "-o", "json"])
         .assert_code(0)
@@ -243,7 +243,7 @@ fn without_a_session_everything_is_as_its_image(scene: Scene) {
     let deployment = deployment.assert_code(0).json();
     let container = &deployment["spec"]["template"]["spec"]["containers"][0];
     assert_eq!(container["command"][0], "perl", "{container}");
-    project.end();
+    scene.end();
 }
 
 #[test]
@@ -278,6 +278,15 @@ fn what_cannot_be_copied_is_rolled_out_and_what_cannot_be_built_leaves_the_old_r
         "/tmp/rebuilt\n"
     );
     a_manifest_that_changes_is_applied(&mut scene);
+    a_session_ends_with_its_cluster(scene);
+}
+
+fn a_session_ends_with_its_cluster(mut scene: Scene) {
+    let filter = format!("name=^k3d-{}-", scene.project.cluster_name());
+    let script = format!("docker rm --force $(docker ps --all --quiet --filter '{filter}')");
+    scene.project.run("sh", &["-c", &script]).assert_code(0);
+    let said = scene.said_until_its_end();
+    assert!(said.contains("the cluster is gone"), "{said}");
     scene.end();
 }
 

@@ -430,24 +430,12 @@ fn a_session_that_cannot_start_says_why_and_how_to_do_without() {
 }
 
 #[test]
-fn a_session_ends_with_its_cluster_and_not_before_there_was_one() {
-    let (project, engine) = Project::with_engine();
+fn a_session_ends_by_itself_where_there_is_no_cluster_and_nobody_makes_one() {
+    let (project, _engine) = Project::with_engine();
     let mut session = project.spawn(&["session", "run"]);
-    project.pid_other_than(None);
-    let mut client = project.connect();
-    hear(&mut client);
-    client
-        .get_mut()
-        .write_all(b"{\"request\":\"attach\"}\n")
-        .expect("it listens");
-    engine.add_cluster(&project.id());
-    // Two looks of the session lie between them.
-    std::thread::sleep(Duration::from_secs(6));
-    assert!(session.try_wait().expect("our child").is_none());
-    engine.remove_all();
-    let event = hear(&mut client);
-    assert_eq!(event["event"], "notice");
+    let pid = project.pid_other_than(None);
     assert_eq!(session.wait().expect("it ends").code(), Some(0));
+    assert!(!runs(pid));
     assert_eq!(project.pid(), None);
 }
 

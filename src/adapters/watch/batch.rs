@@ -14,8 +14,10 @@ use super::{
 const QUIET: Duration = Duration::from_millis(10);
 /// And at the latest this long after its first hint: a log in the tree must not hold everything else back.
 const LONGEST: Duration = Duration::from_millis(100);
-/// How long a checkout is waited for: what is seen in its middle is a tree that nobody wants to run.
+/// How long a checkout is waited for that changes nothing any more, and how long altogether: what is seen in its
+/// middle is a tree that nobody wants to run.
 const PATIENCE: Duration = Duration::from_secs(10);
+const LONGEST_CHECKOUT: Duration = Duration::from_mins(2);
 /// How often its lock is looked at meanwhile. Nobody tells of it: `.git` is not watched.
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -24,7 +26,8 @@ pub(super) async fn next(pending: &Pending, checkouts: &mut Checkouts) -> (Insta
     let first = pending.span().await.first;
     settle(pending).await;
     while checkouts.is_under_way() {
-        if first.elapsed() >= PATIENCE {
+        let last = pending.span().await.last;
+        if last.elapsed() >= PATIENCE || first.elapsed() >= LONGEST_CHECKOUT {
             checkouts.give_up();
             break;
         }
@@ -130,6 +133,20 @@ mod tests {
         assert!(after >= MILLISECOND * 3015, "{after:?}");
         assert!(after < MILLISECOND * 3200, "{after:?}");
         assert_eq!(count, 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_checkout_that_takes_long_is_waited_for_as_long_as_it_changes_something() {
+        let (home, mut checkouts) = in_a_repository();
+        let lock = lock(home.path());
+        std::fs::write(&lock, "").unwrap();
+        tokio::spawn(async move {
+            sleep(MILLISECOND * 25_005).await;
+            std::fs::rename(&lock, lock.with_file_name("index")).unwrap();
+        });
+        let (after, count) = complete_after(&[0, 9000, 17_000, 25_000], &mut checkouts).await;
+        assert!(after >= MILLISECOND * 25_015, "{after:?}");
+        assert_eq!(count, 4);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! The containers in which a service runs.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use crate::{
     adapters::{agent::ContainerId, kube::ClusterView},

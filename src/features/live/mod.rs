@@ -71,7 +71,7 @@ pub async fn follow(
         let beginning = begin(&project, &audience);
         let (cluster, tools) = match cancel.run_until_cancelled(beginning).await {
             None => return LiveEnd::Cancelled,
-            Some(None) => return LiveEnd::ClusterGone,
+            Some(None) => return gone(&audience),
             Some(Some(connected)) => connected,
         };
         let generation = Generation::start(project.clone(), tools, cluster, audience.clone());
@@ -85,7 +85,7 @@ pub async fn follow(
         };
         match generation.run(&open, is_new, cancel).await {
             End::Cancelled => return LiveEnd::Cancelled,
-            End::ClusterGone => return LiveEnd::ClusterGone,
+            End::ClusterGone => return gone(&audience),
             End::Manifest(changed) => {
                 project = *changed;
                 is_new = true;
@@ -95,6 +95,11 @@ pub async fn follow(
             }
         }
     }
+}
+
+fn gone(audience: &Audience) -> LiveEnd {
+    audience.inform(None, "the cluster is gone, and the session ends with it");
+    LiveEnd::ClusterGone
 }
 
 /// Waits until the cluster of the project is there and answers; `None` if there is none, and nobody makes one.

@@ -1,9 +1,7 @@
 //! When a service runs with a change.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use core::net::SocketAddr;
+use std::time::{Duration, Instant};
 
 use futures::{TryStreamExt as _, future::try_join_all};
 use jiff::Timestamp;

@@ -20,6 +20,7 @@ const SERVER: &str = r#"use IO::Socket::INET;
 my ($when, $file) = @ARGV;
 sub text { open my $from, "<", $file or return "missing"; local $/; my $text = <$from>; return $text; }
 my $kept = text();
+print STDERR "started\n";
 if ($kept =~ /^bad/) { print STDERR "cannot greet with $kept\n"; exit 3; }
 $SIG{TERM} = sub { exit 0 };
 my $server = IO::Socket::INET->new(LocalPort => 8080, Listen => 64, ReuseAddr => 1) or die "no port";
@@ -54,14 +55,22 @@ pub(super) fn manifest(page: &str, greeter: &str) -> String {
     )
 }
 
-/// A project with both services up, and one who watches what the session says.
+/// A project with both services, and one who watches what the session says.
 pub(super) struct Scene {
     pub(super) project: Project,
-    pub(super) attached: Running,
+    attached: Option<Running>,
 }
 
 impl Scene {
+    /// A project that is up.
     pub(super) fn up(name: &str, manifest: &str) -> Self {
+        let mut scene = Self::new(name, manifest);
+        scene.bring_up();
+        scene
+    }
+
+    /// A project that is not up yet.
+    pub(super) fn new(name: &str, manifest: &str) -> Self {
         let project = Project::new(name, manifest);
         for service in ["page", "greeter"] {
             let dockerfile =
@@ -70,9 +79,44 @@ impl Scene {
             project.write(&format!("{service}/server.pl"), SERVER);
             project.write(&format!("{service}/src/text"), "from the image");
         }
-        project.devenv(&["up"]).assert_code(0);
-        let attached = project.running(&["attach", "-o", "json"]);
-        Self { project, attached }
+        Self {
+            project,
+            attached: None,
+        }
+    }
+
+    pub(super) fn bring_up(&mut self) {
+        self.project.devenv(&["up"]).assert_code(0);
+        self.attach_again();
+    }
+
+    /// Watches the session that runs now.
+    pub(super) fn attach_again(&mut self) {
+        let attached = self.project.running(&["attach", "-o", "json"]);
+        if let Some(before) = self.attached.replace(attached) {
+            before.end();
+        }
+    }
+
+    /// What the session said so far.
+    pub(super) fn said(&self) -> String {
+        self.attached.as_ref().unwrap().said()
+    }
+
+    /// What it said until its end, which comes by itself.
+    pub(super) fn said_until_its_end(&mut self) -> String {
+        self.attached.take().unwrap().end().said
+    }
+
+    /// Waits until something is so.
+    #[track_caller]
+    pub(super) fn until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let begun = Instant::now();
+        while !is_so(self) {
+            let said = self.said();
+            assert!(begun.elapsed() < PATIENCE, "never: {what}\n{said}");
+            std::thread::sleep(LOOK_AGAIN);
+        }
     }
 
     /// Waits until a service answers with a text; since when it was waited, and how long.
@@ -84,7 +128,7 @@ impl Scene {
             assert!(
                 begun.elapsed() < PATIENCE,
                 "{service} never answered {text:?}, but {last:?}\n{}",
-                self.attached.said()
+                self.said()
             );
             std::thread::sleep(LOOK_AGAIN);
             last = self.answer(service);
@@ -112,7 +156,7 @@ impl Scene {
 
     /// The events of one kind so far.
     pub(super) fn events(&self, kind: &str) -> Vec<Value> {
-        let said = self.attached.said();
+        let said = self.said();
         let events = said
             .lines()
             .filter_map(|line| serde_json::from_str::<Value>(line).ok());
@@ -127,7 +171,7 @@ impl Scene {
             if let Some(found) = self.events(kind).into_iter().find(|event| is_it(event)) {
                 return found;
             }
-            let said = self.attached.said();
+            let said = self.said();
             assert!(begun.elapsed() < PATIENCE, "never told: {kind}\n{said}");
             std::thread::sleep(LOOK_AGAIN);
         }
@@ -151,7 +195,9 @@ impl Scene {
     pub(super) fn end(self) {
         let Self { project, attached } = self;
         project.devenv(&["session", "stop"]).assert_code(0);
-        attached.end();
+        attached
+            .into_iter()
+            .for_each(|attached| drop(attached.end()));
         project.end();
     }
 }
