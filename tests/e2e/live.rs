@@ -1,5 +1,10 @@
 //! An edit of a file on this machine is live: in the running containers, in those that come later, and by a rollout.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "how often to measure is for who runs the tests to say"
+)]
+
 mod checkout;
 mod scene;
 
@@ -8,7 +13,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use self::scene::{Scene, manifest};
-use crate::say;
+use crate::{program::BASE, say};
 
 /// How often an edit is measured; the figures of the documentation are of 50.
 fn edits() -> usize {
@@ -163,6 +168,7 @@ fn containers_that_come_later_have_the_edits_and_a_killed_session_goes_on() {
     every_replica_is_served(&scene);
     what_changed_while_no_session_ran_is_caught_up_with(&mut scene);
     an_agent_that_is_killed_is_started_again(&mut scene);
+    a_node_that_is_killed_comes_back_with_the_edits(&mut scene);
     without_a_session_everything_is_as_its_image(scene);
 }
 
@@ -228,6 +234,32 @@ fn an_agent_that_is_killed_is_started_again(scene: &mut Scene) {
     scene.until_told("notice", |event| {
         event.to_string().contains("started again")
     });
+}
+
+/// The first process of a node is the cluster's API server, and everything in the node ends with it.
+fn a_node_that_is_killed_comes_back_with_the_edits(scene: &mut Scene) {
+    let node = format!("k3d-{}-server-0", scene.project.cluster_name());
+    let inspect = ["inspect", "--format", "{{.State.Pid}}", &node];
+    let first = scene.project.run("docker", &inspect).assert_code(0).stdout;
+    let kill = [
+        "run",
+        "--rm",
+        "--privileged",
+        "--pid",
+        "host",
+        BASE,
+        "kill",
+        "-9",
+        first.trim(),
+    ];
+    scene.project.run("docker", &kill).assert_code(0);
+    scene.write("greeter", "while the node was away");
+    scene.until_answers("greeter", "while the node was away");
+    scene.until_told("notice", |event| {
+        event.to_string().contains("answers again")
+    });
+    scene.write("greeter", "back as before");
+    scene.until_answers("greeter", "back as before");
 }
 
 fn without_a_session_everything_is_as_its_image(mut scene: Scene) {

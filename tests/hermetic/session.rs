@@ -14,7 +14,7 @@ use std::{
 
 use serde_json::Value;
 
-use self::engine::Engine;
+use self::engine::empty_engine_at;
 use crate::support::{CommandOutput, TestEnvironment};
 
 /// How long anything here may take on a busy machine.
@@ -47,13 +47,13 @@ impl Project {
     }
 
     /// The same with a docker engine, which is empty.
-    fn with_engine() -> (Self, Engine) {
+    fn with_engine() -> Self {
         let mut project = Self::new();
         let socket = project.environment.home().join("docker.sock");
-        let engine = Engine::at(&socket);
+        empty_engine_at(&socket);
         let host = format!("unix://{}", socket.display());
         project.environment.set("DOCKER_HOST", &host);
-        (project, engine)
+        project
     }
 
     fn devenv(&self, arguments: &[&str]) -> CommandOutput {
@@ -72,14 +72,6 @@ impl Project {
         let mut entries = fs::read_dir(all).expect("a state directory");
         let entry = entries.next().expect("the environment").expect("an entry");
         entry.path()
-    }
-
-    /// The environment's id.
-    fn id(&self) -> String {
-        let output = self.devenv(&["session", "status", "-o", "json"]);
-        let document = output.document();
-        let id = document["environment"].as_str().expect("an id");
-        id.to_owned()
     }
 
     /// The session's process as `session status` tells it, once it is another than `before`.
@@ -431,7 +423,7 @@ fn a_session_that_cannot_start_says_why_and_how_to_do_without() {
 
 #[test]
 fn a_session_ends_by_itself_where_there_is_no_cluster_and_nobody_makes_one() {
-    let (project, _engine) = Project::with_engine();
+    let project = Project::with_engine();
     let mut session = project.spawn(&["session", "run"]);
     let pid = project.pid_other_than(None);
     assert_eq!(session.wait().expect("it ends").code(), Some(0));
@@ -441,7 +433,7 @@ fn a_session_ends_by_itself_where_there_is_no_cluster_and_nobody_makes_one() {
 
 #[test]
 fn stop_and_down_end_the_session_first() {
-    let (project, _engine) = Project::with_engine();
+    let project = Project::with_engine();
     let state = {
         let output = project.devenv(&["up"]);
         assert_ne!(output.code, Some(0), "there is no k3d: {output}");

@@ -66,6 +66,8 @@ pub(super) struct Generation {
     changes: Changes,
     /// By the number of their tree.
     services: Vec<Followed>,
+    /// Whether the cluster did not answer when it was heard of last.
+    is_lost: bool,
     tasks: JoinSet<()>,
 }
 
@@ -110,6 +112,7 @@ impl Generation {
             watcher,
             changes,
             services,
+            is_lost: false,
             tasks,
         })
     }
@@ -140,6 +143,7 @@ impl Generation {
                 },
                 news = view.changed() => if news.is_ok() {
                     let now = Arc::clone(&view.borrow_and_update());
+                    self.tell_connection(&now.connection);
                     self.seen(&now);
                 },
                 _ = look.tick() => {
@@ -147,8 +151,7 @@ impl Generation {
                         self.shared.audience.inform(None, "this machine slept: everything is looked at again");
                         self.watcher.rescan();
                     }
-                    let is_lost = matches!(view.borrow().connection, Connection::Reconnecting { .. });
-                    if is_lost && self.is_gone().await {
+                    if self.is_lost && self.is_gone().await {
                         return End::ClusterGone;
                     }
                 }
@@ -195,6 +198,24 @@ impl Generation {
                 self.shared.audience.tell(None, what);
                 None
             }
+        }
+    }
+
+    /// Says when the cluster does not answer, and when it does again.
+    fn tell_connection(&mut self, connection: &Connection) {
+        let audience = &self.shared.audience;
+        match connection {
+            Connection::Reconnecting { reason, .. } if !self.is_lost => {
+                self.is_lost = true;
+                let text =
+                    format!("the cluster does not answer ({reason}): its new containers wait");
+                audience.warn(None, text);
+            }
+            Connection::Live if self.is_lost => {
+                self.is_lost = false;
+                audience.inform(None, "the cluster answers again");
+            }
+            _ => {}
         }
     }
 

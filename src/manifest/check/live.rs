@@ -51,6 +51,10 @@ enum LiveProblem {
     },
     #[error("`{path}` is missing: `runtime: other` has no usual one")]
     NoUsual { path: String, key: &'static str },
+    #[error(
+        "`{path}` is missing: what `image` starts is not known, and a live service is started by devenv"
+    )]
+    NoCommand { path: String },
 }
 
 /// What a path must lead to.
@@ -78,7 +82,7 @@ impl Problem for LiveProblem {
             Self::NoReload { .. } | Self::ReloadBy { .. } => "manifest.reload",
             Self::SameTarget { .. } | Self::NestedTarget { .. } => "manifest.target-conflict",
             Self::NoPath { .. } => "manifest.path-missing",
-            Self::NoUsual { .. } => "manifest.missing-key",
+            Self::NoUsual { .. } | Self::NoCommand { .. } => "manifest.missing-key",
         }
     }
 
@@ -99,6 +103,9 @@ impl Problem for LiveProblem {
                 let similar = similar.iter().map(|name| format!("did you mean `{name}`?"));
                 let base = "paths are relative to the service's build context, without one to the directory of the project";
                 return similar.chain([base.to_owned()]).collect();
+            }
+            Self::NoCommand { .. } => {
+                "write what the container runs, as a list: `command: [program, argument]`"
             }
             Self::NoUsual { key: "port", .. } => "write the port on which the debugger listens",
             Self::NoUsual { .. } => {
@@ -126,6 +133,7 @@ impl Checker<'_> {
             self.on_change(live, &path);
             self.targets(live, service, &path);
             self.live_paths(live, service, owner);
+            self.command_of_an_image(live, service, owner);
         }
         if let Some(debug) = &service.debug {
             self.debug(debug, &format!("{owner}.debug"));
@@ -146,6 +154,18 @@ impl Checker<'_> {
         if service.build.is_none() && !live.rebuild.is_empty() {
             let path = format!("{path}.rebuild");
             self.report(&LiveProblem::NothingToRebuild { path: path.clone() }, &path);
+        }
+    }
+
+    /// What is built here says in its image what it starts; others are not looked into.
+    fn command_of_an_image(&mut self, live: &LiveKeys, service: &ServiceKeys, owner: &str) {
+        let path = format!("{owner}.command");
+        let is_started_here = !live.sync.is_empty()
+            || (!live.mount.is_empty() && live.on_change != Some(OnChangeKey::None));
+        let is_known = service.image.is_none() || self.places.has(&path);
+        if is_started_here && !is_known {
+            let problem = LiveProblem::NoCommand { path };
+            self.report(&problem, &format!("{owner}.live"));
         }
     }
 

@@ -71,7 +71,7 @@ fn paths_are_relative_to_the_build_context_and_to_the_project_where_there_is_non
     assert_eq!(built.base, PathBuf::from("/project/services/order"));
     assert_eq!(built.sync[0].from, built.base.join("src"));
     assert_eq!(built.build.unwrap().directory, built.base);
-    let text = "apiVersion: devenv/v1\nname: shop\nservices: { order: { image: redis, live: { mount: [./conf:/etc/x] } } }\n";
+    let text = "apiVersion: devenv/v1\nname: shop\nservices: { order: { image: redis, command: [redis-server], live: { mount: [./conf:/etc/x] } } }\n";
     let files = MemoryFiles::with_manifest(text).file("conf/redis.conf", "");
     let taken = order(&files, &[], &[]).live.unwrap();
     assert_eq!(taken.base, PathBuf::from("/project"));

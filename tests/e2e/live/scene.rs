@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::program::{BASE, Project, Running};
 
 /// How long any condition may take to come true.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 const REQUEST_WITHIN: Duration = Duration::from_secs(5);
 
@@ -36,7 +36,7 @@ while (1) {
 /// What `page` and `greeter` are, with more for each.
 pub(super) fn manifest(page: &str, greeter: &str) -> String {
     format!(
-        r#"services:
+        "services:
   page:
     build: page
     command: [perl, /server.pl, request, /app/src/text]
@@ -51,7 +51,7 @@ pub(super) fn manifest(page: &str, greeter: &str) -> String {
     expose: {{ host: greeter.localhost, path: / }}
     ready: {{ http: /, within: 60s }}
     live: {{ sync: [src:/app/src], rebuild: [Dockerfile]{greeter} }}
-"#
+"
     )
 }
 
@@ -195,9 +195,9 @@ impl Scene {
     pub(super) fn end(self) {
         let Self { project, attached } = self;
         project.devenv(&["session", "stop"]).assert_code(0);
-        attached
-            .into_iter()
-            .for_each(|attached| drop(attached.end()));
+        if let Some(attached) = attached {
+            attached.end();
+        }
         project.end();
     }
 }
