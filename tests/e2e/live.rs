@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use self::scene::{Scene, manifest};
+use self::scene::{RESTART, SYNC, Scene, manifest};
 use crate::{program::BASE, say};
 
 /// How often an edit is measured; the figures of the documentation are of 50.
@@ -30,7 +30,10 @@ fn percentiles(mut times: Vec<Duration>) -> (f64, f64) {
 
 #[test]
 fn an_edit_is_live_in_a_blink_and_one_that_changes_nothing_does_nothing() {
-    let mut scene = Scene::up("live-edit", &manifest("", ", budget: 1ms"));
+    let mut scene = Scene::up(
+        "live-edit",
+        &manifest(SYNC, "{ sync: [src:/app/src], budget: 1ms }"),
+    );
     figures(&mut scene);
     an_identical_rewrite_does_nothing(&scene);
     files_come_and_go(&scene);
@@ -160,7 +163,7 @@ fn status_knows_the_last_edit(scene: &Scene) {
 
 #[test]
 fn containers_that_come_later_have_the_edits_and_a_killed_session_goes_on() {
-    let mut scene = Scene::up("live-later", &manifest("", ""));
+    let mut scene = Scene::up("live-later", &manifest(SYNC, RESTART));
     scene.project.write("greeter/src/extra", "for now");
     scene.write("greeter", "edited");
     scene.until_answers("greeter", "edited");
@@ -241,17 +244,9 @@ fn a_node_that_is_killed_comes_back_with_the_edits(scene: &mut Scene) {
     let node = format!("k3d-{}-server-0", scene.project.cluster_name());
     let inspect = ["inspect", "--format", "{{.State.Pid}}", &node];
     let first = scene.project.run("docker", &inspect).assert_code(0).stdout;
-    let kill = [
-        "run",
-        "--rm",
-        "--privileged",
-        "--pid",
-        "host",
-        BASE,
-        "kill",
-        "-9",
-        first.trim(),
-    ];
+    let kill = format!("kill -9 {}", first.trim());
+    let run = ["run", "--rm", "--privileged", "--pid", "host"];
+    let kill = [&run[..], &[BASE, "sh", "-c", &kill]].concat();
     scene.project.run("docker", &kill).assert_code(0);
     scene.write("greeter", "while the node was away");
     scene.until_answers("greeter", "while the node was away");
@@ -280,7 +275,7 @@ fn without_a_session_everything_is_as_its_image(mut scene: Scene) {
 
 #[test]
 fn what_cannot_be_copied_is_rolled_out_and_what_cannot_be_built_leaves_the_old_running() {
-    let mut scene = Scene::up("live-rollout", &manifest("", ""));
+    let mut scene = Scene::up("live-rollout", &manifest(SYNC, RESTART));
     let dockerfile = scene.project.read("greeter/Dockerfile");
     scene.project.write(
         "greeter/Dockerfile",
@@ -339,4 +334,36 @@ fn a_manifest_that_changes_is_applied(scene: &mut Scene) {
     assert_eq!(scene.exec("greeter", &["printenv", "COLOUR"]), "red\n");
     scene.write("greeter", "followed as before");
     scene.until_answers("greeter", "followed as before");
+}
+
+#[test]
+fn mounted_directories_and_what_a_build_on_this_machine_makes_are_live() {
+    let mount = "{ mount: [src:/app/src], onChange: none }";
+    let build =
+        "{ build: { command: [sh, make.sh], on: [words] }, sync: [out/text:/app/src/text] }";
+    let mut scene = Scene::new("live-made", &manifest(mount, build));
+    let make = "! grep -q broken words || { echo no such word >&2; exit 1; }\nmkdir -p out && tr a-z A-Z < words > out/text\n";
+    scene.project.write("greeter/make.sh", make);
+    scene.project.write("greeter/words", "hello");
+    scene.bring_up();
+    scene.write("page", "read where it is");
+    scene.until_answers("page", "read where it is");
+    scene.project.write("greeter/words", "good morning");
+    scene.until_answers("greeter", "GOOD MORNING");
+    scene.project.write("greeter/words", "broken");
+    let told = scene.until_told("failed", |event| event["service"] == "greeter");
+    assert_eq!(told["failures"][0]["code"], "live.build-failed", "{told}");
+    assert!(told.to_string().contains("no such word"), "{told}");
+    assert_eq!(scene.answer("greeter").as_deref(), Some("GOOD MORNING"));
+    scene.project.write("greeter/words", "good evening");
+    scene.until_answers("greeter", "GOOD EVENING");
+    let done = scene.until_told("done", |event| event["service"] == "greeter");
+    let stages: Vec<&str> = done["stages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|stage| stage["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(stages, ["detect", "build", "copy", "restart", "ready"]);
+    scene.end();
 }

@@ -4,7 +4,7 @@ use std::{fmt::Write as _, time::Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::scene::{Scene, manifest};
+use super::scene::{RESTART, SYNC, Scene, manifest};
 use crate::say;
 
 const FILES: usize = 10_000;
@@ -16,7 +16,7 @@ const HASH: &str = "find . -type f | LC_ALL=C sort | xargs sha256sum | sha256sum
 
 #[test]
 fn a_checkout_of_ten_thousand_files_is_in_every_container_and_restarts_its_service_once() {
-    let mut scene = Scene::new("live-checkout", &manifest("", ""));
+    let mut scene = Scene::new("live-checkout", &manifest(SYNC, RESTART));
     two_branches(&scene);
     scene.bring_up();
     scene.project.devenv(&["scale", "greeter=2"]).assert_code(0);

@@ -33,27 +33,29 @@ while (1) {
 }
 "#;
 
-/// What `page` and `greeter` are, with more for each.
+/// The manifest, with what follows `live:` for each service.
 pub(super) fn manifest(page: &str, greeter: &str) -> String {
-    format!(
-        "services:
-  page:
-    build: page
-    command: [perl, /server.pl, request, /app/src/text]
+    let service = |name: &str, when: &str, live: &str| {
+        format!(
+            "  {name}:
+    build: {name}
+    command: [perl, /server.pl, {when}, /app/src/text]
     ports: [8080]
-    expose: {{ host: page.localhost, path: / }}
+    expose: {{ host: {name}.localhost, path: / }}
     ready: {{ http: /, within: 60s }}
-    live: {{ sync: [src:/app/src], onChange: none{page} }}
-  greeter:
-    build: greeter
-    command: [perl, /server.pl, start, /app/src/text]
-    ports: [8080]
-    expose: {{ host: greeter.localhost, path: / }}
-    ready: {{ http: /, within: 60s }}
-    live: {{ sync: [src:/app/src], rebuild: [Dockerfile]{greeter} }}
+    live: {live}
 "
-    )
+        )
+    };
+    let page = service("page", "request", page);
+    let greeter = service("greeter", "start", greeter);
+    format!("services:\n{page}{greeter}")
 }
+
+/// `page` is copied to, and reads again by itself.
+pub(super) const SYNC: &str = "{ sync: [src:/app/src], onChange: none }";
+/// `greeter` is copied to, and started anew.
+pub(super) const RESTART: &str = "{ sync: [src:/app/src], rebuild: [Dockerfile] }";
 
 /// A project with both services, and one who watches what the session says.
 pub(super) struct Scene {
