@@ -5,6 +5,7 @@
 
 mod journal;
 mod lock;
+pub mod log_store;
 mod paths;
 mod record;
 mod settings;
