@@ -23,11 +23,11 @@ struct Records<'a> {
 impl Agent {
     /// What the containers of a namespace said after these positions on this node, and what they say. Ends with a
     /// failure: when the agent does. Dropped, it is over.
-    pub fn logs(
-        &self,
+    pub fn logs<'a>(
+        &'a self,
         namespace: &str,
         from: Vec<LogPosition>,
-    ) -> impl Stream<Item = Result<LogRecord, AgentFailure>> + Send {
+    ) -> impl Stream<Item = Result<LogRecord, AgentFailure>> + Send + use<'a> {
         let namespace = namespace.to_owned();
         let records = Records {
             agent: self,

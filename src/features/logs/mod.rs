@@ -1,17 +1,21 @@
 //! What the containers of services say: read from the cluster, put together in the order of time.
 //!
-//! Called by `commands::logs`. A reader of the API alone: what it no longer keeps is not shown.
+//! Called by `commands::logs` and, what collects them, by the session.
 
+mod collect;
 mod follow;
+mod intake;
 mod merge;
 mod names;
 mod silence;
+mod stores;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{Stream, StreamExt as _, future};
 use jiff::{SignedDuration, Timestamp};
 
+pub use self::collect::{Collector, Pods, Trouble, collect};
 use self::{follow::Known, merge::Merge, names::Labels};
 use super::{Project, desire::read_secrets, up::running};
 use crate::{
