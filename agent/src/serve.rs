@@ -39,20 +39,11 @@ pub(crate) fn serve<W: Write + Send + 'static>(input: &mut impl Read, output: W)
     while let Some(message) = read_frame(input)? {
         let (id, piece) = match message {
             ToAgent::Request { id, request } => {
-                let (sender, pieces) = channel();
-                let (bell, ring) = UnixStream::pair()?;
-                for end in [&bell, &ring] {
-                    end.set_nonblocking(true)?;
-                }
+                let (asker, heard) = ends()?;
                 // Those that were answered have dropped their end.
                 open.retain(|_, asker| asker.pieces.send(Piece::Nothing).is_ok());
-                let asker = Asker {
-                    pieces: sender,
-                    ring,
-                };
                 open.insert(id, asker);
                 let server = Arc::clone(&server);
-                let heard = Heard { pieces, bell };
                 thread::spawn(move || server.answer(id, request, heard));
                 continue;
             }
@@ -99,6 +90,24 @@ struct Heard {
     pieces: Receiver<Piece>,
     /// Can be read when a piece has come or the stream has ended, for those who wait for something else as well.
     bell: UnixStream,
+}
+
+/// Both ends of a new request.
+fn ends() -> io::Result<(Asker, Heard)> {
+    let (sender, receiver) = channel();
+    let (bell, ring) = UnixStream::pair()?;
+    for end in [&bell, &ring] {
+        end.set_nonblocking(true)?;
+    }
+    let asker = Asker {
+        pieces: sender,
+        ring,
+    };
+    let heard = Heard {
+        pieces: receiver,
+        bell,
+    };
+    Ok((asker, heard))
 }
 
 struct Server<W> {
@@ -384,6 +393,42 @@ mod tests {
         assert_eq!(answer(&mut devenv), (2, Ok(Answer::Pong)));
         write_frame(&mut devenv, &ToAgent::Cancel { id: 1 }).unwrap();
         assert_eq!(answer(&mut devenv), (1, Err(AgentError::Cancelled)));
+    }
+
+    #[test]
+    fn logs_are_told_as_they_come_until_they_are_cancelled() {
+        let node = tempfile::tempdir().unwrap();
+        let container = node.path().join("shop_order_uid/order");
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .create(&container)
+            .unwrap();
+        let (mut devenv, output) = UnixStream::pair().unwrap();
+        let server = Server {
+            containers: Containers::default(),
+            output: Mutex::new(output),
+        };
+        let (asker, heard) = ends().unwrap();
+        thread::scope(|scope| {
+            let telling = scope.spawn(|| {
+                let (server, id) = (&server, 1);
+                let mut to = Outgoing::new(Exchange { server, id, heard });
+                logs::follow(node.path(), "shop", Vec::new(), &mut to)
+            });
+            let mut log = std::fs::File::create(container.join("0.log")).unwrap();
+            let mut told = Vec::new();
+            for line in ["one\n", "two\n"] {
+                log.write_all(line.as_bytes()).unwrap();
+                while !told.ends_with(line.as_bytes()) {
+                    match read_frame(&mut devenv).unwrap() {
+                        Some(FromAgent::Chunk { id: 1, bytes }) => told.extend(bytes),
+                        other => panic!("{other:?}"),
+                    }
+                }
+            }
+            asker.send(Piece::Cancel);
+            assert_eq!(telling.join().unwrap(), AgentError::Cancelled);
+        });
     }
 
     #[test]
