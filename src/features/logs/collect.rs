@@ -107,6 +107,9 @@ pub async fn collect(
         tasks.spawn(async move { collector.follow(&node, &stores).await });
     }
     cancel.cancelled().await;
+    tasks.shutdown().await;
+    // What is being written is written; what was about to be is told again to the next collector.
+    lock(&stores).close();
     Ok(())
 }
 

@@ -84,6 +84,11 @@ impl Stores {
         failed.map_or(Ok(()), Err)
     }
 
+    /// Takes nothing any more.
+    pub(super) fn close(&mut self) {
+        self.assigned.clear();
+    }
+
     fn add(&mut self, store: &str, additions: &[Addition]) -> Result<(), LogStoreError> {
         let writer = match self.writers.entry(store.to_owned()) {
             Entry::Occupied(there) => there.into_mut(),
@@ -176,6 +181,9 @@ mod tests {
         assert_eq!(stores.positions("agent-0"), []);
         stores.append(&mut vec![lines("cart-1", 5..6)]).unwrap();
         assert_eq!(count(&directory.path().join("order")), 3);
+        assert_eq!(count(&directory.path().join("cart")), 6);
+        stores.close();
+        stores.append(&mut vec![lines("cart-1", 6..7)]).unwrap();
         assert_eq!(count(&directory.path().join("cart")), 6);
     }
 
