@@ -4,4 +4,5 @@
 //! one stream. Both sides are built from this crate: the library is the protocol, the program is the agent.
 
 pub mod init_protocol;
+pub mod log_protocol;
 pub mod protocol;

@@ -7,6 +7,7 @@ mod containers;
 mod files;
 mod init;
 mod inits;
+mod logs;
 mod probe;
 mod serve;
 

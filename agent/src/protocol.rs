@@ -13,10 +13,10 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::init_protocol;
+use crate::{init_protocol, log_protocol::LogPosition};
 
 /// The version of the protocol. A devenv and an agent of different versions do not talk.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 /// The longest frame, in bytes, without its length.
 pub const LONGEST_FRAME: usize = 1 << 20;
 /// The longest chunk, in bytes.
@@ -139,13 +139,23 @@ pub enum Request {
         /// How long it has for that, in milliseconds.
         within_ms: u32,
     },
+    /// Tells what the containers of a namespace said and say, until it is cancelled. Chunks of the answer are
+    /// [`LogRecord`](crate::log_protocol::LogRecord)s: each its length (4 bytes, little endian) and its encoding.
+    Logs {
+        /// The namespace.
+        namespace: String,
+        /// Runs that were read before go on behind their positions; others begin with the oldest that is kept.
+        from: Vec<LogPosition>,
+    },
 }
 
 impl Request {
     /// How long the agent may rightly say nothing, beside the moment that anything takes.
     pub fn may_take(&self) -> Duration {
         match self {
-            Self::Ping | Self::Change { .. } | Self::List { .. } => Duration::ZERO,
+            Self::Ping | Self::Change { .. } | Self::List { .. } | Self::Logs { .. } => {
+                Duration::ZERO
+            }
             Self::Control { request, .. } => request.may_take(),
             Self::Probe { within_ms, .. } => Duration::from_millis((*within_ms).into()),
         }

@@ -3,9 +3,11 @@
 use std::{
     collections::HashMap,
     io::{self, Read, Write},
+    os::{fd::BorrowedFd, unix::net::UnixStream},
+    path::Path,
     sync::{
         Arc, Mutex, PoisonError,
-        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+        mpsc::{Receiver, RecvTimeoutError, Sender, TryRecvError, channel},
     },
     thread,
     time::{Duration, Instant},
@@ -16,7 +18,12 @@ use devenv_agent::protocol::{
     WINDOW, read_frame, write_frame,
 };
 
-use crate::{containers::Containers, files, inits, probe};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+};
+
+use crate::{containers::Containers, files, inits, logs, probe};
 
 /// Speaks the protocol until `input` ends. What is under way then is broken off with its request.
 pub(crate) fn serve<W: Write + Send + 'static>(input: &mut impl Read, output: W) -> io::Result<()> {
@@ -28,16 +35,16 @@ pub(crate) fn serve<W: Write + Send + 'static>(input: &mut impl Read, output: W)
         version: VERSION,
         pid: std::process::id(),
     }))?;
-    let mut open: HashMap<RequestId, Sender<Piece>> = HashMap::new();
+    let mut open: HashMap<RequestId, Asker> = HashMap::new();
     while let Some(message) = read_frame(input)? {
         let (id, piece) = match message {
             ToAgent::Request { id, request } => {
-                let (sender, pieces) = channel();
+                let (asker, heard) = ends()?;
                 // Those that were answered have dropped their end.
-                open.retain(|_, sender| sender.send(Piece::Nothing).is_ok());
-                open.insert(id, sender);
+                open.retain(|_, asker| asker.pieces.send(Piece::Nothing).is_ok());
+                open.insert(id, asker);
                 let server = Arc::clone(&server);
-                thread::spawn(move || server.answer(id, request, pieces));
+                thread::spawn(move || server.answer(id, request, heard));
                 continue;
             }
             ToAgent::Chunk { id, bytes } => (id, Piece::Chunk(bytes)),
@@ -45,9 +52,8 @@ pub(crate) fn serve<W: Write + Send + 'static>(input: &mut impl Read, output: W)
             ToAgent::End { id } => (id, Piece::End),
             ToAgent::Cancel { id } => (id, Piece::Cancel),
         };
-        if let Some(sender) = open.get(&id) {
-            // One that was answered early does not want it.
-            let _ = sender.send(piece);
+        if let Some(asker) = open.get(&id) {
+            asker.send(piece);
         }
     }
     Ok(())
@@ -63,6 +69,47 @@ enum Piece {
     Nothing,
 }
 
+/// A request's end where pieces are given to it.
+struct Asker {
+    pieces: Sender<Piece>,
+    /// Rung for each piece; a full one rings already.
+    ring: UnixStream,
+}
+
+impl Asker {
+    fn send(&self, piece: Piece) {
+        // One that was answered early does not want it.
+        if self.pieces.send(piece).is_ok() {
+            let _ = (&self.ring).write(&[1]);
+        }
+    }
+}
+
+/// A request's end where it takes them.
+struct Heard {
+    pieces: Receiver<Piece>,
+    /// Can be read when a piece has come or the stream has ended, for those who wait for something else as well.
+    bell: UnixStream,
+}
+
+/// Both ends of a new request.
+fn ends() -> io::Result<(Asker, Heard)> {
+    let (sender, receiver) = channel();
+    let (bell, ring) = UnixStream::pair()?;
+    for end in [&bell, &ring] {
+        end.set_nonblocking(true)?;
+    }
+    let asker = Asker {
+        pieces: sender,
+        ring,
+    };
+    let heard = Heard {
+        pieces: receiver,
+        bell,
+    };
+    Ok((asker, heard))
+}
+
 struct Server<W> {
     containers: Containers,
     output: Mutex<W>,
@@ -74,11 +121,11 @@ impl<W: Write> Server<W> {
         write_frame(&mut *output, message)
     }
 
-    fn answer(&self, id: RequestId, request: Request, pieces: Receiver<Piece>) {
+    fn answer(&self, id: RequestId, request: Request, heard: Heard) {
         let exchange = Exchange {
             server: self,
             id,
-            pieces,
+            heard,
         };
         let answer = self.carry_out(request, exchange);
         // A stream that is gone ends the program where it reads.
@@ -121,6 +168,11 @@ impl<W: Write> Server<W> {
                 let within = Duration::from_millis(within_ms.into());
                 probe::reach(address, &what, within, &|pause| exchange.pause(pause))
             }
+            Request::Logs { namespace, from } => {
+                let mut records = Outgoing::new(exchange);
+                let directory = Path::new(logs::DIRECTORY);
+                Err(logs::follow(directory, &namespace, from, &mut records))
+            }
         }
     }
 }
@@ -129,14 +181,14 @@ impl<W: Write> Server<W> {
 struct Exchange<'a, W> {
     server: &'a Server<W>,
     id: RequestId,
-    pieces: Receiver<Piece>,
+    heard: Heard,
 }
 
 impl<W: Write> Exchange<'_, W> {
     /// The next piece; fails once the request is cancelled or the stream has ended.
     fn next(&self) -> io::Result<Piece> {
         loop {
-            match self.pieces.recv() {
+            match self.heard.pieces.recv() {
                 Ok(Piece::Nothing) => {}
                 Ok(Piece::Cancel) | Err(_) => return Err(io::ErrorKind::ConnectionAborted.into()),
                 Ok(piece) => return Ok(piece),
@@ -149,7 +201,7 @@ impl<W: Write> Exchange<'_, W> {
         let until = Instant::now() + pause;
         loop {
             let left = until.saturating_duration_since(Instant::now());
-            match self.pieces.recv_timeout(left) {
+            match self.heard.pieces.recv_timeout(left) {
                 Err(RecvTimeoutError::Timeout) => return Ok(()),
                 Ok(Piece::Cancel) | Err(RecvTimeoutError::Disconnected) => {
                     return Err(io::ErrorKind::ConnectionAborted.into());
@@ -207,6 +259,22 @@ impl<W: Write> Read for Incoming<'_, W> {
     }
 }
 
+impl<W: Write> logs::Listener for Outgoing<'_, W> {
+    fn wait(&mut self, stirs: Option<BorrowedFd<'_>>, at_most: Duration) -> io::Result<()> {
+        let bell = &self.exchange.heard.bell;
+        let mut both = vec![PollFd::new(bell, PollFlags::IN)];
+        both.extend(stirs.map(|stirs| PollFd::from_borrowed_fd(stirs, PollFlags::IN)));
+        let at_most = Timespec::try_from(at_most).map_err(io::Error::other)?;
+        match poll(&mut both, Some(&at_most)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // Rung for what was taken already, perhaps.
+        while matches!((&self.exchange.heard.bell).read(&mut [0; 64]), Ok(1..)) {}
+        self.take_waiting()
+    }
+}
+
 /// The chunks of an answer as a stream of bytes.
 struct Outgoing<'a, W> {
     exchange: Exchange<'a, W>,
@@ -221,6 +289,20 @@ impl<'a, W: Write> Outgoing<'a, W> {
             exchange,
             chunk: Vec::new(),
             under_way: 0,
+        }
+    }
+
+    /// Takes the pieces that have come; fails once the request is cancelled or the stream has ended.
+    fn take_waiting(&mut self) -> io::Result<()> {
+        loop {
+            match self.exchange.heard.pieces.try_recv() {
+                Ok(Piece::Taken(taken)) => self.under_way = self.under_way.saturating_sub(taken),
+                Ok(Piece::Cancel) | Err(TryRecvError::Disconnected) => {
+                    return Err(io::ErrorKind::ConnectionAborted.into());
+                }
+                Ok(Piece::Chunk(_) | Piece::End | Piece::Nothing) => {}
+                Err(TryRecvError::Empty) => return Ok(()),
+            }
         }
     }
 
@@ -311,6 +393,42 @@ mod tests {
         assert_eq!(answer(&mut devenv), (2, Ok(Answer::Pong)));
         write_frame(&mut devenv, &ToAgent::Cancel { id: 1 }).unwrap();
         assert_eq!(answer(&mut devenv), (1, Err(AgentError::Cancelled)));
+    }
+
+    #[test]
+    fn logs_are_told_as_they_come_until_they_are_cancelled() {
+        let node = tempfile::tempdir().unwrap();
+        let container = node.path().join("shop_order_uid/order");
+        std::fs::DirBuilder::new()
+            .recursive(true)
+            .create(&container)
+            .unwrap();
+        let (mut devenv, output) = UnixStream::pair().unwrap();
+        let server = Server {
+            containers: Containers::default(),
+            output: Mutex::new(output),
+        };
+        let (asker, heard) = ends().unwrap();
+        thread::scope(|scope| {
+            let telling = scope.spawn(|| {
+                let (server, id) = (&server, 1);
+                let mut to = Outgoing::new(Exchange { server, id, heard });
+                logs::follow(node.path(), "shop", Vec::new(), &mut to)
+            });
+            let mut log = std::fs::File::create(container.join("0.log")).unwrap();
+            let mut told = Vec::new();
+            for line in ["one\n", "two\n"] {
+                log.write_all(line.as_bytes()).unwrap();
+                while !told.ends_with(line.as_bytes()) {
+                    match read_frame(&mut devenv).unwrap() {
+                        Some(FromAgent::Chunk { id: 1, bytes }) => told.extend(bytes),
+                        other => panic!("{other:?}"),
+                    }
+                }
+            }
+            asker.send(Piece::Cancel);
+            assert_eq!(telling.join().unwrap(), AgentError::Cancelled);
+        });
     }
 
     #[test]

@@ -2,19 +2,23 @@
 
 use std::path::PathBuf;
 
+use clap::ArgAction;
 use jiff::{SignedDuration, Timestamp};
+use regex::Regex;
 
 use super::{Context, Exit, project, session};
 use crate::{
     adapters::terminal,
-    domain::{ExitClass, Failure, Failures, parse_duration},
-    features::logs::{Part, Wanted, Window, logs},
+    domain::{ExitClass, Failure, Failures, LogLevel, parse_duration},
+    features::logs::{Filter, Part, Wanted, Window, logs},
+    report::LogDetail,
 };
 
 /// Show what services say, all in the order of time
 ///
 /// Without `--follow` lines are put in order by their time; with it they come as they are said, and the
-/// logs of pods that are replaced or started again go on. Ctrl-C ends it.
+/// logs of pods that are replaced or started again go on. Ctrl-C ends it. What a session has kept is shown with it: also
+/// what crashed and replaced containers said.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   devenv logs
@@ -22,6 +26,8 @@ use crate::{
   devenv logs --since 10m --tail 100 payment
   devenv logs payment --previous    # before its last restart: why it crashed
   devenv logs payment --startup     # until it was ready
+  devenv logs --level warn          # warnings and errors, with their stack traces
+  devenv logs --grep 'order [0-9]+' payment
   devenv logs -f -o json | jq .message")]
 pub struct Args {
     /// Only these services
@@ -40,6 +46,15 @@ pub struct Args {
     #[arg(long, value_name = "DURATION|TIME", value_parser = parse_since)]
     pub since: Option<Since>,
 
+    /// Only lines of this level and above, and the indented lines that continue them: trace, debug, info, warn, error,
+    /// fatal
+    #[arg(long, value_name = "LEVEL", value_parser = parse_level)]
+    pub level: Option<LogLevel>,
+
+    /// Only lines whose message matches this regular expression
+    #[arg(long, value_name = "REGEX", value_parser = parse_grep)]
+    pub grep: Option<Regex>,
+
     /// What was said before the last restart of each container
     #[arg(long, conflicts_with = "follow")]
     pub previous: bool,
@@ -47,6 +62,11 @@ pub struct Args {
     /// From the start of each container until its pod was ready
     #[arg(long, conflicts_with_all = ["follow", "previous", "since", "tail"])]
     pub startup: bool,
+
+    // Shadows the flag of all commands: here it is the lines that say more.
+    /// Tell of each line also when, where and on which output it was said, and all its fields
+    #[arg(short, long, action = ArgAction::Count, env = "DEVENV_VERBOSE", hide_env = true)]
+    pub verbose: u8,
 
     // Shadows the flag of all commands, whose short form means something else here.
     /// The manifest [default: devenv.yaml in this directory or above]; `-f` is `--follow` here
@@ -93,7 +113,51 @@ fn parse_since(text: &str) -> Result<Since, String> {
         .map_err(too_long)
 }
 
+fn parse_level(text: &str) -> Result<LogLevel, String> {
+    LogLevel::named(text).ok_or_else(|| {
+        let names = LogLevel::ALL.map(LogLevel::as_str).join(", ");
+        format!("there is no level `{text}`; the levels are {names}")
+    })
+}
+
+fn parse_grep(text: &str) -> Result<Regex, String> {
+    Regex::new(text).map_err(|error| match error {
+        regex::Error::Syntax(shown) => place_of(text, &shown),
+        other => other.to_string(),
+    })
+}
+
+/// What is wrong with an expression, and where, in one line: the library draws it in several.
+fn place_of(text: &str, shown: &str) -> String {
+    let lines: Vec<&str> = shown.lines().collect();
+    let what = lines.last().and_then(|line| line.strip_prefix("error: "));
+    let drawn = |line: &&&str| !line.trim().is_empty() && line.trim().bytes().all(|b| b == b'^');
+    let above = |line: &&str| {
+        line.find('^')
+            .zip(lines.iter().find_map(|line| line.find(text)))
+    };
+    let place = lines.iter().find(drawn).and_then(above);
+    let place = place.map_or_else(String::new, |(mark, start)| {
+        format!(" at character {}", mark.saturating_sub(start) + 1)
+    });
+    format!("{}{place}", what.unwrap_or("it is no regular expression"))
+}
+
 impl Args {
+    fn filter(&self) -> Filter {
+        Filter {
+            level: self.level,
+            grep: self.grep.clone(),
+        }
+    }
+
+    const fn detail(&self) -> LogDetail {
+        match self.verbose {
+            0 => LogDetail::Brief,
+            1.. => LogDetail::Full,
+        }
+    }
+
     fn part(&self, now: Timestamp) -> Part {
         let window = Window {
             tail: self.tail,
@@ -118,6 +182,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     let wanted = Wanted {
         services: project::services(&project, &args.names)?,
         part: args.part(Timestamp::now()),
+        filter: args.filter(),
+        detail: args.detail(),
     };
     let out_of_time = async {
         match context.timeout {
@@ -159,6 +225,21 @@ mod tests {
         assert_eq!(time("2026-01-01T00:00:00+01:00"), "2025-12-31T23:00:00Z");
         assert!(parse_since("yesterday").unwrap_err().contains("`10m`"));
         assert!(parse_since("").is_err());
+    }
+
+    #[test]
+    fn a_level_is_called_as_loggers_call_it() {
+        assert_eq!(parse_level("WARNING"), Ok(LogLevel::Warn));
+        assert!(parse_level("loud").unwrap_err().contains("debug, info"));
+    }
+
+    #[test]
+    fn a_bad_expression_is_refused_with_its_place() {
+        assert!(parse_grep("order [0-9]+").is_ok());
+        let refused = parse_grep("ab(c").unwrap_err();
+        assert_eq!(refused, "unclosed group at character 3");
+        let refused = parse_grep("a{2,1}").unwrap_err();
+        assert!(refused.ends_with("at character 2"), "{refused}");
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod names;
 mod observed;
 mod place;
 mod quantity;
+mod said;
 mod starts;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -43,5 +44,6 @@ pub use observed::{
 };
 pub use place::{Place, Provenance};
 pub use quantity::{Cpu, InvalidQuantity, Memory};
+pub use said::{LogLevel, Said};
 pub use starts::NodeStarts;
 pub use trouble::{Trouble, TroubleKind};

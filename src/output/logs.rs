@@ -1,21 +1,20 @@
 //! Log lines of containers, told apart by service; lines that are JSON objects are read for people.
 
-use std::collections::BTreeMap;
-
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     style::{Style, Tone, service_tone},
     text::{pad, safe_text, width},
 };
-use crate::report::{LogLine, Redactor};
+use crate::{
+    domain::LogLevel,
+    report::{LogDetail, LogLine, Redactor},
+};
 
-/// Names under which loggers write the level.
-const LEVEL: [&str; 4] = ["level", "lvl", "severity", "log.level"];
-/// Names under which loggers write the message.
-const MESSAGE: [&str; 3] = ["msg", "message", "event"];
 /// Names under which loggers write the time, which the line's place in the stream tells.
 const TIME: [&str; 4] = ["time", "ts", "timestamp", "@timestamp"];
+/// The columns of a level.
+const LEVEL_WIDTH: usize = 5;
 
 /// Renders log lines; knows the widest label so far.
 #[derive(Debug)]
@@ -46,52 +45,45 @@ impl Logs {
         let prefix = self
             .style
             .paint(service_tone(line.service.as_str()), prefix);
-        let text = self.redactor.text(&line.message);
-        let text = structured(&text).map_or_else(|| safe_text(&text), |entry| self.entry(&entry));
-        format!("{prefix} {text}\n")
+        let mut parts = vec![prefix];
+        if line.detail == LogDetail::Full {
+            parts.push(self.style.paint(Tone::Dim, whence(line)));
+        }
+        match &line.text {
+            Some(text) => self.entry(line, text, &mut parts),
+            None => parts.push(self.safe(&line.message)),
+        }
+        format!("{}\n", parts.join(" "))
     }
 
-    fn entry(&self, entry: &Entry) -> String {
-        let mut parts = Vec::new();
-        if let Some(level) = &entry.level {
-            let tone = level_tone(level);
-            parts.push(self.style.paint(tone, pad(&safe_text(level), 5)));
+    /// A line that is an object with a message: the level, the message and what else it says.
+    fn entry(&self, line: &LogLine, text: &str, parts: &mut Vec<String>) {
+        if let Some(level) = line.level {
+            let name = pad(&level.as_str().to_uppercase(), LEVEL_WIDTH);
+            parts.push(self.style.paint(level_tone(level), name));
         }
-        parts.push(safe_text(&entry.message));
-        for (key, value) in &entry.rest {
-            let field = format!("{}={}", safe_text(key), safe_text(&scalar(value)));
+        parts.push(self.safe(text));
+        for (key, value) in line.fields.iter().flatten() {
+            if line.detail == LogDetail::Brief && TIME.contains(&key.as_str()) {
+                continue;
+            }
+            let field = format!("{}={}", self.safe(key), self.safe(&scalar(value)));
             parts.push(self.style.paint(Tone::Dim, field));
         }
-        parts.join(" ")
+    }
+
+    fn safe(&self, text: &str) -> String {
+        safe_text(&self.redactor.text(text))
     }
 }
 
-/// A log line that is a JSON object with a message.
-struct Entry {
-    level: Option<String>,
-    message: String,
-    rest: BTreeMap<String, Value>,
-}
-
-fn structured(text: &str) -> Option<Entry> {
-    if !text.starts_with('{') {
-        return None;
-    }
-    let mut fields: Map<String, Value> = serde_json::from_str(text).ok()?;
-    let mut take = |names: &[&str]| {
-        names
-            .iter()
-            .find_map(|name| fields.remove(*name))
-            .map(|value| scalar(&value))
-    };
-    let message = take(&MESSAGE)?;
-    let level = take(&LEVEL).map(|level| level.to_uppercase());
-    take(&TIME);
-    Some(Entry {
-        level,
-        message,
-        rest: fields.into_iter().collect(),
-    })
+/// When, where and on which output a line was said.
+fn whence(line: &LogLine) -> String {
+    let time = line.time.map(|time| time.to_string());
+    let run = line.run.map(|run| format!("#{run}"));
+    let place = format!("{}/{}{}", line.pod, line.container, run.unwrap_or_default());
+    let parts = [time.as_deref(), Some(place.as_str()), line.stream];
+    safe_text(&parts.into_iter().flatten().collect::<Vec<_>>().join(" "))
 }
 
 fn scalar(value: &Value) -> String {
@@ -101,22 +93,30 @@ fn scalar(value: &Value) -> String {
     }
 }
 
-fn level_tone(level: &str) -> Tone {
+const fn level_tone(level: LogLevel) -> Tone {
     match level {
-        "ERROR" | "FATAL" | "CRITICAL" | "PANIC" => Tone::Bad,
-        "WARN" | "WARNING" => Tone::Warn,
-        "DEBUG" | "TRACE" => Tone::Dim,
-        _ => Tone::Good,
+        LogLevel::Error | LogLevel::Fatal => Tone::Bad,
+        LogLevel::Warn => Tone::Warn,
+        LogLevel::Debug | LogLevel::Trace => Tone::Dim,
+        LogLevel::Info => Tone::Good,
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::{super::style::samples::*, *};
+    use crate::domain::Said;
 
     fn line(service: &str, text: &str) -> LogLine {
+        let said = Said::read(text);
         LogLine {
             time: None,
+            run: None,
+            stream: None,
+            level: said.level,
+            fields: said.message.is_some().then_some(said.fields),
+            text: said.message,
+            detail: LogDetail::Brief,
             service: service.parse().unwrap(),
             pod: "p".into(),
             container: "c".into(),
@@ -142,10 +142,35 @@ mod tests {
         .collect();
         insta::assert_snapshot!(text, @r#"
         payment │ listening on :8080
-        order   │ WARN  stock low a=b sku=7
+        order   │ WARN  stock low sku=7 a=b
         order   │ {"no":"message"}
         order   │ ^[]0;title^G{
         "#);
+    }
+
+    #[test]
+    fn in_full_a_line_tells_when_where_and_all_of_its_fields() {
+        let mut logs = Logs::new(PLAIN, Redactor::default());
+        let full = LogLine {
+            time: Some("2026-01-02T03:04:05.000000006Z".parse().unwrap()),
+            run: Some(2),
+            stream: Some("stderr"),
+            detail: LogDetail::Full,
+            ..line("order", r#"{"time":"t","level":50,"msg":"no\u001b[2J"}"#)
+        };
+        assert_eq!(
+            logs.line(&full),
+            "order │ 2026-01-02T03:04:05.000000006Z p/c#2 stderr ERROR no^[[2J time=t\n"
+        );
+    }
+
+    #[test]
+    fn a_secret_in_a_field_is_not_shown() {
+        let redactor = Redactor::default();
+        redactor.register("hunter2hunter2");
+        let mut logs = Logs::new(PLAIN, redactor);
+        let shown = logs.line(&line("order", r#"{"msg":"x","token":"hunter2hunter2"}"#));
+        assert_eq!(shown, "order │ x token=[redacted]\n");
     }
 
     #[test]

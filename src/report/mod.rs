@@ -36,7 +36,7 @@ pub use format::OutputFormat;
 pub use init::{Finding, FindingLevel, Init, InitFile, InitFileChange, InitMend, NotConverted};
 pub use kubeconfig::Kubeconfig;
 pub use live::{LiveAction, LiveChange, LiveEvent, LiveLeft, LiveStage, LiveWhat};
-pub use log::LogLine;
+pub use log::{LogDetail, LogLine};
 pub use open::Open;
 pub use outbox::{Listener, Message, Outbox, OutputStream, Question};
 pub use plan::{PlanReport, PlanStep};

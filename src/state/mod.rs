@@ -7,6 +7,7 @@
 mod journal;
 mod live_store;
 mod lock;
+pub mod log_store;
 mod paths;
 mod record;
 mod session;

@@ -94,6 +94,7 @@ impl EnvironmentPaths {
             self.helm(),
             self.charts(),
             self.state.join("live"),
+            self.logs(),
             self.data.clone(),
             self.volumes(),
             self.registry(),
@@ -180,6 +181,11 @@ impl EnvironmentPaths {
     /// What is remembered of the files of a live service.
     pub fn live_places(&self, service: &ServiceName) -> PathBuf {
         self.state.join("live").join(service.as_str())
+    }
+
+    /// What the services said, a directory a service.
+    pub fn logs(&self) -> PathBuf {
+        self.state.join("logs")
     }
 
     /// The volumes of the services.

@@ -6,6 +6,7 @@ mod agent;
 mod cluster;
 mod docker;
 mod failures;
+mod kept;
 mod live;
 mod program;
 mod safety;

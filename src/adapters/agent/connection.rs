@@ -34,6 +34,8 @@ const HELLO_WITHIN: Duration = Duration::from_secs(5);
 const PING_WITHIN: Duration = Duration::from_secs(5);
 /// After how long without a word it is looked whether the agent still runs.
 const LOOK_AFTER: Duration = Duration::from_secs(1);
+/// The same where an agent may rightly say nothing for hours.
+const LOOK_SELDOM_AFTER: Duration = Duration::from_secs(30);
 /// How long an agent that runs may say nothing to a request, beside the time that was asked for; what it does in one
 /// go takes seconds at most.
 const SILENT_FOR: Duration = Duration::from_mins(1);
@@ -181,6 +183,11 @@ impl Agent {
         self.line.ask(request).await?.answer().await
     }
 
+    /// Sends a request whose chunks are taken one by one.
+    pub(super) async fn ask(&self, request: Request) -> Result<Asked, AgentFailure> {
+        self.line.ask(request).await
+    }
+
     /// The failure of an answer that does not belong to its request.
     pub(super) fn not_understood(&self, problem: String) -> AgentFailure {
         self.line.not_understood(problem)
@@ -323,6 +330,29 @@ impl Asked {
     /// Says that all was sent.
     pub(super) async fn finish(&self) -> Result<(), AgentFailure> {
         self.line.send(&ToAgent::End { id: self.id }).await
+    }
+
+    /// The next chunk of an answer that ends only with a failure, however long it takes.
+    pub(super) async fn chunk(&mut self) -> Result<Vec<u8>, AgentFailure> {
+        loop {
+            let Ok(message) = timeout(LOOK_SELDOM_AFTER, self.messages.recv()).await else {
+                self.line.look().await;
+                continue;
+            };
+            let message = message.ok_or_else(|| self.line.ended())?;
+            let mut chunk = Vec::new();
+            let bytes = self.note(message, Some(&mut chunk));
+            if let Some(answer) = &self.answer {
+                let problem = format!("{answer:?} in a stream without an end");
+                let answer = self.answer.take().and_then(Result::err);
+                return Err(answer.unwrap_or_else(|| self.line.not_understood(problem)));
+            }
+            if bytes > 0 {
+                let id = self.id;
+                self.line.send(&ToAgent::Taken { id, bytes }).await?;
+                return Ok(chunk);
+            }
+        }
     }
 
     /// Waits for the answer.

@@ -9,6 +9,7 @@ mod connection;
 mod error;
 mod install;
 mod live;
+mod logs;
 
 pub use self::{
     change::{Change, Content},
@@ -22,5 +23,6 @@ pub use devenv_agent::{
         Ran, Refusal, Restarted, SOCKET as INIT_SOCKET, State as ServiceState,
         Status as ServiceStatus,
     },
+    log_protocol::{FileId, LogPosition, LogRecord, RunId},
     protocol::{AgentError, ContainerId, Entry, EntryKind, FileProblem, ProbeWhat as Probe},
 };

@@ -28,8 +28,11 @@ use crate::{
         watch::{self, Batch, Changes, TreeId, WatchError, Watched, Watcher},
     },
     domain::{Failure, Live, Service, ServiceName, Workload},
-    engine::{Tools, check_identity},
-    features::Project,
+    engine::{NAMESPACE, Tools, check_identity},
+    features::{
+        Project,
+        logs::{Collector, Pods, collect},
+    },
     report::{LiveAction, LiveLeft, LiveWhat},
     state::{LoadedRecord, Record},
 };
@@ -124,6 +127,20 @@ impl Generation {
         is_new: bool,
         cancel: &CancellationToken,
     ) -> End {
+        let collecting = CancellationToken::new();
+        let collector = tokio::spawn(keep_logs(
+            Arc::clone(&self.shared),
+            self.view.subscribe(),
+            collecting.clone(),
+        ));
+        let end = self.watch_over(open, is_new, cancel).await;
+        // The next generation keeps them in the same stores.
+        collecting.cancel();
+        let _ = collector.await;
+        end
+    }
+
+    async fn watch_over(&mut self, open: &Open, is_new: bool, cancel: &CancellationToken) -> End {
         if is_new {
             self.tasks
                 .spawn(redeploy(Arc::clone(&self.shared), cancel.child_token()));
@@ -256,6 +273,41 @@ impl Generation {
             Ok(identity) => check_identity(record.identity.as_ref(), &identity).is_err(),
             Err(_) => false,
         }
+    }
+}
+
+/// Keeps what the services say, until it is told to stop.
+async fn keep_logs(
+    shared: Arc<Shared>,
+    view_rx: tokio::sync::watch::Receiver<Arc<ClusterView>>,
+    cancel: CancellationToken,
+) {
+    let Shared {
+        project,
+        tools,
+        audience,
+        ..
+    } = &*shared;
+    let nodes = tools
+        .docker
+        .nodes_of(&project.environment.id.cluster())
+        .await;
+    let nodes = match nodes {
+        Ok(nodes) => nodes.into_iter().map(|node| node.name).collect(),
+        Err(error) => return audience.warn(None, error.failure().what),
+    };
+    let told = audience.clone();
+    let collector = Collector {
+        docker: tools.docker.clone(),
+        namespace: NAMESPACE.to_owned(),
+        pods: Pods {
+            view_rx,
+            services: project.environment.services.keys().cloned().collect(),
+        },
+        trouble: Arc::new(move |failure| told.warn(None, failure.what)),
+    };
+    if let Err(error) = collect(collector, nodes, project.paths.logs(), &cancel).await {
+        audience.warn(None, error.failure().what);
     }
 }
 

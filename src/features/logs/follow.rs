@@ -9,7 +9,7 @@ use futures::StreamExt as _;
 use jiff::Timestamp;
 use tokio::{sync::mpsc, task::JoinSet};
 
-use super::{Source, names::Labels, published};
+use super::{Source, printer::Printer};
 use crate::{
     adapters::kube::{Cluster, ClusterView, Connection, KubeError, LogLine, LogMark, LogOptions},
     domain::{ContainerState, NoticeLevel, ObservedContainer, ServiceName},
@@ -65,8 +65,7 @@ pub(super) async fn follow(
     cluster: &Cluster,
     services: &BTreeSet<ServiceName>,
     known: BTreeMap<Source, Known>,
-    labels: &mut Labels,
-    outbox: &Outbox,
+    printer: &mut Printer<'_>,
 ) {
     let live = cluster.watch();
     let mut view_rx = live.subscribe();
@@ -83,7 +82,7 @@ pub(super) async fn follow(
     loop {
         tokio::select! {
             Some((source, line)) = line_rx.recv() => {
-                outbox.log(published(&source, labels, &line)).await;
+                printer.told(&source, &line).await;
                 continue;
             }
             Some(ended) = followers.tasks.join_next() => {
@@ -94,9 +93,9 @@ pub(super) async fn follow(
             _ = again.tick() => {}
         }
         let view = view_rx.borrow_and_update().clone();
-        is_lost = tell_connection(&view.connection, is_lost, outbox).await;
+        is_lost = tell_connection(&view.connection, is_lost, printer.outbox).await;
         if view.connection == Connection::Live {
-            labels.learn(&view.pods);
+            printer.labels.learn(&view.pods);
             followers.follow_all(&view, services);
         }
     }

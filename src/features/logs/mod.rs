@@ -1,32 +1,56 @@
 //! What the containers of services say: read from the cluster, put together in the order of time.
 //!
-//! Called by `commands::logs`. A reader of the API alone: what it no longer keeps is not shown.
+//! Called by `commands::logs` and, what collects them, by the session. What was stored is told first, crashed and
+//! replaced containers included; then what the cluster still has behind it.
 
+mod collect;
+mod filter;
 mod follow;
+mod intake;
 mod merge;
 mod names;
+mod past;
+mod printer;
 mod silence;
+mod stored;
+mod stores;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::{Stream, StreamExt as _, future};
 use jiff::{SignedDuration, Timestamp};
 
-use self::{follow::Known, merge::Merge, names::Labels};
+pub use self::{
+    collect::{Collector, Pods, Trouble, collect},
+    filter::Filter,
+};
+use self::{
+    follow::Known,
+    merge::Merge,
+    names::Labels,
+    past::{Past, Reached, RunRead},
+    printer::Printer,
+};
 use super::{Project, desire::read_secrets, up::running};
 use crate::{
     adapters::kube::{Cluster, LogLine, LogMark, LogOptions},
-    domain::{ContainerState, Failures, NoticeLevel, Observed, ObservedPod, Service, ServiceName},
-    report::{self, Outbox},
+    domain::{
+        ContainerState, Failure, Failures, NoticeLevel, Observed, ObservedPod, Service, ServiceName,
+    },
+    report::{LogDetail, Outbox},
 };
 
 /// What is asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Wanted {
     /// Of which services; all if empty.
     pub services: Vec<ServiceName>,
     /// Which part.
     pub part: Part,
+    /// Which lines of it.
+    pub filter: Filter,
+    /// How much of each line.
+    pub detail: LogDetail,
 }
 
 /// Which part of the logs.
@@ -40,6 +64,16 @@ pub enum Part {
     Previous(Window),
     /// From the start of each container until its pod was ready.
     Startup,
+}
+
+impl Part {
+    /// Its bounds.
+    fn window(self) -> Window {
+        match self {
+            Self::Now(window) | Self::Follow(window) | Self::Previous(window) => window,
+            Self::Startup => Window::default(),
+        }
+    }
 }
 
 /// Bounds on what was said so far.
@@ -74,14 +108,26 @@ pub async fn logs(project: &Project, wanted: &Wanted, outbox: &Outbox) -> Result
         return Ok(());
     };
     let sources = sources(&sight.observed, &services, wanted.part);
-    let mut labels = Labels::of(&sight.observed.pods);
-    if !matches!(wanted.part, Part::Follow(_)) && sources.is_empty() {
+    let ready = ready(&cluster, wanted.part).await?;
+    let labels = Labels::of(&sight.observed.pods);
+    let tail = wanted.part.window().tail;
+    let mut printer = Printer::of(outbox, labels, wanted.filter.clone(), wanted.detail, tail);
+    let past = Past::of(&sight.observed, wanted.part, &ready);
+    let directory = project.paths.logs();
+    let stored = past.tell(&directory, &services, &mut printer).await;
+    let reached = stored.map_err(|error| error.failure())?;
+    let is_over = !matches!(wanted.part, Part::Follow(_));
+    if is_over && sources.is_empty() && printer.lines == 0 {
         return silence::without_sources(project, &sight.observed, &services, wanted, outbox).await;
     }
-    let mut reading = Reading::begin(&cluster, sources, wanted.part, outbox).await?;
-    while let Some((source, line)) = reading.next(outbox).await {
-        outbox.log(published(&source, &labels, &line)).await;
+    if wanted.part == Part::Startup {
+        still_starting(&sources, &ready, outbox).await;
     }
+    let mut reading = Reading::begin(&cluster, sources, wanted, &ready, reached).await;
+    while let Some((source, line)) = reading.next(outbox).await {
+        printer.told(&source, &line).await;
+    }
+    printer.end_of_past().await;
     if let Part::Follow(window) = wanted.part {
         silence::waiting(&sight.observed, &services, outbox).await;
         let since = match window.tail {
@@ -89,17 +135,9 @@ pub async fn logs(project: &Project, wanted: &Wanted, outbox: &Outbox) -> Result
             Some(_) | None => window.since,
         };
         let known = reading.known(&sight.observed, since);
-        follow::follow(&cluster, &services, known, &mut labels, outbox).await;
+        follow::follow(&cluster, &services, known, &mut printer).await;
     } else {
-        silence::after(
-            project,
-            &sight.observed,
-            &services,
-            wanted,
-            reading.lines,
-            outbox,
-        )
-        .await;
+        silence::after(project, &sight.observed, &services, wanted, &printer).await;
     }
     outbox.flush().await;
     Ok(())
@@ -141,14 +179,11 @@ fn sources(observed: &Observed, services: &BTreeSet<ServiceName>, part: Part) ->
     pods.into_iter().flat_map(of_pod).collect()
 }
 
-fn published(source: &Source, labels: &Labels, line: &LogLine) -> report::LogLine {
-    report::LogLine {
-        time: line.time,
-        service: source.service.clone(),
-        pod: source.pod.clone(),
-        container: source.container.clone(),
-        label: labels.label(source),
-        message: String::from_utf8_lossy(&line.bytes).into_owned(),
+/// Since when each pod is ready, where that is needed.
+async fn ready(cluster: &Cluster, part: Part) -> Result<BTreeMap<String, Timestamp>, Failure> {
+    match part {
+        Part::Startup => cluster.ready_since().await.map_err(|error| error.failure()),
+        Part::Now(_) | Part::Follow(_) | Part::Previous(_) => Ok(BTreeMap::new()),
     }
 }
 
@@ -165,37 +200,30 @@ struct Reading {
     sources: Vec<Source>,
     merge: Merge<Lines, Read>,
     marks: BTreeMap<Source, LogMark>,
-    lines: usize,
 }
 
 impl Reading {
+    /// Asks the cluster for what was not stored.
     async fn begin(
         cluster: &Cluster,
         sources: Vec<Source>,
-        part: Part,
-        outbox: &Outbox,
-    ) -> Result<Self, Failures> {
-        let ready = match part {
-            Part::Startup => cluster
-                .ready_since()
-                .await
-                .map_err(|error| error.failure())?,
-            Part::Now(_) | Part::Follow(_) | Part::Previous(_) => BTreeMap::new(),
-        };
-        if part == Part::Startup {
-            still_starting(&sources, &ready, outbox).await;
-        }
+        wanted: &Wanted,
+        ready: &BTreeMap<String, Timestamp>,
+        reached: BTreeMap<Source, Reached>,
+    ) -> Self {
         let streams = sources.iter().map(|source| {
             let until = ready.get(&source.pod).map(|ready| end_of_second(*ready));
-            lines(cluster, source, part, until)
+            lines(cluster, source, wanted, until, reached.get(source))
         });
         let merge = Merge::of(streams.collect()).await;
-        Ok(Self {
+        Self {
             sources,
             merge,
-            marks: BTreeMap::new(),
-            lines: 0,
-        })
+            marks: reached
+                .into_iter()
+                .map(|(source, reached)| (source, reached.mark))
+                .collect(),
+        }
     }
 
     async fn next(&mut self, outbox: &Outbox) -> Option<(Source, LogLine)> {
@@ -208,7 +236,6 @@ impl Reading {
                         let mark = LogMark::after(self.marks.get(&source).copied(), time);
                         self.marks.insert(source.clone(), mark);
                     }
-                    self.lines += 1;
                     return Some((source, line));
                 }
                 Read::Broken(why) => outbox.notice(NoticeLevel::Warning, why).await,
@@ -254,25 +281,52 @@ async fn still_starting(sources: &[Source], ready: &BTreeMap<String, Timestamp>,
     }
 }
 
-/// The lines of one container, those at and after `until` left out.
-fn lines(cluster: &Cluster, source: &Source, part: Part, until: Option<Timestamp>) -> Lines {
-    let (window, previous) = match part {
-        Part::Now(window) | Part::Follow(window) => (window, false),
-        Part::Previous(window) => (window, true),
-        Part::Startup => (Window::default(), false),
-    };
+/// The lines of one container behind what was stored, those at and after `until` left out.
+fn lines(
+    cluster: &Cluster,
+    source: &Source,
+    wanted: &Wanted,
+    until: Option<Timestamp>,
+    reached: Option<&Reached>,
+) -> Lines {
+    let window = wanted.part.window();
+    // The last lines of what was filtered are others.
+    let may_cut = reached.is_none() && wanted.filter.is_open();
     let options = LogOptions {
         follow: false,
-        tail: window.tail,
+        tail: window.tail.filter(|_| may_cut),
         since: window.since,
-        previous,
+        previous: matches!(wanted.part, Part::Previous(_)),
     };
+    let mark = reached.map(|reached| reached.mark);
+    let present = read(cluster, source, &options, until, mark);
+    let is_behind = reached.is_some_and(|reached| reached.run == RunRead::Earlier);
+    if options.previous || !is_behind {
+        return present;
+    }
+    // It was started again since: the end of the run that was stored is not.
+    let before = LogOptions {
+        previous: true,
+        ..options
+    };
+    Box::pin(read(cluster, source, &before, until, mark).chain(present))
+}
+
+/// The lines of one run of a container after a mark.
+fn read(
+    cluster: &Cluster,
+    source: &Source,
+    options: &LogOptions,
+    until: Option<Timestamp>,
+    mark: Option<LogMark>,
+) -> Lines {
     let what = format!("the log of {} in {}", source.container, source.pod);
-    let read = cluster.logs(&source.pod, &source.container, &options);
+    let since = options.since;
+    let read = cluster.logs_after(&source.pod, &source.container, options, mark);
     let within = move |time: Option<Timestamp>| {
         let is_after = |bound: Option<Timestamp>| time.zip(bound).is_none_or(|(t, b)| t >= b);
         let is_over = time.zip(until).is_some_and(|(t, u)| t >= u);
-        is_after(window.since) && !is_over
+        is_after(since) && !is_over
     };
     let read = read.filter_map(move |line| {
         future::ready(match line {

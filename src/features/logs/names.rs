@@ -35,6 +35,18 @@ impl Labels {
         }
     }
 
+    /// Takes in a source that spoke, perhaps of a pod that is gone.
+    pub(super) fn learn_source(&mut self, source: &Source) {
+        let is_known = self.services.get(&source.service).is_some_and(|seen| {
+            seen.pods.contains(&source.pod) && seen.containers.contains(&source.container)
+        });
+        if !is_known {
+            let seen = self.services.entry(source.service.clone()).or_default();
+            seen.pods.insert(source.pod.clone());
+            seen.containers.insert(source.container.clone());
+        }
+    }
+
     /// `order`; `order-x7k2p` where several pods of the service were seen; `order/proxy` for a container
     /// beside the one that does the service's work.
     pub(super) fn label(&self, source: &Source) -> String {

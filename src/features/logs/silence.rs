@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Part, Project, Wanted, Window};
+use super::{Part, Project, Wanted, Window, printer::Printer};
 use crate::{
     domain::{ExitClass, Failure, Failures, NoticeLevel, Observed, ServiceName},
     engine::explain,
@@ -39,9 +39,9 @@ pub(super) async fn after(
     observed: &Observed,
     services: &BTreeSet<ServiceName>,
     wanted: &Wanted,
-    lines: usize,
-    outbox: &Outbox,
+    printer: &Printer<'_>,
 ) {
+    let outbox = printer.outbox;
     // Who asks for all does not ask for those that have nothing to say.
     let is_meant = |service: &&ServiceName| {
         wanted.services.contains(service) || podless(observed, service).is_none()
@@ -53,10 +53,13 @@ pub(super) async fn after(
         let text = format!("{}{}", failure.what, why.unwrap_or_default());
         outbox.notice(NoticeLevel::Warning, text).await;
     }
-    if lines == 0 {
+    if printer.lines == 0 {
         outbox
             .notice(NoticeLevel::Info, none(wanted, services))
             .await;
+    } else if printer.shown == 0 {
+        let text = format!("none of {} lines is of that kind", printer.lines);
+        outbox.notice(NoticeLevel::Info, text).await;
     }
 }
 
@@ -128,8 +131,8 @@ fn why_not(project: &Project, observed: &Observed, service: &ServiceName) -> Fai
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::domain::testing::name;
+    use super::{super::Filter, *};
+    use crate::{domain::testing::name, report::LogDetail};
 
     #[test]
     fn what_was_asked_for_decides_what_is_said_about_silence() {
@@ -138,6 +141,8 @@ mod tests {
             let wanted = Wanted {
                 services: Vec::new(),
                 part,
+                filter: Filter::default(),
+                detail: LogDetail::Brief,
             };
             none(&wanted, &services)
         };
