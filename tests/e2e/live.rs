@@ -10,8 +10,6 @@ mod scene;
 
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
-
 use self::scene::{RESTART, SYNC, Scene, manifest};
 use crate::{program::BASE, say};
 
@@ -207,11 +205,7 @@ fn every_replica_is_served(scene: &Scene) {
 
 fn what_changed_while_no_session_ran_is_caught_up_with(scene: &mut Scene) {
     let killed = scene.session();
-    kill_process(
-        Pid::from_raw(killed.try_into().unwrap()).unwrap(),
-        Signal::KILL,
-    )
-    .unwrap();
+    scene.kill_session();
     scene.write("greeter", "behind its back");
     scene
         .project

@@ -2,9 +2,9 @@
 
 use std::{fmt::Write as _, time::Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-use super::scene::{RESTART, SYNC, Scene, manifest};
+use super::scene::{RESTART, SYNC, Scene, manifest, signal};
 use crate::say;
 
 const FILES: usize = 10_000;
@@ -118,7 +118,7 @@ fn tar_pipe(scene: &Scene) -> f64 {
 
 /// A session that stands still while everything changes, and whose queue holds next to nothing.
 fn the_kernel_loses_events_of_a_session_that_does_not_read(scene: &mut Scene) {
-    signal(scene.session(), Signal::KILL);
+    scene.kill_session();
     let limit = in_node(scene, &format!("cat {QUEUED_EVENTS}"));
     in_node(scene, &format!("echo 16 > {QUEUED_EVENTS}"));
     scene.project.devenv(&["status"]).assert_code(0);
@@ -150,9 +150,4 @@ fn in_node(scene: &Scene, script: &str) -> String {
         &["exec", "--privileged", &node, "sh", "-c", script],
     );
     ran.assert_code(0).stdout.clone()
-}
-
-fn signal(process: u32, signal: Signal) {
-    let pid = Pid::from_raw(process.try_into().unwrap()).unwrap();
-    kill_process(pid, signal).unwrap();
 }

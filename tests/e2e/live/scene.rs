@@ -6,6 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use crate::program::{BASE, Project, Running};
@@ -194,6 +195,18 @@ impl Scene {
         u32::try_from(pid.expect("a session runs")).unwrap()
     }
 
+    /// Kills the session, which has no time to say anything.
+    #[track_caller]
+    pub(super) fn kill_session(&mut self) {
+        signal(self.session(), Signal::KILL);
+        self.until("the session is gone", |scene| {
+            // One that is just dying answers no more, and is not gone yet.
+            let words = ["session", "status", "-o", "json"];
+            let status = scene.project.quietly(env!("CARGO_BIN_EXE_devenv"), &words);
+            serde_json::from_str(&status).is_ok_and(|status: Value| status["running"] == false)
+        });
+    }
+
     pub(super) fn end(self) {
         let Self { project, attached } = self;
         project.devenv(&["session", "stop"]).assert_code(0);
@@ -202,4 +215,10 @@ impl Scene {
         }
         project.end();
     }
+}
+
+/// Sends a signal to a process.
+pub(super) fn signal(process: u32, signal: Signal) {
+    let pid = Pid::from_raw(process.try_into().unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
 }
