@@ -1,6 +1,6 @@
 //! The agent's program in a node.
 
-use std::time::Duration;
+use std::{sync::LazyLock, time::Duration};
 
 use super::AgentFailure;
 use crate::adapters::docker::Docker;
@@ -15,8 +15,11 @@ const UPLOAD_WITHIN: Duration = Duration::from_secs(30);
 
 /// The path of this devenv's agent in every node that has it.
 pub fn program() -> String {
-    let hash = blake3::hash(PROGRAM).to_hex();
-    format!("{DIRECTORY}/devenv-agent-{}", &hash[..HASH_DIGITS])
+    static PATH: LazyLock<String> = LazyLock::new(|| {
+        let hash = blake3::hash(PROGRAM).to_hex();
+        format!("{DIRECTORY}/devenv-agent-{}", &hash[..HASH_DIGITS])
+    });
+    PATH.clone()
 }
 
 /// Puts the agent into a node, running or not; what is there already becomes the same.
