@@ -15,6 +15,7 @@ pub mod observe;
 pub mod open;
 mod podless;
 pub mod power;
+mod process;
 pub mod project;
 pub mod restart;
 pub mod scale;

@@ -7,14 +7,14 @@ use super::{
     style::{Style, Tone},
     table::{Cell, Table},
     text::{safe_text, width},
-    units::{age, count, cpu, memory, seconds},
+    units::{age, count, cpu, memory, millis, seconds},
 };
 use crate::{
     domain::Stage,
     report::{
-        ClusterPhase, ContainerUsage, Down, FindingLevel, Init, InitFileChange, PlanReport,
-        Replicas, Report, Restart, Scale, ServiceState, ServiceStatus, StageSeconds, Start, Status,
-        Stop, Up, UpService,
+        ClusterPhase, ContainerUsage, Down, FindingLevel, Init,
+        InitFileChange, PlanReport, Replicas, Report, Restart, RestartedBy, Scale, ServiceState,
+        ServiceStatus, StageSeconds, Start, Status, Stop, Up, UpService,
     },
 };
 
@@ -217,11 +217,14 @@ fn restart(report: &Restart, style: &Style) -> String {
         .services
         .iter()
         .map(|service| {
+            let (what, took) = match service.how {
+                RestartedBy::Process => ("the process of ", millis(service.seconds * 1000.0)),
+                RestartedBy::Pods => ("", seconds(service.seconds)),
+            };
             format!(
-                "{} restarted {} in {}\n",
+                "{} restarted {what}{} in {took}\n",
                 good(style),
                 safe_text(&service.name),
-                seconds(service.seconds)
             )
         })
         .collect()

@@ -42,7 +42,7 @@ pub use outbox::{Listener, Message, Outbox, OutputStream, Question};
 pub use plan::{PlanReport, PlanStep};
 pub use power::{Start, Stop};
 pub use redactor::Redactor;
-pub use restart::{Restart, RestartedService};
+pub use restart::{Restart, RestartedBy, RestartedService};
 pub use scale::{Scale, ScaledService};
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde::Serialize;
