@@ -11,6 +11,7 @@ mod completions;
 mod context;
 mod down;
 mod exec;
+mod forward;
 mod init;
 mod kubeconfig;
 mod logs;
@@ -139,6 +140,7 @@ verbs! {
     Restart => restart for Services,
     Scale => scale for Services,
     Open => open for Services,
+    Forward => forward for Services,
     Kubeconfig => kubeconfig for Services,
     Logs => logs for Services,
     Exec => exec for Services,

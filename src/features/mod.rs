@@ -8,6 +8,7 @@ pub mod desire;
 pub mod down;
 pub mod exec;
 mod footprint;
+pub mod forward;
 pub mod init;
 pub mod live;
 pub mod logs;

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     domain::Stage,
     report::{
-        ClusterPhase, ContainerUsage, Down, FindingLevel, Init,
+        ClusterPhase, ContainerUsage, Down, FindingLevel, Forward, ForwardedPort, Init,
         InitFileChange, PlanReport, Replicas, Report, Restart, RestartedBy, Scale, ServiceState,
         ServiceStatus, StageSeconds, Start, Status, Stop, Up, UpService,
     },
@@ -30,6 +30,7 @@ pub(super) fn text(report: &Report, style: &Style, logs: &mut Logs) -> String {
             .iter()
             .map(|failure| format!("error[{}]: {}\n", failure.code, safe_text(&failure.what)))
             .collect(),
+        Report::Forward(report) => forward(report, style),
         Report::Init(report) => init(report, style),
         Report::Kubeconfig(kubeconfig) => format!("{}\n", safe_text(&kubeconfig.path)),
         Report::Live(event) => live::event(event, style),
@@ -228,6 +229,15 @@ fn restart(report: &Restart, style: &Style) -> String {
             )
         })
         .collect()
+}
+
+fn forward(report: &Forward, style: &Style) -> String {
+    let line = |port: &ForwardedPort| {
+        let address = style.paint(Tone::Link, safe_text(&port.address));
+        let (arrow, service) = (style.glyph("→", "->"), safe_text(&report.service));
+        format!("{address} {arrow} {service}:{}\n", port.port)
+    };
+    report.ports.iter().map(line).collect()
 }
 
 fn scale(report: &Scale, style: &Style) -> String {

@@ -12,6 +12,7 @@ mod down;
 mod exec;
 mod failure;
 mod format;
+mod forward;
 mod init;
 mod kubeconfig;
 mod live;
@@ -33,6 +34,7 @@ pub use down::{Down, Kept};
 pub use exec::Exec;
 pub use failure::{EvidenceEntry, FailureEntry, FailureReport, PlaceEntry};
 pub use format::OutputFormat;
+pub use forward::{Forward, ForwardedPort};
 pub use init::{Finding, FindingLevel, Init, InitFile, InitFileChange, InitMend, NotConverted};
 pub use kubeconfig::Kubeconfig;
 pub use live::{LiveAction, LiveChange, LiveEvent, LiveLeft, LiveStage, LiveWhat};
@@ -71,6 +73,9 @@ pub enum Report {
     /// Of any command that did not do what it was asked.
     #[serde(rename = "devenv.failure/1")]
     Failure(FailureReport),
+    /// Of `forward`.
+    #[serde(rename = "devenv.forward/1")]
+    Forward(Forward),
     /// Of `init`.
     #[serde(rename = "devenv.init/1")]
     Init(Init),
@@ -125,6 +130,7 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         schema_of::<Down>("down"),
         schema_of::<Exec>("exec"),
         schema_of::<FailureReport>("failure"),
+        schema_of::<Forward>("forward"),
         schema_of::<Init>("init"),
         schema_of::<Kubeconfig>("kubeconfig"),
         schema_of::<LiveEvent>("live"),

@@ -9,6 +9,7 @@ mod error;
 mod exec;
 #[cfg(test)]
 mod fake;
+mod forward;
 mod logs;
 mod map;
 mod marks;
