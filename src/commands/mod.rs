@@ -9,6 +9,7 @@
 mod attach;
 mod completions;
 mod context;
+mod debug;
 mod down;
 mod exec;
 mod forward;
@@ -139,6 +140,7 @@ verbs! {
     Status => status for Services,
     Restart => restart for Services,
     Scale => scale for Services,
+    Debug => debug for Services,
     Open => open for Services,
     Forward => forward for Services,
     Kubeconfig => kubeconfig for Services,

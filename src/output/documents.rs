@@ -12,7 +12,7 @@ use super::{
 use crate::{
     domain::Stage,
     report::{
-        ClusterPhase, ContainerUsage, Down, FindingLevel, Forward, ForwardedPort, Init,
+        ClusterPhase, ContainerUsage, Debug, Down, FindingLevel, Forward, ForwardedPort, Init,
         InitFileChange, PlanReport, Replicas, Report, Restart, RestartedBy, Scale, ServiceState,
         ServiceStatus, StageSeconds, Start, Status, Stop, Up, UpService,
     },
@@ -23,6 +23,7 @@ pub(super) fn text(report: &Report, style: &Style, logs: &mut Logs) -> String {
     match report {
         // A script must reach the shell as it is.
         Report::Completions(completions) => completions.script.clone(),
+        Report::Debug(report) => debug(report, style),
         Report::Down(report) => down(report, style),
         Report::Exec(exec) => exec.stdout.clone(),
         Report::Failure(report) => report
@@ -229,6 +230,24 @@ fn restart(report: &Restart, style: &Style) -> String {
             )
         })
         .collect()
+}
+
+fn debug(report: &Debug, style: &Style) -> String {
+    let mut out = format!(
+        "{} {} runs under its debugger: attach to {}\n",
+        good(style),
+        safe_text(&report.service),
+        style.paint(Tone::Link, safe_text(&report.address))
+    );
+    match (&report.ide_file, &report.vscode) {
+        (Some(file), _) => out.push_str(&format!("written: {}\n", safe_text(file))),
+        (None, Some(configuration)) => {
+            let head = style.paint(Tone::Dim, "for .vscode/launch.json:");
+            out.push_str(&format!("{head}\n{configuration:#}\n"));
+        }
+        (None, None) => {}
+    }
+    out
 }
 
 fn forward(report: &Forward, style: &Style) -> String {

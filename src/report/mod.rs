@@ -8,6 +8,7 @@
 //! changes its meaning or goes away makes a new number.
 
 mod completions;
+mod debug;
 mod down;
 mod exec;
 mod failure;
@@ -30,6 +31,7 @@ mod up;
 mod version;
 
 pub use completions::Completions;
+pub use debug::Debug;
 pub use down::{Down, Kept};
 pub use exec::Exec;
 pub use failure::{EvidenceEntry, FailureEntry, FailureReport, PlaceEntry};
@@ -64,6 +66,9 @@ pub enum Report {
     /// Of `completions`.
     #[serde(rename = "devenv.completions/1")]
     Completions(Completions),
+    /// Of `debug`.
+    #[serde(rename = "devenv.debug/1")]
+    Debug(Debug),
     /// Of `down`.
     #[serde(rename = "devenv.down/1")]
     Down(Down),
@@ -127,6 +132,7 @@ pub enum Report {
 pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
     vec![
         schema_of::<Completions>("completions"),
+        schema_of::<Debug>("debug"),
         schema_of::<Down>("down"),
         schema_of::<Exec>("exec"),
         schema_of::<FailureReport>("failure"),

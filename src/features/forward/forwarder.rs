@@ -71,7 +71,7 @@ impl Forwarder {
             Ok(port) => port,
             Err(error) => {
                 let service = &self.line.service;
-                return Err(not_listened(service, local, remote, &error, docker).await);
+                return Err(not_listened(service, local, &error, docker).await);
             }
         };
         let address = port.address();
@@ -84,11 +84,9 @@ impl Forwarder {
 async fn not_listened(
     service: &ServiceName,
     local: Option<PortNumber>,
-    remote: PortNumber,
     error: &io::Error,
     docker: &Docker,
 ) -> Failure {
-    let any = format!("take any port that is free: devenv forward {service} 0:{remote}");
     let taken = match local {
         Some(port) if error.kind() == io::ErrorKind::AddrInUse => port_owner(port, docker)
             .await
@@ -98,7 +96,7 @@ async fn not_listened(
     if let Some(mut failure) = taken {
         // The last hint is about the ports of the manifest.
         failure.help.pop();
-        return failure.of(service).help(any);
+        return failure.of(service);
     }
     let port = local.map_or_else(|| "a port".to_owned(), |port| format!("port {port}"));
     Failure::new(
@@ -108,7 +106,6 @@ async fn not_listened(
     )
     .caused_by(error)
     .of(service)
-    .help(any)
 }
 
 async fn accept(port: LocalPort, remote: PortNumber, line: Arc<Line>) {

@@ -70,7 +70,10 @@ pub async fn forward(
     let mut forwarder = Forwarder::new(cluster.clone(), service.clone(), pod_rx, outbox.clone());
     let mut forwarded = Vec::new();
     for port in ports {
-        let address = forwarder.listen(port, &tools.docker).await?;
+        let address = forwarder.listen(port, &tools.docker).await;
+        let any = format!("devenv forward {service} 0:{}", port.remote);
+        let address = address
+            .map_err(|failure| failure.help(format!("take any port that is free: {any}")))?;
         forwarded.push(told(address, port.remote));
     }
     let view = cluster.watch();
