@@ -7,6 +7,9 @@ use crate::domain::{Debug, DebugRuntime, PortNumber};
 /// Where debuggers that an image lacks are put in its containers.
 pub(super) const BROUGHT_TO: &str = ".devenv/debug";
 
+/// Asks in a container that has Python whether a port is taken, or waits until it is not.
+const PORT: &str = include_str!("port.py");
+
 /// Whether a process waits for a debugger before it begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wait {
@@ -134,15 +137,23 @@ fn python(
         command.push(program.to_owned());
     }
     command.extend_from_slice(&arguments[of_interpreter..]);
+    // A process that is started anew finds the port taken for a moment yet.
+    let mut waiting = asks_for_port(own, port).to_vec();
+    waiting.append(&mut command);
     let path = format!("/{BROUGHT_TO}");
     let environment = match debugger {
         Debugger::There => Vec::new(),
         Debugger::Brought => vec![added("PYTHONPATH", ":", &path, variables)],
     };
     Start {
-        command: Some(command),
+        command: Some(waiting),
         environment,
     }
+}
+
+/// Ends with 0 in the container of a Python service if somebody listens on a port.
+pub(super) fn asks_for_port(own: &[String], port: PortNumber) -> [String; 4] {
+    [&python_of(own), "-c", PORT, &port.to_string()].map(str::to_owned)
 }
 
 /// The interpreter of a Python service.
@@ -300,7 +311,8 @@ mod tests {
                 format!("python3 {debugpy} /venv/bin/flask run"),
             ),
         ] {
-            assert_eq!(line(Python, own, Wait::No), expected);
+            let line = line(Python, own, Wait::No);
+            assert!(line.ends_with(&expected), "{line}");
         }
         let waits = line(Python, "python app.py", Wait::ForDebugger);
         assert!(waits.ends_with("--wait-for-client app.py"), "{waits}");

@@ -1,17 +1,18 @@
 //! Debuggers that an image lacks: fetched once to this machine, and copied into containers.
 
 use std::{
+    net::SocketAddr,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio_util::sync::CancellationToken;
 
-use super::command::{BROUGHT_TO, Debugger, python_of};
+use super::command::{BROUGHT_TO, Debugger, asks_for_port, python_of};
 use crate::{
     adapters::{
-        agent::{AgentFailure, Change, Content, Refusal},
+        agent::{AgentError, AgentFailure, Change, Content, Probe, Refusal},
         files,
         process::{self, ChildEnvironment, Invocation},
     },
@@ -19,6 +20,11 @@ use crate::{
     features::{Project, process::Process},
 };
 
+/// How long a debugger may take to go.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How long to ask for a debugger at a time.
+const SLICE: Duration = Duration::from_millis(200);
 /// How long a container may take to say whether it has a debugger.
 const LOOK_WITHIN: Duration = Duration::from_secs(10);
 /// How long a debugger may take to be fetched.
@@ -67,6 +73,57 @@ pub(super) async fn take_away(process: &Process) -> Result<(), AgentFailure> {
     }];
     let told = process.agent.change(&process.container, b"/", &gone);
     told.await.map(|_| ())
+}
+
+/// Whether a debugger can be attached.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Listens {
+    /// It can.
+    Yes,
+    /// Not yet; why, in words.
+    NotYet(String),
+}
+
+/// Asks for a moment whether the debugger of a process listens.
+pub(super) async fn listens(
+    process: &Process,
+    debug: &Debug,
+    own: &[String],
+) -> Result<Listens, Failure> {
+    if debug.runtime == DebugRuntime::Python {
+        // debugpy takes the first connection for the debugger, and serves no other once that has gone.
+        if has(process, &asks_for_port(own, debug.port)).await? {
+            return Ok(Listens::Yes);
+        }
+        tokio::time::sleep(SLICE).await;
+        return Ok(Listens::NotYet("nothing listens there".to_owned()));
+    }
+    let Some(ip) = process.ip else {
+        return Ok(Listens::Yes);
+    };
+    let address = SocketAddr::new(ip, debug.port.get());
+    match process.agent.probe(address, &Probe::Tcp, SLICE).await {
+        Ok(_) => Ok(Listens::Yes),
+        Err(AgentFailure::Refused(AgentError::NotReached { last })) => Ok(Listens::NotYet(last)),
+        Err(error) => Err(process.failure(&error)),
+    }
+}
+
+/// Waits until nobody listens for debuggers any more, not for long: debugpy has a helper, which goes when it notices that
+/// its process is gone and no debugger is attached.
+pub(super) async fn until_gone(
+    process: &Process,
+    debug: &Debug,
+    own: &[String],
+) -> Result<(), Failure> {
+    let began = Instant::now();
+    while debug.runtime == DebugRuntime::Python
+        && began.elapsed() < GONE_WITHIN
+        && has(process, &asks_for_port(own, debug.port)).await?
+    {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    Ok(())
 }
 
 /// Whether a command beside the process succeeds.

@@ -11,19 +11,19 @@ use tokio::sync::watch;
 use super::{
     IdeFile, Wait, Wanted,
     command::{self, Start},
-    debugger,
+    debugger::{self, Listens},
     ide::{Attach, Sources},
     local_port, put_back,
     written::{self, Told},
 };
 use crate::{
     adapters::{
-        agent::{AgentError, AgentFailure, Probe, ServiceState},
+        agent::{AgentError, AgentFailure, ServiceState},
         kube::Cluster,
     },
     domain::{
         self, ContainerState, Debug, ExitClass, Failure, NoticeLevel, Observed, ObservedPod,
-        Workload,
+        ServiceName, Workload,
     },
     engine::Tools,
     features::{
@@ -37,8 +37,6 @@ use crate::{
 
 /// How long a debugger may take until it listens.
 const LISTENS_WITHIN: Duration = Duration::from_secs(30);
-/// How long to ask for it before looking whether the process still runs.
-const SLICE: Duration = Duration::from_millis(200);
 
 /// How far a run has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,8 +61,8 @@ pub(super) struct Debugging<'a> {
     progress: Progress,
     address: SocketAddr,
     pod_tx: watch::Sender<Option<String>>,
-    /// Ends with this.
-    _forwarder: Forwarder,
+    /// Until all is undone.
+    forwarder: Option<Forwarder>,
 }
 
 impl<'a> Debugging<'a> {
@@ -92,7 +90,7 @@ impl<'a> Debugging<'a> {
             outbox.notice(NoticeLevel::Warning, text).await;
         }
         let mut agents = Agents::new(tools.docker.clone());
-        let own = own_command(&cluster, pod).await?;
+        let own = own_command(&cluster, &pod.name, service).await?;
         let process = agents.process(pod).await?;
         let process = process.ok_or_else(|| not_prepared(project, wanted, Some(&own)))?;
         let debug = match &workload.debug {
@@ -124,7 +122,7 @@ impl<'a> Debugging<'a> {
             progress: Progress::Prepared,
             address,
             pod_tx,
-            _forwarder: forwarder,
+            forwarder: Some(forwarder),
         })
     }
 
@@ -180,27 +178,20 @@ impl<'a> Debugging<'a> {
 
     /// Starts the process under its debugger, and waits until that listens.
     async fn begin(&mut self) -> Result<(), Failure> {
-        let start = self.start().await?;
+        let own = own_command(&self.cluster, &self.process.pod, &self.wanted.service).await?;
+        let start = self.start(&own).await?;
         self.progress = Progress::Begun;
-        self.with(start).await
+        self.with(start, &own).await
     }
 
     /// What the process is started with, with the debugger in its container.
-    async fn start(&self) -> Result<Start, Failure> {
-        let process = &self.process;
-        let service = &process.service;
-        let own = self
-            .cluster
-            .command_of(&process.pod, service.as_str())
-            .await;
-        let own = own.map_err(|error| error.failure().of(service))?;
-        let own = command::own(&own);
-        let debugger = debugger::bring(self.project, process, &self.debug, own).await?;
+    async fn start(&self, own: &[String]) -> Result<Start, Failure> {
+        let debugger = debugger::bring(self.project, &self.process, &self.debug, own).await?;
         let (wait, variables) = (self.wanted.wait, &self.workload.env);
         Ok(command::start(&self.debug, own, wait, debugger, variables))
     }
 
-    async fn with(&self, start: Start) -> Result<(), Failure> {
+    async fn with(&self, start: Start, own: &[String]) -> Result<(), Failure> {
         let process = &self.process;
         let service = &process.service;
         let marked = self.cluster.set_debugged(service, Some(&process.pod)).await;
@@ -213,7 +204,7 @@ impl<'a> Debugging<'a> {
         let set = agent.set_command(&process.container, command, environment);
         set.await.map_err(|error| process.failure(&error))?;
         process.restart(self.workload).await?;
-        self.until_debugger_listens().await?;
+        self.until_debugger_listens(own).await?;
         if self.wanted.wait == Wait::No {
             process
                 .until_ready(self.workload, self.ready_within)
@@ -223,27 +214,29 @@ impl<'a> Debugging<'a> {
         Ok(())
     }
 
-    async fn until_debugger_listens(&self) -> Result<(), Failure> {
+    async fn until_debugger_listens(&self, own: &[String]) -> Result<(), Failure> {
         let process = &self.process;
-        let Some(ip) = process.ip else {
-            return Ok(());
-        };
-        let address = SocketAddr::new(ip, self.debug.port.get());
         let began = Instant::now();
         loop {
-            let last = match process.agent.probe(address, &Probe::Tcp, SLICE).await {
-                Ok(_) => return Ok(()),
-                Err(AgentFailure::Refused(AgentError::NotReached { last })) => last,
-                Err(error) => return Err(process.failure(&error)),
+            let last = match debugger::listens(process, &self.debug, own).await? {
+                Listens::Yes => return Ok(()),
+                Listens::NotYet(last) => last,
             };
-            let state = process.state().await?;
-            let why = match state {
+            let why = match process.state().await? {
                 ServiceState::Failed { code } => format!("the process ended with code {code}"),
                 _ if began.elapsed() >= LISTENS_WITHIN => last,
                 _ => continue,
             };
             return Err(self.not_listening(&why));
         }
+    }
+
+    async fn until_debugger_is_gone(&self) -> Result<(), Failure> {
+        if self.process.state().await.is_err() {
+            return Ok(());
+        }
+        let own = own_command(&self.cluster, &self.process.pod, &self.wanted.service).await?;
+        debugger::until_gone(&self.process, &self.debug, &own).await
     }
 
     fn not_listening(&self, why: &str) -> Failure {
@@ -299,7 +292,9 @@ impl<'a> Debugging<'a> {
     }
 
     /// Has all as it was before. What cannot be undone is told: the rest is undone all the same.
-    pub(super) async fn undo(&self) {
+    pub(super) async fn undo(&mut self) {
+        // debugpy's helper goes only once no debugger is attached.
+        self.forwarder = None;
         let service = &self.wanted.service;
         let files = match self.wanted.file {
             IdeFile::PutBack => put_back(self.project, service, self.outbox).await,
@@ -313,6 +308,7 @@ impl<'a> Debugging<'a> {
             return;
         }
         let process = undo(&self.process, self.workload).await;
+        let gone = self.until_debugger_is_gone().await;
         let ready = match &process {
             // Connections are to find it when they are sent to ready pods alone again.
             Ok(()) if self.process.state().await.is_ok() => {
@@ -323,7 +319,7 @@ impl<'a> Debugging<'a> {
         };
         let back = self.cluster.set_debugged(service, None).await;
         let back = back.map_err(|error| error.failure());
-        for failure in [files, process, ready, back]
+        for failure in [files, process, gone, ready, back]
             .into_iter()
             .filter_map(Result::err)
         {
@@ -348,9 +344,14 @@ pub(super) async fn undo(process: &Process, workload: &Workload) -> Result<(), F
     taken.map_err(|error| process.failure(&error))
 }
 
-async fn own_command(cluster: &Cluster, pod: &ObservedPod) -> Result<Vec<String>, Failure> {
-    let started = cluster.command_of(&pod.name, pod.service.as_str()).await;
-    let started = started.map_err(|error| error.failure().of(&pod.service))?;
+/// What a pod of a service starts, without devenv's init.
+async fn own_command(
+    cluster: &Cluster,
+    pod: &str,
+    service: &ServiceName,
+) -> Result<Vec<String>, Failure> {
+    let started = cluster.command_of(pod, service.as_str()).await;
+    let started = started.map_err(|error| error.failure().of(service))?;
     Ok(command::own(&started).to_vec())
 }
 
