@@ -51,13 +51,23 @@ pub enum Request {
         /// How long it has, in milliseconds.
         within_ms: u32,
     },
+    /// Says what the service is started with from its next start on, in place of what was said before. What runs stays;
+    /// a new container starts its own again.
+    Command {
+        /// The program, looked up on the `PATH`, and its arguments, never empty; `None` for the service's own.
+        command: Option<Vec<String>>,
+        /// Variables that are set besides those that the container has.
+        environment: Vec<(String, String)>,
+    },
 }
 
 impl Request {
     /// How long the init may rightly take until it answers.
     pub fn may_take(&self) -> Duration {
         match self {
-            Self::Status | Self::Release | Self::Signal { .. } => Duration::ZERO,
+            Self::Status | Self::Release | Self::Signal { .. } | Self::Command { .. } => {
+                Duration::ZERO
+            }
             Self::Restart { grace_ms: ms, .. } | Self::Run { within_ms: ms, .. } => {
                 Duration::from_millis((*ms).into())
             }
@@ -78,6 +88,8 @@ pub enum Answer {
     Signalled,
     /// To [`Request::Run`]: the command has ended by itself.
     Ran(Ran),
+    /// To [`Request::Command`]: the next start is with it.
+    CommandSet,
 }
 
 /// How the service is.
@@ -150,7 +162,7 @@ pub enum Refusal {
     /// The request breaks the protocol, or is of another version. The stream ends after this answer.
     #[error("not understood: {0}")]
     NotUnderstood(String),
-    /// The command could not be started.
+    /// The command could not be started, or is none.
     #[error("{0}")]
     NotRun(String),
     /// The command did not end in its time and was killed with all of its group.

@@ -256,6 +256,46 @@ fn a_service_that_cannot_be_started_again_waits_for_the_next_restart() {
 }
 
 #[test]
+fn the_next_start_is_with_another_command_until_it_is_its_own_again() {
+    let script = "echo own $ADDED > own-$$; sleep 600 & echo $$ > pid; wait";
+    let init = Init::script(script);
+    let first = init.pid_in("pid");
+    let other = ["sh", "-c", "echo other $ADDED > other; exec sleep 600"].map(str::to_owned);
+    let added = vec![("ADDED".to_owned(), "and more".to_owned())];
+    let set = |command, environment| {
+        init.ask(&Request::Command {
+            command,
+            environment,
+        })
+    };
+    assert_eq!(
+        set(Some(other.to_vec()), added.clone()),
+        Ok(Answer::CommandSet)
+    );
+    assert_eq!(init.running(), first, "what runs stays");
+    init.restart(&PATIENT);
+    assert_eq!(init.line("other"), "other and more");
+    set(None, added).unwrap();
+    let pid = init.restart(&PATIENT).pid;
+    assert_eq!(init.line(&format!("own-{pid}")), "own and more");
+    set(None, Vec::new()).unwrap();
+    let pid = init.restart(&PATIENT).pid;
+    assert_eq!(init.line(&format!("own-{pid}")), "own");
+}
+
+#[test]
+fn no_command_is_none_to_start_with() {
+    let init = Init::script(RUNS);
+    let refused = init.ask(&Request::Command {
+        command: Some(Vec::new()),
+        environment: Vec::new(),
+    });
+    assert!(matches!(refused, Err(Refusal::NotRun(_))), "{refused:?}");
+    let old = init.pid_in("pid");
+    assert_ne!(init.restart(&PATIENT).pid, old);
+}
+
+#[test]
 fn a_service_that_is_told_to_end_after_a_restart_ends_the_container_with_any_code() {
     let mut init = Init::script(RUNS);
     init.pid_in("pid");

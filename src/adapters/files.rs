@@ -297,6 +297,22 @@ pub fn list(path: &Path) -> Result<Vec<PathBuf>, FileError> {
     list().at(Operation::List, path)
 }
 
+/// The files below a directory, sorted. Links are left out. Blocks.
+pub fn files_below(directory: &Path) -> Result<Vec<PathBuf>, FileError> {
+    let mut found = Vec::new();
+    for path in list(directory)? {
+        let kind = fs::symlink_metadata(&path)
+            .at(Operation::Inspect, &path)?
+            .file_type();
+        if kind.is_dir() {
+            found.extend(files_below(&path)?);
+        } else if kind.is_file() {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
 /// The hash of a directory: names and contents of all files in it. Links are not followed. Blocks.
 pub fn hash_tree(directory: &Path) -> Result<InputsHash, FileError> {
     fn walk(root: &Path, directory: &Path, names: &mut String) -> Result<(), FileError> {

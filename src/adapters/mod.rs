@@ -14,6 +14,7 @@ pub mod host;
 pub mod ingress;
 pub mod k3d;
 pub mod kube;
+pub mod local_port;
 pub mod local_socket;
 pub mod lock_file;
 mod loopback;

@@ -9,8 +9,10 @@
 mod attach;
 mod completions;
 mod context;
+mod debug;
 mod down;
 mod exec;
+mod forward;
 mod init;
 mod kubeconfig;
 mod logs;
@@ -138,7 +140,9 @@ verbs! {
     Status => status for Services,
     Restart => restart for Services,
     Scale => scale for Services,
+    Debug => debug for Services,
     Open => open for Services,
+    Forward => forward for Services,
     Kubeconfig => kubeconfig for Services,
     Logs => logs for Services,
     Exec => exec for Services,

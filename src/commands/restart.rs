@@ -5,19 +5,21 @@ use std::time::Duration;
 use super::{Context, Exit, project, session};
 use crate::{
     domain::{ExitClass, Failure, Failures},
-    features::restart::restart,
+    features::restart::{Way, restart},
     report::Report,
 };
 
 /// How long `restart` may take when `--timeout` says nothing.
 const DEADLINE: Duration = Duration::from_mins(5);
 
-/// Replace the pods of services, and wait until the new ones are ready
+/// Start services anew, and wait until they are ready
 ///
-/// Images and settings stay as they are: `devenv up` takes changes over.
+/// A service with `live` or `debug` is started anew in its containers, in milliseconds; the pods of all others are
+/// replaced. Images and settings stay as they are: `devenv up` takes changes over.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   devenv restart payment
+  devenv restart payment --pods   # another pod in any case
   devenv restart --service payment,order")]
 pub struct Args {
     /// The services
@@ -32,6 +34,10 @@ pub struct Args {
         value_delimiter = ','
     )]
     pub services: Vec<String>,
+
+    /// Replace the pods also where the processes alone can be started anew
+    #[arg(long)]
+    pub pods: bool,
 }
 
 /// Runs the command.
@@ -48,7 +54,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     let _lock = context.begin_run(&project.paths, "restart").await?;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let (outbox, cancel) = (&context.outbox, &context.cancel);
-    let report = restart(&project, &services, outbox, cancel, deadline).await?;
+    let way = if args.pods { Way::Pods } else { Way::Fastest };
+    let report = restart(&project, &services, way, outbox, cancel, deadline).await?;
     context.outbox.report(Report::Restart(report)).await;
     Ok(Exit::Success)
 }

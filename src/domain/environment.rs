@@ -187,6 +187,13 @@ pub struct Workload {
     pub debug: Option<Debug>,
 }
 
+impl Workload {
+    /// Whether devenv's init runs the process: to follow its sources, or to start it under its debugger.
+    pub fn needs_init(&self) -> bool {
+        self.debug.is_some() || self.live.as_ref().is_some_and(Live::needs_init)
+    }
+}
+
 /// An image: built here, or taken as it is.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ImageName {

@@ -33,8 +33,8 @@ pub struct Live {
 }
 
 impl Live {
-    /// Whether devenv's init runs the process, so that it can be started anew in its container, and is not started
-    /// before its files are there.
+    /// Whether following the sources takes devenv's init to run the process, so that it can be started anew in its
+    /// container, and is not started before its files are there.
     pub fn needs_init(&self) -> bool {
         let acts_on_mounts = !self.mount.is_empty() && self.on_change != OnChange::Nothing;
         self.holds_start() || acts_on_mounts

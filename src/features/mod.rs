@@ -4,10 +4,12 @@
 //! and failures, speaks through the outbox, and knows neither flags nor the terminal.
 
 mod check;
+pub mod debug;
 pub mod desire;
 pub mod down;
 pub mod exec;
 mod footprint;
+pub mod forward;
 pub mod init;
 pub mod live;
 pub mod logs;
@@ -15,6 +17,7 @@ pub mod observe;
 pub mod open;
 mod podless;
 pub mod power;
+mod process;
 pub mod project;
 pub mod restart;
 pub mod scale;

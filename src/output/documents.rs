@@ -7,14 +7,14 @@ use super::{
     style::{Style, Tone},
     table::{Cell, Table},
     text::{safe_text, width},
-    units::{age, count, cpu, memory, seconds},
+    units::{age, count, cpu, memory, millis, seconds},
 };
 use crate::{
     domain::Stage,
     report::{
-        ClusterPhase, ContainerUsage, Down, FindingLevel, Init, InitFileChange, PlanReport,
-        Replicas, Report, Restart, Scale, ServiceState, ServiceStatus, StageSeconds, Start, Status,
-        Stop, Up, UpService,
+        ClusterPhase, ContainerUsage, Debug, Down, FindingLevel, Forward, ForwardedPort, Init,
+        InitFileChange, PlanReport, Replicas, Report, Restart, RestartedBy, Scale, ServiceState,
+        ServiceStatus, StageSeconds, Start, Status, Stop, Up, UpService,
     },
 };
 
@@ -23,6 +23,7 @@ pub(super) fn text(report: &Report, style: &Style, logs: &mut Logs) -> String {
     match report {
         // A script must reach the shell as it is.
         Report::Completions(completions) => completions.script.clone(),
+        Report::Debug(report) => debug(report, style),
         Report::Down(report) => down(report, style),
         Report::Exec(exec) => exec.stdout.clone(),
         Report::Failure(report) => report
@@ -30,6 +31,7 @@ pub(super) fn text(report: &Report, style: &Style, logs: &mut Logs) -> String {
             .iter()
             .map(|failure| format!("error[{}]: {}\n", failure.code, safe_text(&failure.what)))
             .collect(),
+        Report::Forward(report) => forward(report, style),
         Report::Init(report) => init(report, style),
         Report::Kubeconfig(kubeconfig) => format!("{}\n", safe_text(&kubeconfig.path)),
         Report::Live(event) => live::event(event, style),
@@ -217,14 +219,44 @@ fn restart(report: &Restart, style: &Style) -> String {
         .services
         .iter()
         .map(|service| {
+            let (what, took) = match service.how {
+                RestartedBy::Process => ("the process of ", millis(service.seconds * 1000.0)),
+                RestartedBy::Pods => ("", seconds(service.seconds)),
+            };
             format!(
-                "{} restarted {} in {}\n",
+                "{} restarted {what}{} in {took}\n",
                 good(style),
                 safe_text(&service.name),
-                seconds(service.seconds)
             )
         })
         .collect()
+}
+
+fn debug(report: &Debug, style: &Style) -> String {
+    let mut out = format!(
+        "{} {} runs under its debugger: attach to {}\n",
+        good(style),
+        safe_text(&report.service),
+        style.paint(Tone::Link, safe_text(&report.address))
+    );
+    match (&report.ide_file, &report.vscode) {
+        (Some(file), _) => out.push_str(&format!("written: {}\n", safe_text(file))),
+        (None, Some(configuration)) => {
+            let head = style.paint(Tone::Dim, "for .vscode/launch.json:");
+            out.push_str(&format!("{head}\n{configuration:#}\n"));
+        }
+        (None, None) => {}
+    }
+    out
+}
+
+fn forward(report: &Forward, style: &Style) -> String {
+    let line = |port: &ForwardedPort| {
+        let address = style.paint(Tone::Link, safe_text(&port.address));
+        let (arrow, service) = (style.glyph("→", "->"), safe_text(&report.service));
+        format!("{address} {arrow} {service}:{}\n", port.port)
+    };
+    report.ports.iter().map(line).collect()
 }
 
 fn scale(report: &Scale, style: &Style) -> String {

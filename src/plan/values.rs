@@ -19,7 +19,7 @@ const INIT_IN_CONTAINER: &str = "/.devenv/bin";
 /// enough for a session that is just being started again, short enough to be borne where there is none.
 const HOLD_SECONDS: &str = "10";
 
-/// The init that runs the process of a live service.
+/// The init that runs the process of a service that follows its sources or can be debugged.
 #[derive(Debug, Clone, Copy)]
 pub struct Init<'a> {
     /// Its program in every node, absolute.
@@ -64,7 +64,7 @@ pub fn service_values(
         "secrets": secrets,
         "volumes": volumes.map(|v| volume(&service.name, v)).collect::<Vec<_>>(),
         "mounts": mounts(environment, workload.live.as_ref()),
-        "init": workload.live.as_ref().filter(|live| live.needs_init()).map(|live| start(live, init)),
+        "init": workload.needs_init().then(|| start(workload.live.as_ref(), init)),
         "probe": workload.ready.as_ref().map(|ready| probe(&ready.probe)),
         "startupSeconds": service.ready_within.as_secs().max(1),
         "resources": resources(&workload.resources),
@@ -92,7 +92,7 @@ fn mounts(environment: &Environment, live: Option<&Live>) -> Vec<Value> {
 }
 
 /// How the init is started: its command line up to the service's own.
-fn start(live: &Live, Init { program, socket }: Init<'_>) -> Value {
+fn start(live: Option<&Live>, Init { program, socket }: Init<'_>) -> Value {
     let program = Path::new(program);
     let name = program.file_name().map_or(program, Path::new);
     let in_container = Path::new(INIT_IN_CONTAINER).join(name);
@@ -102,7 +102,7 @@ fn start(live: &Live, Init { program, socket }: Init<'_>) -> Value {
         json!("--socket"),
         json!(socket),
     ];
-    if live.holds_start() {
+    if live.is_some_and(Live::holds_start) {
         command.extend([json!("--hold"), json!(HOLD_SECONDS)]);
     }
     command.push(json!("--"));
@@ -336,18 +336,25 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_is_only_rebuilt_or_debugged_is_deployed_like_any_other() {
+    fn a_service_that_is_only_rebuilt_is_deployed_like_any_other() {
+        assert_eq!(followed(live()), values(&workload()));
+    }
+
+    #[test]
+    fn a_service_that_can_be_debugged_is_started_by_the_init_and_waits_for_nothing() {
         let debug = Debug {
             runtime: DebugRuntime::Node,
             port: port(9229),
             command: Vec::new(),
         };
-        let debugged = values(&Workload {
+        let values = values(&Workload {
             debug: Some(debug),
             ..workload()
         });
-        assert_eq!(debugged, values(&workload()));
-        assert_eq!(followed(live()), values(&workload()));
+        assert_fits_schema(&values);
+        let command = "/.devenv/bin/devenv-agent-1 init --socket /.devenv/run/init --";
+        let command: Vec<&str> = command.split(' ').collect();
+        assert_eq!(values["init"]["command"], json!(command));
     }
 
     #[test]

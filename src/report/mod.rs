@@ -8,10 +8,12 @@
 //! changes its meaning or goes away makes a new number.
 
 mod completions;
+mod debug;
 mod down;
 mod exec;
 mod failure;
 mod format;
+mod forward;
 mod init;
 mod kubeconfig;
 mod live;
@@ -29,10 +31,12 @@ mod up;
 mod version;
 
 pub use completions::Completions;
+pub use debug::Debug;
 pub use down::{Down, Kept};
 pub use exec::Exec;
 pub use failure::{EvidenceEntry, FailureEntry, FailureReport, PlaceEntry};
 pub use format::OutputFormat;
+pub use forward::{Forward, ForwardedPort};
 pub use init::{Finding, FindingLevel, Init, InitFile, InitFileChange, InitMend, NotConverted};
 pub use kubeconfig::Kubeconfig;
 pub use live::{LiveAction, LiveChange, LiveEvent, LiveLeft, LiveStage, LiveWhat};
@@ -42,7 +46,7 @@ pub use outbox::{Listener, Message, Outbox, OutputStream, Question};
 pub use plan::{PlanReport, PlanStep};
 pub use power::{Start, Stop};
 pub use redactor::Redactor;
-pub use restart::{Restart, RestartedService};
+pub use restart::{Restart, RestartedBy, RestartedService};
 pub use scale::{Scale, ScaledService};
 use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde::Serialize;
@@ -62,6 +66,9 @@ pub enum Report {
     /// Of `completions`.
     #[serde(rename = "devenv.completions/1")]
     Completions(Completions),
+    /// Of `debug`.
+    #[serde(rename = "devenv.debug/1")]
+    Debug(Debug),
     /// Of `down`.
     #[serde(rename = "devenv.down/1")]
     Down(Down),
@@ -71,6 +78,9 @@ pub enum Report {
     /// Of any command that did not do what it was asked.
     #[serde(rename = "devenv.failure/1")]
     Failure(FailureReport),
+    /// Of `forward`.
+    #[serde(rename = "devenv.forward/1")]
+    Forward(Forward),
     /// Of `init`.
     #[serde(rename = "devenv.init/1")]
     Init(Init),
@@ -122,9 +132,11 @@ pub enum Report {
 pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
     vec![
         schema_of::<Completions>("completions"),
+        schema_of::<Debug>("debug"),
         schema_of::<Down>("down"),
         schema_of::<Exec>("exec"),
         schema_of::<FailureReport>("failure"),
+        schema_of::<Forward>("forward"),
         schema_of::<Init>("init"),
         schema_of::<Kubeconfig>("kubeconfig"),
         schema_of::<LiveEvent>("live"),

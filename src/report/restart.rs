@@ -19,6 +19,18 @@ pub struct Restart {
 pub struct RestartedService {
     /// Its name.
     pub name: String,
+    /// What was started anew.
+    pub how: RestartedBy,
     /// From the request until it was ready again.
     pub seconds: f64,
+}
+
+/// What of a service was started anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum RestartedBy {
+    /// Its processes, in containers that stayed.
+    Process,
+    /// Its pods.
+    Pods,
 }

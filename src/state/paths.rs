@@ -123,6 +123,16 @@ impl EnvironmentPaths {
         &self.data
     }
 
+    /// What is to be undone of the debugging of a service; also its lock, by another ending.
+    pub fn debugging(&self, service: &ServiceName, ending: &str) -> PathBuf {
+        self.state.join(format!("debug-{service}.{ending}"))
+    }
+
+    /// Debuggers that were fetched, for all environments of the user.
+    pub fn debuggers(&self) -> PathBuf {
+        self.data.with_file_name("debuggers")
+    }
+
     /// The lock file.
     pub fn lock(&self) -> PathBuf {
         self.state.join("lock")

@@ -4,6 +4,7 @@
 
 mod agent;
 mod cluster;
+mod debug;
 mod docker;
 mod failures;
 mod kept;

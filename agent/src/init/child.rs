@@ -51,10 +51,17 @@ impl StartError {
     }
 }
 
+/// Not even a program is named.
+#[derive(Debug, thiserror::Error)]
+#[error("there is no command to run")]
+pub(super) struct NoCommand;
+
 /// What is run, each time anew.
 #[derive(Debug)]
 pub(super) struct Service {
-    command: Command,
+    own: Command,
+    /// Run in place of it.
+    other: Option<Command>,
     terminal: Terminal,
 }
 
@@ -70,16 +77,43 @@ pub(super) struct Started {
 impl Service {
     /// A program, looked up on the `PATH`, with its arguments.
     pub(super) fn new(program: OsString, arguments: Vec<OsString>) -> Self {
-        let mut command = Command::new(program);
-        command.args(arguments);
-        let terminal = Terminal::find();
-        Self { command, terminal }
+        let mut own = Command::new(program);
+        own.args(arguments);
+        Self {
+            own,
+            other: None,
+            terminal: Terminal::find(),
+        }
+    }
+
+    /// Says what the next start runs: a command, or its own, with these variables besides those of the container.
+    pub(super) fn set(
+        &mut self,
+        words: Option<&[String]>,
+        variables: Vec<(String, String)>,
+    ) -> Result<(), NoCommand> {
+        let mut next = match words {
+            Some(words) => {
+                let (program, arguments) = words.split_first().ok_or(NoCommand)?;
+                let mut command = Command::new(program);
+                command.args(arguments);
+                command
+            }
+            None => {
+                let mut own = Command::new(self.own.get_program());
+                own.args(self.own.get_args());
+                own
+            }
+        };
+        next.envs(variables);
+        self.other = Some(next);
+        Ok(())
     }
 
     /// Starts it with everything inherited, as the leader of a new process group.
     pub(super) fn start(&mut self) -> Result<Started, StartError> {
         let begun = Instant::now();
-        let group = Group::start(&mut self.command)?;
+        let group = Group::start(self.other.as_mut().unwrap_or(&mut self.own))?;
         self.terminal.give_to(group);
         let took = begun.elapsed();
         Ok(Started { group, took })

@@ -11,7 +11,7 @@ use rustix::process::Signal;
 
 use super::{
     beside::{Beside, RunNumber},
-    child::{Ended, Group, Service, StartError, Started, code_of_signal, reap},
+    child::{Ended, Group, NoCommand, Service, StartError, Started, code_of_signal, reap},
     control::Reply,
     signals::asks_to_end,
     stopping::{Stopped, Stopping},
@@ -238,6 +238,13 @@ impl Supervisor {
             Request::Run { command, within_ms } => {
                 self.run_beside(&command, Duration::from_millis(within_ms.into()), reply);
             }
+            Request::Command {
+                command,
+                environment,
+            } => reply.send(match self.service.set(command.as_deref(), environment) {
+                Ok(()) => Ok(Answer::CommandSet),
+                Err(NoCommand) => Err(Refusal::NotRun(NoCommand.to_string())),
+            }),
         }
         Continue(())
     }

@@ -59,6 +59,24 @@ impl Agent {
         }
     }
 
+    /// Says what the service of a container is started with from its next start on: a command, or its own if `None`,
+    /// with variables besides those of its container.
+    pub async fn set_command(
+        &self,
+        container: &ContainerId,
+        command: Option<Vec<String>>,
+        environment: Vec<(String, String)>,
+    ) -> Result<(), AgentFailure> {
+        let request = init_protocol::Request::Command {
+            command,
+            environment,
+        };
+        match self.control(container, request).await? {
+            init_protocol::Answer::CommandSet => Ok(()),
+            other => Err(self.not_understood(format!("{other:?} to a command to start with"))),
+        }
+    }
+
     /// Sends a signal to the service of a container, and only to it.
     pub async fn signal(
         &self,

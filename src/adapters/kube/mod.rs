@@ -5,10 +5,12 @@
 //! Kubernetes' own types do not leave this folder, except a pod's specification on its way in.
 
 mod act;
+mod debug;
 mod error;
 mod exec;
 #[cfg(test)]
 mod fake;
+mod forward;
 mod logs;
 mod map;
 mod marks;

@@ -1,10 +1,11 @@
-//! What starts the process of a live service: devenv's init, with the command that the image would have started.
+//! What starts the process of a service with `live` or `debug`: devenv's init, with the command that the image would
+//! have started.
 
 use serde_json::{Value, json};
 
 use crate::{
     adapters::registry::{self, ImageCommand},
-    domain::{BuildInput, DesiredRelease, ExitClass, Failure, Live, ServiceName, Workload},
+    domain::{BuildInput, DesiredRelease, ExitClass, Failure, ServiceName, Workload},
     engine::World,
 };
 
@@ -19,7 +20,7 @@ pub(super) async fn values(
     let Some(workload) = found.and_then(|service| service.workload()) else {
         return Ok(values);
     };
-    if !workload.live.as_ref().is_some_and(Live::needs_init) {
+    if !workload.needs_init() {
         return Ok(values);
     }
     world.with_agents().await?;
@@ -42,14 +43,19 @@ async fn command(
         .images
         .get(&BuildInput::Service(service.clone()));
     let unknown = || {
-        let place = format!("services.{service}.live");
+        let key = if workload.live.is_some() {
+            "live"
+        } else {
+            "debug"
+        };
+        let place = format!("services.{service}.{key}");
         Failure::new(
             "live.command-unknown",
             ExitClass::Manifest,
             format!("it is not known what the image of {service} starts"),
         )
         .because(
-            "a live service is started by devenv, so that it can be started anew in its container",
+            "a service with `live` or `debug` is started by devenv, so that it can be started anew in its container",
         )
         .of(service)
         .at(world.environment.provenance.place(&place).cloned())
