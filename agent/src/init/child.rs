@@ -92,19 +92,15 @@ impl Service {
         words: Option<&[String]>,
         variables: Vec<(String, String)>,
     ) -> Result<(), NoCommand> {
-        let mut next = match words {
-            Some(words) => {
-                let (program, arguments) = words.split_first().ok_or(NoCommand)?;
-                let mut command = Command::new(program);
-                command.args(arguments);
-                command
-            }
-            None => {
-                let mut own = Command::new(self.own.get_program());
-                own.args(self.own.get_args());
-                own
-            }
-        };
+        let mut next;
+        if let Some(words) = words {
+            let (program, arguments) = words.split_first().ok_or(NoCommand)?;
+            next = Command::new(program);
+            next.args(arguments);
+        } else {
+            next = Command::new(self.own.get_program());
+            next.args(self.own.get_args());
+        }
         next.envs(variables);
         self.other = Some(next);
         Ok(())
