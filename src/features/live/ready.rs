@@ -10,7 +10,7 @@ use super::{containers::LiveContainer, shared::Shared};
 use crate::{
     adapters::{
         agent::{AgentError, AgentFailure, Probe as Asking, ServiceState},
-        kube::LogOptions,
+        kube::{KubeError, LogLine, LogOptions},
     },
     domain::{ExitClass, Failure, Probe, ServiceName},
 };
@@ -25,6 +25,8 @@ const SETTLED: Duration = Duration::from_millis(150);
 const LOG_LINES: u32 = 15;
 const LOG_WITHIN: Duration = Duration::from_secs(2);
 const LOG_AGAIN: Duration = Duration::from_millis(100);
+/// What the init says of a process that has ended.
+const ENDED: &str = "devenv-agent: the service ended with code";
 
 /// What is waited for.
 #[derive(Debug, Clone)]
@@ -170,23 +172,36 @@ async fn late(
     .help(format!("devenv logs {service}"))
 }
 
-/// The last lines that the process said; none where they cannot be had. They come to the log a moment after it ended.
+/// The last lines that the process said since its start; why there are none where they cannot be had.
+///
+/// They come to the log a moment after they were said: of a process that has ended, the init says so last.
 async fn log(shared: &Shared, awaited: &Awaited, container: &LiveContainer) -> Vec<String> {
-    let options = LogOptions {
-        tail: Some(LOG_LINES),
-        since: Some(awaited.since),
-        ..LogOptions::default()
-    };
     let asked = Instant::now();
-    while asked.elapsed() < LOG_WITHIN {
-        let lines = shared
-            .cluster
-            .logs(&container.pod, &container.name, &options);
-        let lines = lines.map_ok(|line| String::from_utf8_lossy(&line.bytes).into_owned());
-        match lines.try_collect::<Vec<String>>().await {
-            Ok(lines) if !lines.is_empty() => return lines,
+    loop {
+        let said = said(shared, awaited, container).await;
+        let is_over = asked.elapsed() >= LOG_WITHIN;
+        match said {
+            Ok(lines) if is_over || lines.iter().any(|line| line.contains(ENDED)) => return lines,
+            Err(error) if is_over => return vec![error.to_string()],
             _ => tokio::time::sleep(LOG_AGAIN).await,
         }
     }
-    Vec::new()
+}
+
+async fn said(
+    shared: &Shared,
+    awaited: &Awaited,
+    container: &LiveContainer,
+) -> Result<Vec<String>, KubeError> {
+    let options = LogOptions {
+        tail: Some(LOG_LINES),
+        ..LogOptions::default()
+    };
+    let lines = shared
+        .cluster
+        .logs(&container.pod, &container.name, &options);
+    let lines: Vec<LogLine> = lines.try_collect().await?;
+    let is_new = |line: &&LogLine| line.time.is_none_or(|time| time >= awaited.since);
+    let text = |line: &LogLine| String::from_utf8_lossy(&line.bytes).into_owned();
+    Ok(lines.iter().filter(is_new).map(text).collect())
 }
