@@ -1,14 +1,22 @@
 //! Changes on their way to an agent.
 
-use std::path::{Path, PathBuf};
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 use devenv_agent::protocol::{FileChange, LONGEST_CHUNK};
-use tokio::{fs::File, io::AsyncReadExt as _};
+use tokio::{fs::File, io::AsyncReadExt as _, task::JoinHandle};
 
 use super::{AgentFailure, connection::Asked};
 
 /// Files up to this size, in bytes, are read at once: they are hashed and sent as they were at one moment.
 const READ_AT_ONCE: u64 = 8 << 20;
+/// Files up to this size, in bytes, are read together with others: a hop to another thread for each takes longer than
+/// to read it.
+const READ_TOGETHER: u64 = 256 * 1024;
+/// How many changes are looked at together.
+pub(super) const TOGETHER: usize = 64;
 
 /// A change of a file in a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,17 +51,63 @@ pub enum Content {
     Absent,
 }
 
+/// What was read of a change's file before its turn came.
+#[derive(Debug)]
+pub(super) enum Early {
+    /// Nothing: it is large, or there is no file to read.
+    Nothing,
+    /// All of it.
+    Contents(Vec<u8>),
+    /// It cannot be read.
+    Failed(std::io::Error),
+}
+
+/// Begins to read the small files of changes, and goes on while nobody waits for it.
+pub(super) fn read_early(changes: &[Change]) -> JoinHandle<Vec<Early>> {
+    let files = changes.iter().map(|change| match &change.content {
+        Content::File { from, .. } => Some(from.clone()),
+        Content::Link { .. } | Content::Directory { .. } | Content::Absent => None,
+    });
+    let files: Vec<Option<PathBuf>> = files.collect();
+    tokio::task::spawn_blocking(move || files.into_iter().map(early).collect())
+}
+
+fn early(file: Option<PathBuf>) -> Early {
+    let read = |path: PathBuf| {
+        let mut file = std::fs::File::open(path)?;
+        if file.metadata()?.len() > READ_TOGETHER {
+            return Ok(Early::Nothing);
+        }
+        let mut contents = Vec::new();
+        file.read_to_end(&mut contents)?;
+        Ok(Early::Contents(contents))
+    };
+    file.map_or(Early::Nothing, |path| {
+        read(path).unwrap_or_else(Early::Failed)
+    })
+}
+
 impl Change {
-    /// Sends the change and, for a file, its contents.
+    /// Sends the change and, for a file, its contents, of which some may have been read.
     pub(super) async fn send(
         &self,
+        early: Early,
         outgoing: &mut Outgoing,
         asked: &mut Asked,
     ) -> Result<(), AgentFailure> {
         let path = self.path.clone();
         let change = match &self.content {
             Content::File { from, mode } => {
-                return self.send_file(from, *mode, outgoing, asked).await;
+                return match early {
+                    Early::Contents(contents) => {
+                        self.send_contents(*mode, &contents, outgoing, asked).await
+                    }
+                    Early::Nothing => self.send_file(from, *mode, outgoing, asked).await,
+                    Early::Failed(source) => Err(AgentFailure::Local {
+                        path: from.clone(),
+                        source,
+                    }),
+                };
             }
             Content::Link { target } => FileChange::Link {
                 path,
@@ -78,22 +132,14 @@ impl Change {
         };
         let mut file = File::open(from).await.map_err(failed)?;
         let size = file.metadata().await.map_err(failed)?.len();
-        let head = |size, hash: blake3::Hash| FileChange::File {
-            path: self.path.clone(),
-            mode,
-            size,
-            hash: *hash.as_bytes(),
-        };
         if size <= READ_AT_ONCE {
             let mut contents = Vec::new();
             file.read_to_end(&mut contents).await.map_err(failed)?;
-            let head = head(contents.len() as u64, blake3::hash(&contents));
-            outgoing.record(&head, asked).await?;
-            return outgoing.bytes(&contents, asked).await;
+            return self.send_contents(mode, &contents, outgoing, asked).await;
         }
         // Read twice. One that changes meanwhile is refused by its hash, and comes again with its next change.
         let hash = hash(from, size).await.map_err(failed)?;
-        outgoing.record(&head(size, hash), asked).await?;
+        outgoing.record(&self.head(mode, size, hash), asked).await?;
         let mut left = file.take(size);
         let mut buffer = vec![0; LONGEST_CHUNK];
         let mut sent = 0;
@@ -114,6 +160,29 @@ impl Change {
             sent += count as u64;
         }
         Ok(())
+    }
+}
+
+impl Change {
+    async fn send_contents(
+        &self,
+        mode: u32,
+        contents: &[u8],
+        outgoing: &mut Outgoing,
+        asked: &mut Asked,
+    ) -> Result<(), AgentFailure> {
+        let head = self.head(mode, contents.len() as u64, blake3::hash(contents));
+        outgoing.record(&head, asked).await?;
+        outgoing.bytes(contents, asked).await
+    }
+
+    fn head(&self, mode: u32, size: u64, hash: blake3::Hash) -> FileChange {
+        FileChange::File {
+            path: self.path.clone(),
+            mode,
+            size,
+            hash: *hash.as_bytes(),
+        }
     }
 }
 

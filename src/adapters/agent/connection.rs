@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    iter::repeat_with,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -23,7 +24,7 @@ use tokio::{
 
 use super::{
     AgentFailure, Change,
-    change::Outgoing,
+    change::{Early, Outgoing, TOGETHER, read_early},
     install::{install, program},
 };
 use crate::adapters::docker::{Attached, AttachedInput, AttachedOutput, Docker, ExecId, Said};
@@ -143,12 +144,20 @@ impl Agent {
         };
         let mut asked = self.line.ask(request).await?;
         let mut outgoing = Outgoing::default();
-        for change in changes {
-            // An agent that has answered wants no more of it.
-            if asked.is_answered() {
-                break;
+        let mut groups = changes.chunks(TOGETHER).peekable();
+        let mut reading = groups.peek().map(|group| read_early(group));
+        while let (Some(group), Some(read)) = (groups.next(), reading.take()) {
+            // One that broke off has read nothing: each file is read in its turn.
+            let read = read.await.unwrap_or_default();
+            reading = groups.peek().map(|group| read_early(group));
+            let read = read.into_iter().chain(repeat_with(|| Early::Nothing));
+            for (change, early) in group.iter().zip(read) {
+                // An agent that has answered wants no more of it.
+                if asked.is_answered() {
+                    break;
+                }
+                change.send(early, &mut outgoing, &mut asked).await?;
             }
-            change.send(&mut outgoing, &mut asked).await?;
         }
         outgoing.finish(&mut asked).await?;
         match asked.answer().await? {
