@@ -15,5 +15,5 @@ mod world;
 pub use explain::explain;
 pub use own::{OwnContainers, not_ours};
 pub use run::{Execute, Finished, Progress, RunResult, run};
-pub use wait::{Target, log_lines, newest_ready_pod};
+pub use wait::{Target, log_lines, newest_ready_pod, no_pod};
 pub use world::{NAMESPACE, Places, Remember, Tools, World, check_identity};

@@ -45,16 +45,19 @@ pub async fn newest_ready_pod(cluster: &Cluster, service: &ServiceName) -> Resul
         .filter(|pod| &pod.service == service && pod.ready && !pod.deleting);
     pods.max_by_key(|pod| pod.created)
         .and_then(target)
-        .ok_or_else(|| {
-            Failure::new(
-                "service.no-pod",
-                ExitClass::NotReady,
-                format!("{service} has no pod that is ready"),
-            )
-            .of(service)
-            .help("devenv status")
-            .help(format!("devenv up {service}"))
-        })
+        .ok_or_else(|| no_pod(service))
+}
+
+/// The failure of a service that has no pod that could do what is asked of it.
+pub fn no_pod(service: &ServiceName) -> Failure {
+    Failure::new(
+        "service.no-pod",
+        ExitClass::NotReady,
+        format!("{service} has no pod that is ready"),
+    )
+    .of(service)
+    .help("devenv status")
+    .help(format!("devenv up {service}"))
 }
 
 fn target(pod: &ObservedPod) -> Option<Target> {

@@ -16,7 +16,7 @@ use crate::{
     },
     manifest,
     plan::{Init, service_values},
-    report::Outbox,
+    report::{Outbox, Redactor},
 };
 
 /// What `services` of the environment come to. Reads every context once, on several threads.
@@ -203,7 +203,7 @@ fn workload_release(
             return Err(Failure::new("run.inconsistent", ExitClass::Internal, what));
         }
     };
-    let secrets = read_secrets(&workload.secrets, outbox)?;
+    let secrets = read_secrets(&workload.secrets, outbox.redactor())?;
     let program = agent::program();
     let init = Init {
         program: &program,
@@ -222,7 +222,7 @@ fn workload_release(
 /// The variables of `key=value` files, later files over earlier ones; their values are never printed from now on.
 pub fn read_secrets(
     paths: &[PathBuf],
-    outbox: &Outbox,
+    redactor: &Redactor,
 ) -> Result<BTreeMap<String, String>, Failure> {
     let mut secrets = BTreeMap::new();
     for path in paths {
@@ -230,9 +230,17 @@ pub fn read_secrets(
         secrets.extend(manifest::parse_env_file(&text, path)?);
     }
     for value in secrets.values() {
-        outbox.redact(value);
+        redactor.register(value);
     }
     Ok(secrets)
+}
+
+/// Keeps the secrets of all services out of what is said from now on: services may say each other's.
+pub fn hide_secrets(environment: &Environment, redactor: &Redactor) {
+    for workload in environment.services.values().filter_map(Service::workload) {
+        // A file that cannot be read is the affair of `up`.
+        let _ = read_secrets(&workload.secrets, redactor);
+    }
 }
 
 fn finish(

@@ -48,14 +48,15 @@ pub async fn restart(
     if let Some(failures) = Failures::from_list(missing.collect()) {
         return Err(failures);
     }
+    let agents = Agents::new(tools.docker.clone());
     let by_init = match way {
-        Way::Fastest => by_init(project, &tools, &sight, services).await?,
+        Way::Fastest => by_init(project, &agents, &sight, services).await?,
         Way::Pods => Vec::new(),
     };
     let mut restarted = Vec::new();
     for (service, workload, processes) in &by_init {
         let within = deadline.saturating_sub(begin.elapsed());
-        let restarting = restart_all(processes, workload, service.ready_within.min(within));
+        let restarting = restart_all(&agents, processes, (service, workload), within);
         let took = cancel.run_until_cancelled(restarting).await;
         let took = took.ok_or_else(interrupted)??;
         restarted.push(report(&service.name, RestartedBy::Process, took));
@@ -89,11 +90,10 @@ fn report(service: &ServiceName, how: RestartedBy, took: Duration) -> RestartedS
 /// The services whose processes devenv's init runs, with these.
 async fn by_init<'a>(
     project: &'a Project,
-    tools: &Tools,
+    agents: &Agents,
     sight: &Sight,
     services: &[ServiceName],
 ) -> Result<Vec<(&'a Service, &'a Workload, Vec<Process>)>, Failure> {
-    let mut agents = Agents::new(tools.docker.clone());
     let mut found = Vec::new();
     for name in services {
         let service = project.environment.services.get(name);
@@ -101,7 +101,7 @@ async fn by_init<'a>(
             continue;
         };
         if workload.needs_init()
-            && let Some(processes) = agents.processes(&sight.observed, name).await?
+            && let Some(processes) = agents.all_with_init(name, &sight.observed.pods).await?
         {
             found.push((service, workload, processes));
         }

@@ -40,22 +40,27 @@ pub enum Scope {
 }
 
 impl Wanted {
-    /// The services with what they depend on, and the selection that the plan is made for.
-    fn selection(&self, project: &Project) -> (Vec<ServiceName>, Selection) {
-        let services = match self.scope {
+    /// The services with what is brought up for them.
+    fn services(&self, project: &Project) -> Vec<ServiceName> {
+        match self.scope {
             Scope::WithDependencies => project.environment.with_dependencies(&self.services),
             Scope::Alone => self.services.clone(),
-        };
+        }
+    }
+
+    /// What there is to do for it.
+    fn plan(&self, project: &Project, desired: &Desired, observed: &Observed) -> Plan {
         let selection = if self.services.is_empty() {
             Selection::All
         } else {
-            Selection::Only(services.clone())
+            Selection::Only(self.services(project))
         };
-        (services, selection)
-    }
-
-    fn leaves_out(&self, step: &Step) -> bool {
-        self.scope == Scope::Alone && matches!(step.action, Action::RunHook(..))
+        let mut plan = plan(&project.environment, &selection, desired, observed);
+        if self.scope == Scope::Alone {
+            plan.steps
+                .retain(|step| !matches!(step.action, Action::RunHook(..)));
+        }
+        plan
     }
 }
 
@@ -65,18 +70,13 @@ pub async fn preview(
     wanted: &Wanted,
     outbox: &Outbox,
 ) -> Result<Plan, Failures> {
-    let (services, selection) = wanted.selection(project);
+    let services = wanted.services(project);
     let tools = project.tools().await?;
     let record = project.record(outbox).await?;
     let desired = desire(&project.environment, &services, outbox).await?;
     let sight = observe(project, &tools, record.as_ref(), &desired, outbox).await?;
     sight.check_settings(project)?;
-    Ok(plan(
-        &project.environment,
-        &selection,
-        &desired,
-        &sight.observed,
-    ))
+    Ok(wanted.plan(project, &desired, &sight.observed))
 }
 
 /// Brings the environment up. The caller holds its lock.
@@ -87,7 +87,7 @@ pub async fn up(
     cancel: &CancellationToken,
 ) -> Result<Up, Failures> {
     let started = Instant::now();
-    let (services, selection) = wanted.selection(project);
+    let services = wanted.services(project);
     let tools = project.tools().await?;
     let record = project.record(outbox).await?;
     let desired = desire(&project.environment, &services, outbox).await?;
@@ -99,8 +99,7 @@ pub async fn up(
         ClusterState::Stopped | ClusterState::Broken { created: true, .. }
     );
     let mut world = project.world(desired.clone(), tools.clone(), record.as_ref());
-    let mut next = plan(&project.environment, &selection, &desired, &sight.observed);
-    next.steps.retain(|step| !wanted.leaves_out(step));
+    let mut next = wanted.plan(project, &desired, &sight.observed);
     if !next.is_empty() {
         check::before_changes(project, &tools, &sight.observed, cancel).await?;
     }
@@ -111,7 +110,7 @@ pub async fn up(
         summary.add(run(&next, &world, outbox, cancel, left()).await)?;
         let record = project.record(outbox).await?;
         sight = observe(project, &tools, record.as_ref(), &desired, outbox).await?;
-        next = plan(&project.environment, &selection, &desired, &sight.observed);
+        next = wanted.plan(project, &desired, &sight.observed);
         next = after_start(next, &project.environment, &sight.observed, &services);
         world = project.world(desired.clone(), tools.clone(), record.as_ref());
     }
@@ -120,7 +119,7 @@ pub async fn up(
         // A service may have been ready and died while others were waited for.
         let record = project.record(outbox).await?;
         let now = observe(project, &tools, record.as_ref(), &desired, outbox).await?;
-        next = plan(&project.environment, &selection, &desired, &now.observed);
+        next = wanted.plan(project, &desired, &now.observed);
         if !next.is_empty() && next.steps.iter().all(waits) {
             summary.add(run(&next, &world, outbox, cancel, left()).await)?;
         }

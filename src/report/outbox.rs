@@ -77,11 +77,16 @@ impl std::fmt::Debug for Outbox {
 impl Outbox {
     /// An outbox and its reading end.
     pub fn new() -> (Self, mpsc::Receiver<Message>) {
+        Self::keeping(Redactor::default())
+    }
+
+    /// An outbox that never shows the values of `redactor`, and its reading end.
+    pub fn keeping(redactor: Redactor) -> (Self, mpsc::Receiver<Message>) {
         let (message_tx, message_rx) = mpsc::channel(ROOM);
         let outbox = Self {
             message_tx,
             listener: Arc::default(),
-            redactor: Redactor::default(),
+            redactor,
         };
         (outbox, message_rx)
     }

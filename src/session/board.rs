@@ -61,6 +61,11 @@ impl Board {
         }
     }
 
+    /// What is kept out of all that is said.
+    pub const fn redactor(&self) -> &Redactor {
+        &self.redactor
+    }
+
     /// Says that something happened. Waits for nobody.
     pub fn tell(&self, event: LiveEvent) {
         let line = redacted(event, &self.redactor);

@@ -35,8 +35,9 @@ impl LiveWork {
 
 impl Work for LiveWork {
     async fn run(self, board: Board, cancel: CancellationToken) -> Ended {
+        let redactor = board.redactor().clone();
         let audience = Audience::new(board);
-        match live::follow(self.project, self.open, audience, &cancel).await {
+        match live::follow(self.project, self.open, audience, redactor, &cancel).await {
             LiveEnd::Cancelled => Ended::Cancelled,
             LiveEnd::ClusterGone => Ended::ClusterGone,
         }

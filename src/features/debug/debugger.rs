@@ -1,7 +1,7 @@
 //! Debuggers that an image lacks: fetched once to this machine, and copied into containers.
 
+use core::net::SocketAddr;
 use std::{
-    net::SocketAddr,
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -12,12 +12,15 @@ use tokio_util::sync::CancellationToken;
 use super::command::{BROUGHT_TO, Debugger, asks_for_port, python_of};
 use crate::{
     adapters::{
-        agent::{AgentError, AgentFailure, Change, Content, Probe, Refusal},
+        agent::{AgentFailure, Change, Content, Probe, Refusal},
         files,
         process::{self, ChildEnvironment, Invocation},
     },
     domain::{Debug, DebugRuntime, ExitClass, Failure, ServiceName},
-    features::{Project, process::Process},
+    features::{
+        Project,
+        process::{Agents, Process},
+    },
 };
 
 /// How long a debugger may take to go.
@@ -35,6 +38,7 @@ const NOT_NEEDED: [&str; 6] = ["pyc", "so", "dylib", "dll", "exe", "pdb"];
 /// Has the debugger of a runtime in a container.
 pub(super) async fn bring(
     project: &Project,
+    agents: &Agents,
     process: &Process,
     debug: &Debug,
     own: &[String],
@@ -45,13 +49,13 @@ pub(super) async fn bring(
     let changes = match debug.runtime {
         DebugRuntime::Python => {
             let look = [&python_of(own), "-c", "import debugpy"].map(str::to_owned);
-            if has(process, &look).await? {
+            if has(agents, process, &look).await? {
                 return Ok(Debugger::There);
             }
             debugpy(project, &process.service).await?
         }
         DebugRuntime::Go => {
-            if has(process, &["dlv", "version"].map(str::to_owned)).await? {
+            if has(agents, process, &["dlv", "version"].map(str::to_owned)).await? {
                 return Ok(Debugger::There);
             }
             vec![delve(project, &process.service)?]
@@ -60,19 +64,18 @@ pub(super) async fn bring(
             return Ok(Debugger::There);
         }
     };
-    let told = process.agent.change(&process.container, b"/", &changes);
-    told.await.map_err(|error| process.failure(&error))?;
+    let told = agents.change(process, &changes).await;
+    told.map_err(|error| process.failure(&error))?;
     Ok(Debugger::Brought)
 }
 
 /// Takes what was brought out of a container again.
-pub(super) async fn take_away(process: &Process) -> Result<(), AgentFailure> {
+pub(super) async fn take_away(agents: &Agents, process: &Process) -> Result<(), AgentFailure> {
     let gone = [Change {
         path: BROUGHT_TO.as_bytes().to_vec(),
         content: Content::Absent,
     }];
-    let told = process.agent.change(&process.container, b"/", &gone);
-    told.await.map(|_| ())
+    agents.change(process, &gone).await
 }
 
 /// Whether a debugger can be attached.
@@ -86,13 +89,14 @@ pub(super) enum Listens {
 
 /// Asks for a moment whether the debugger of a process listens.
 pub(super) async fn listens(
+    agents: &Agents,
     process: &Process,
     debug: &Debug,
     own: &[String],
 ) -> Result<Listens, Failure> {
     if debug.runtime == DebugRuntime::Python {
         // debugpy takes the first connection for the debugger, and serves no other once that has gone.
-        if has(process, &asks_for_port(own, debug.port)).await? {
+        if has(agents, process, &asks_for_port(own, debug.port)).await? {
             return Ok(Listens::Yes);
         }
         tokio::time::sleep(SLICE).await;
@@ -102,16 +106,17 @@ pub(super) async fn listens(
         return Ok(Listens::Yes);
     };
     let address = SocketAddr::new(ip, debug.port.get());
-    match process.agent.probe(address, &Probe::Tcp, SLICE).await {
-        Ok(_) => Ok(Listens::Yes),
-        Err(AgentFailure::Refused(AgentError::NotReached { last })) => Ok(Listens::NotYet(last)),
-        Err(error) => Err(process.failure(&error)),
-    }
+    let asked = agents.probe(process, address, &Probe::Tcp, SLICE).await;
+    Ok(match asked.map_err(|error| process.failure(&error))? {
+        Ok(()) => Listens::Yes,
+        Err(last) => Listens::NotYet(last),
+    })
 }
 
 /// Waits until nobody listens for debuggers any more, not for long: debugpy has a helper, which goes when it notices that
 /// its process is gone and no debugger is attached.
 pub(super) async fn until_gone(
+    agents: &Agents,
     process: &Process,
     debug: &Debug,
     own: &[String],
@@ -119,7 +124,7 @@ pub(super) async fn until_gone(
     let began = Instant::now();
     while debug.runtime == DebugRuntime::Python
         && began.elapsed() < GONE_WITHIN
-        && has(process, &asks_for_port(own, debug.port)).await?
+        && has(agents, process, &asks_for_port(own, debug.port)).await?
     {
         tokio::time::sleep(LOOK_AGAIN).await;
     }
@@ -127,9 +132,8 @@ pub(super) async fn until_gone(
 }
 
 /// Whether a command beside the process succeeds.
-async fn has(process: &Process, command: &[String]) -> Result<bool, Failure> {
-    let (agent, container) = (&process.agent, &process.container);
-    match agent.run(container, command, LOOK_WITHIN).await {
+async fn has(agents: &Agents, process: &Process, command: &[String]) -> Result<bool, Failure> {
+    match agents.run(process, command, LOOK_WITHIN).await {
         Ok(ran) => Ok(ran.code == 0),
         Err(AgentFailure::Init(Refusal::NotRun(_) | Refusal::TookTooLong { .. })) => Ok(false),
         Err(error) => Err(process.failure(&error)),

@@ -158,13 +158,15 @@ async fn undo_left(
     };
     let workload = project.environment.services.get(service);
     let workload = workload.and_then(|service| service.workload());
-    let mut agents = Agents::new(tools.docker.clone());
+    let agents = Agents::new(tools.docker.clone());
     let mut processes = Vec::new();
     for pod in sight.observed.pods.iter().filter(|found| found.name == pod) {
-        processes.extend(agents.process(pod).await?);
+        processes.extend(agents.with_init(pod).await?);
     }
     if let Some(workload) = workload {
-        let undoing = processes.iter().map(|process| run::undo(process, workload));
+        let undoing = processes
+            .iter()
+            .map(|process| run::undo(&agents, process, workload));
         join_all(undoing)
             .await
             .into_iter()

@@ -25,12 +25,12 @@ use crate::{
         self, ContainerState, Debug, ExitClass, Failure, NoticeLevel, Observed, ObservedPod,
         ServiceName, Workload,
     },
-    engine::Tools,
+    engine::{Tools, no_pod},
     features::{
         Project,
         forward::{Forwarder, Ports},
         observe::Sight,
-        process::{Agents, Process},
+        process::{self, Agents, Awaited, Process},
     },
     report::{self, Outbox, Report},
 };
@@ -52,7 +52,7 @@ pub(super) struct Debugging<'a> {
     project: &'a Project,
     wanted: &'a Wanted,
     workload: &'a Workload,
-    ready_within: Duration,
+    awaited: Awaited,
     cluster: Cluster,
     outbox: &'a Outbox,
     agents: Agents,
@@ -79,7 +79,7 @@ impl<'a> Debugging<'a> {
         let found = project.environment.services.get(service);
         let found = found.and_then(|service| Some((service, service.workload()?)));
         let (described, workload) = found.ok_or_else(|| not_prepared(project, wanted, None))?;
-        let pod = newest_ready(&sight.observed, wanted).ok_or_else(|| no_pod(wanted))?;
+        let pod = newest_ready(&sight.observed, wanted).ok_or_else(|| no_pod(service))?;
         let others = pods(&sight.observed, wanted).count() - 1;
         if others > 0 {
             let text = format!(
@@ -89,9 +89,9 @@ impl<'a> Debugging<'a> {
             );
             outbox.notice(NoticeLevel::Warning, text).await;
         }
-        let mut agents = Agents::new(tools.docker.clone());
+        let agents = Agents::new(tools.docker.clone());
         let own = own_command(&cluster, &pod.name, service).await?;
-        let process = agents.process(pod).await?;
+        let process = agents.with_init(pod).await?;
         let process = process.ok_or_else(|| not_prepared(project, wanted, Some(&own)))?;
         let debug = match &workload.debug {
             Some(debug) => debug.clone(),
@@ -113,7 +113,7 @@ impl<'a> Debugging<'a> {
             project,
             wanted,
             workload,
-            ready_within: described.ready_within,
+            awaited: Awaited::of(described),
             cluster,
             outbox,
             agents,
@@ -147,7 +147,7 @@ impl<'a> Debugging<'a> {
             self.pod_tx.send_replace(None);
             let next = newest_ready(&observed, self.wanted);
             let next = match next {
-                Some(pod) => self.agents.process(pod).await?,
+                Some(pod) => self.agents.with_init(pod).await?,
                 None => None,
             };
             if let Some(process) = next {
@@ -186,7 +186,8 @@ impl<'a> Debugging<'a> {
 
     /// What the process is started with, with the debugger in its container.
     async fn start(&self, own: &[String]) -> Result<Start, Failure> {
-        let debugger = debugger::bring(self.project, &self.process, &self.debug, own).await?;
+        let debugger =
+            debugger::bring(self.project, &self.agents, &self.process, &self.debug, own).await?;
         let (wait, variables) = (self.wanted.wait, &self.workload.env);
         Ok(command::start(&self.debug, own, wait, debugger, variables))
     }
@@ -200,15 +201,12 @@ impl<'a> Debugging<'a> {
             command,
             environment,
         } = start;
-        let agent = &process.agent;
-        let set = agent.set_command(&process.container, command, environment);
+        let set = self.agents.set_command(process, command, environment);
         set.await.map_err(|error| process.failure(&error))?;
-        process.restart(self.workload).await?;
+        process::restart(&self.agents, process, self.workload).await?;
         self.until_debugger_listens(own).await?;
         if self.wanted.wait == Wait::No {
-            process
-                .until_ready(self.workload, self.ready_within)
-                .await?;
+            process::until_ready_again(&self.agents, process, &self.awaited).await?;
         }
         self.pod_tx.send_replace(Some(process.pod.clone()));
         Ok(())
@@ -218,11 +216,11 @@ impl<'a> Debugging<'a> {
         let process = &self.process;
         let began = Instant::now();
         loop {
-            let last = match debugger::listens(process, &self.debug, own).await? {
+            let last = match debugger::listens(&self.agents, process, &self.debug, own).await? {
                 Listens::Yes => return Ok(()),
                 Listens::NotYet(last) => last,
             };
-            let why = match process.state().await? {
+            let why = match self.state().await? {
                 ServiceState::Failed { code } => format!("the process ended with code {code}"),
                 _ if began.elapsed() >= LISTENS_WITHIN => last,
                 _ => continue,
@@ -231,12 +229,17 @@ impl<'a> Debugging<'a> {
         }
     }
 
+    async fn state(&self) -> Result<ServiceState, Failure> {
+        let state = self.agents.state(&self.process).await;
+        state.map_err(|error| self.process.failure(&error))
+    }
+
     async fn until_debugger_is_gone(&self) -> Result<(), Failure> {
-        if self.process.state().await.is_err() {
+        if self.state().await.is_err() {
             return Ok(());
         }
         let own = own_command(&self.cluster, &self.process.pod, &self.wanted.service).await?;
-        debugger::until_gone(&self.process, &self.debug, &own).await
+        debugger::until_gone(&self.agents, &self.process, &self.debug, &own).await
     }
 
     fn not_listening(&self, why: &str) -> Failure {
@@ -304,16 +307,15 @@ impl<'a> Debugging<'a> {
         };
         if self.progress == Progress::Prepared {
             // Nothing runs with it; a container that is gone has taken it along.
-            let _ = debugger::take_away(&self.process).await;
+            let _ = debugger::take_away(&self.agents, &self.process).await;
             return;
         }
-        let process = undo(&self.process, self.workload).await;
+        let process = undo(&self.agents, &self.process, self.workload).await;
         let gone = self.until_debugger_is_gone().await;
         let ready = match &process {
             // Connections are to find it when they are sent to ready pods alone again.
-            Ok(()) if self.process.state().await.is_ok() => {
-                let waiting = self.process.until_ready(self.workload, self.ready_within);
-                waiting.await
+            Ok(()) if self.state().await.is_ok() => {
+                process::until_ready_again(&self.agents, &self.process, &self.awaited).await
             }
             _ => Ok(()),
         };
@@ -330,17 +332,20 @@ impl<'a> Debugging<'a> {
 }
 
 /// Has a process start with its own command again. One that is gone has taken all with it.
-pub(super) async fn undo(process: &Process, workload: &Workload) -> Result<(), Failure> {
-    let (agent, container) = (&process.agent, &process.container);
-    match agent.set_command(container, None, Vec::new()).await {
+pub(super) async fn undo(
+    agents: &Agents,
+    process: &Process,
+    workload: &Workload,
+) -> Result<(), Failure> {
+    match agents.set_command(process, None, Vec::new()).await {
         Ok(()) => {}
         Err(AgentFailure::Refused(
             AgentError::NoInit(_) | AgentError::NoContainer(_) | AgentError::InitEnded(_),
         )) => return Ok(()),
         Err(error) => return Err(process.failure(&error)),
     }
-    process.restart(workload).await?;
-    let taken = debugger::take_away(process).await;
+    process::restart(agents, process, workload).await?;
+    let taken = debugger::take_away(agents, process).await;
     taken.map_err(|error| process.failure(&error))
 }
 
@@ -365,8 +370,7 @@ fn recognised(own: &[String]) -> Option<Debug> {
 }
 
 fn pods<'a>(observed: &'a Observed, wanted: &'a Wanted) -> impl Iterator<Item = &'a ObservedPod> {
-    let pods = observed.pods.iter();
-    pods.filter(|pod| pod.service == wanted.service && pod.ready && !pod.deleting)
+    process::pods_of(&wanted.service, &observed.pods).filter(|pod| pod.ready)
 }
 
 fn newest_ready<'a>(observed: &'a Observed, wanted: &'a Wanted) -> Option<&'a ObservedPod> {
@@ -383,18 +387,6 @@ fn sources(project: &Path, workload: &Workload) -> Option<Sources> {
             remote: rule.to.clone(),
         })
     })
-}
-
-fn no_pod(wanted: &Wanted) -> Failure {
-    let service = &wanted.service;
-    Failure::new(
-        "service.no-pod",
-        ExitClass::NotReady,
-        format!("{service} has no pod that is ready"),
-    )
-    .of(service)
-    .help("devenv status")
-    .help(format!("devenv up {service}"))
 }
 
 /// Devenv's init does not run the process, or nobody says how it is debugged.

@@ -62,7 +62,7 @@ pub async fn in_task(
         deadline: deadline.saturating_sub(begun.elapsed()),
         outbox,
     };
-    let secrets = read_secrets(&task.secrets, outbox)?;
+    let secrets = read_secrets(&task.secrets, outbox.redactor())?;
     run.all(&image, secrets, cancel).await
 }
 

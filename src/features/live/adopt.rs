@@ -1,8 +1,9 @@
 //! Makes a container the same as the files of this machine, and lets its service start.
 
-use super::{containers::LiveContainer, known::Known, rules::Rules, shared::Shared, tree};
-use crate::adapters::agent::{
-    AgentError, AgentFailure, Change, Entry, FileProblem, ServiceState as State,
+use super::{known::Known, rules::Rules, shared::Shared, tree};
+use crate::{
+    adapters::agent::{AgentFailure, ServiceState as State},
+    features::process::Process,
 };
 
 /// What a container was told, and when.
@@ -17,14 +18,14 @@ pub(super) enum Adopted {
 /// Makes a container the same as `host`.
 pub(super) async fn adopt(
     shared: &Shared,
-    container: &LiveContainer,
+    process: &Process,
     rules: &Rules,
     host: &tree::HostTree,
     known: &Known,
 ) -> Result<Adopted, AgentFailure> {
     let mut listings = Vec::new();
     for root in rules.roots() {
-        listings.push((root, list(shared, container, root).await?));
+        listings.push((root, shared.agents.list(process, root).await?));
     }
     let there = tree::entries(
         listings
@@ -33,58 +34,11 @@ pub(super) async fn adopt(
     );
     let changes = host.differences(rules, &there, known.places());
     if !changes.is_empty() {
-        tell(shared, container, &changes).await?;
+        shared.agents.change(process, &changes).await?;
     }
-    let status = shared.agents.ask(&container.node, |agent| async move {
-        agent.service_status(&container.id).await
-    });
-    if status.await?.state == State::Held {
-        release(shared, container).await?;
+    if shared.agents.state(process).await? == State::Held {
+        shared.agents.release(process).await?;
         return Ok(Adopted::BeforeItsStart(changes.len()));
     }
     Ok(Adopted::WhileItRan(changes.len()))
-}
-
-/// Lets the service of a container start.
-pub(super) async fn release(
-    shared: &Shared,
-    container: &LiveContainer,
-) -> Result<(), AgentFailure> {
-    let released = shared.agents.ask(&container.node, |agent| async move {
-        agent.release(&container.id).await
-    });
-    released.await
-}
-
-/// Has a container change files, with paths relative to its root.
-pub(super) async fn tell(
-    shared: &Shared,
-    container: &LiveContainer,
-    changes: &[Change],
-) -> Result<u32, AgentFailure> {
-    let told = shared.agents.ask(&container.node, |agent| async move {
-        agent.change(&container.id, b"/", changes).await
-    });
-    told.await
-}
-
-/// What lies at a place of a container; `None` if nothing does.
-async fn list(
-    shared: &Shared,
-    container: &LiveContainer,
-    root: &std::path::Path,
-) -> Result<Option<Vec<Entry>>, AgentFailure> {
-    let absolute = std::path::Path::new("/").join(root);
-    let path = absolute.as_os_str().as_encoded_bytes();
-    let listed = shared.agents.ask(&container.node, |agent| async move {
-        agent.list(&container.id, path).await
-    });
-    match listed.await {
-        Ok(entries) => Ok(Some(entries)),
-        Err(AgentFailure::Refused(AgentError::File {
-            problem: FileProblem::NotThere,
-            ..
-        })) => Ok(None),
-        Err(error) => Err(error),
-    }
 }

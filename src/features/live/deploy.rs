@@ -5,10 +5,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
+use super::shared::Shared;
 use crate::{
-    domain::{Failures, ServiceName},
+    domain::{Desired, Failure, Failures, ServiceName},
     features::{
         Project,
+        observe::observe,
         up::{Scope, Wanted, up},
     },
     report::{Outbox, Up},
@@ -25,8 +27,11 @@ const DEADLINE: Duration = Duration::from_mins(15);
 pub(super) enum Deployment {
     /// The image of one service.
     Rebuild(ServiceName),
-    /// All that the manifest says.
-    Redeploy,
+    /// What the manifest says now.
+    Redeploy {
+        /// The services that it had before.
+        before: Vec<ServiceName>,
+    },
 }
 
 impl Deployment {
@@ -34,34 +39,57 @@ impl Deployment {
     fn command(&self) -> String {
         match self {
             Self::Rebuild(service) => format!("session (rebuild {service})"),
-            Self::Redeploy => "session (redeploy)".to_owned(),
+            Self::Redeploy { .. } => "session (redeploy)".to_owned(),
         }
     }
 
-    fn wanted(&self) -> Wanted {
-        match self {
-            Self::Rebuild(service) => Wanted {
-                services: vec![service.clone()],
-                scope: Scope::Alone,
-                deadline: DEADLINE,
+    /// What is to be brought up; `None` if nothing is.
+    async fn wanted(&self, project: &Project, outbox: &Outbox) -> Result<Option<Wanted>, Failure> {
+        let (services, scope) = match self {
+            Self::Rebuild(service) => (vec![service.clone()], Scope::Alone),
+            Self::Redeploy { before } => match affected(project, before, outbox).await? {
+                Some(services) => (services, Scope::WithDependencies),
+                None => return Ok(None),
             },
-            Self::Redeploy => Wanted {
-                services: Vec::new(),
-                scope: Scope::WithDependencies,
-                deadline: DEADLINE,
-            },
-        }
+        };
+        Ok(Some(Wanted {
+            services,
+            scope,
+            deadline: DEADLINE,
+        }))
     }
 }
 
-/// Deploys, once no command is at work on the environment; ends soon after it is told to stop.
-pub(super) async fn deploy(
+/// Whom a manifest concerns that changed, as [`Wanted`] says it: everybody (an empty list) where all that it had before
+/// was brought up; else those that are there, since the user wanted no others. `None` if none is.
+async fn affected(
     project: &Project,
+    before: &[ServiceName],
+    outbox: &Outbox,
+) -> Result<Option<Vec<ServiceName>>, Failure> {
+    let tools = project.tools().await?;
+    let record = project.record(outbox).await?;
+    let nothing = Desired::default();
+    let sight = observe(project, &tools, record.as_ref(), &nothing, outbox).await?;
+    let is_there = |service: &&ServiceName| sight.observed.releases.contains_key(*service);
+    if before.iter().all(|service| is_there(&service)) {
+        return Ok(Some(Vec::new()));
+    }
+    let services = project.environment.services.keys();
+    let there: Vec<ServiceName> = services.filter(is_there).cloned().collect();
+    Ok((!there.is_empty()).then_some(there))
+}
+
+/// Deploys, once no command is at work on the environment; ends soon after it is told to stop. `None` if nothing that it
+/// concerns is in the cluster.
+pub(super) async fn deploy(
+    shared: &Shared,
     deployment: &Deployment,
     cancel: &CancellationToken,
-) -> Result<Up, Failures> {
+) -> Result<Option<Up>, Failures> {
+    let project = &shared.project;
     let _lock = lock(project, deployment, cancel).await?;
-    let (outbox, mut messages) = Outbox::new();
+    let (outbox, mut messages) = Outbox::keeping(shared.redactor.clone());
     let journal = Journal::begin(
         &project.paths.journal(),
         "session",
@@ -72,8 +100,12 @@ pub(super) async fn deploy(
     if let Ok(journal) = journal {
         outbox.listen(Box::new(journal));
     }
-    let wanted = deployment.wanted();
-    let deploying = up(project, &wanted, &outbox, cancel);
+    let deploying = async {
+        match deployment.wanted(project, &outbox).await? {
+            Some(wanted) => up(project, &wanted, &outbox, cancel).await.map(Some),
+            None => Ok(None),
+        }
+    };
     tokio::pin!(deploying);
     loop {
         tokio::select! {

@@ -17,13 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     adopt::{self, Adopted},
-    containers::LiveContainer,
     deploy::{Deployment, deploy},
     edit::Edit,
     host_build,
     known::Known,
     reach::{self, NotTold},
-    ready::{self, Awaited},
+    ready,
     rules::{Because, Decision, Rules},
     shared::{Shared, change},
     stopwatch::{Stopwatch, millis},
@@ -34,7 +33,8 @@ use crate::{
         agent::{AgentError, AgentFailure},
         watch::{self, ChangeKind, Watched},
     },
-    domain::{Failure, Failures, Live, OnChange, ServiceName, Workload},
+    domain::{Failure, Failures, Live, OnChange, Service, ServiceName},
+    features::process::{Awaited, Process},
     report::{LiveAction, LiveChange, LiveLeft, LiveWhat, StandingState},
 };
 
@@ -54,14 +54,14 @@ pub(super) enum Order {
         /// When the first was seen.
         seen: Instant,
     },
-    /// The containers in which the service runs now.
-    Containers(Vec<LiveContainer>),
+    /// The processes in which the service runs now.
+    Processes(Vec<Process>),
 }
 
-/// A container and how it stands.
+/// A process and how its container stands.
 #[derive(Debug)]
 struct Followed {
-    container: LiveContainer,
+    process: Process,
     standing: Standing,
 }
 
@@ -77,6 +77,8 @@ enum Standing {
         again: Instant,
         is_told: bool,
     },
+    /// It cannot be: it takes no files at one of the places. The next edit may be another's.
+    Refused,
 }
 
 impl Standing {
@@ -101,7 +103,7 @@ pub(super) struct Follower {
     watched: Watched,
     host: HostTree,
     known: Known,
-    containers: Vec<Followed>,
+    processes: Vec<Followed>,
     orders: UnboundedReceiver<Order>,
     edit: Edit,
 }
@@ -113,8 +115,8 @@ impl Follower {
     /// A follower of a service whose files are `found` now.
     pub(super) fn new(
         shared: Arc<Shared>,
-        service: &crate::domain::Service,
-        (workload, live): (&Workload, &Live),
+        service: &Service,
+        live: &Live,
         watched: Watched,
         found: BTreeMap<PathBuf, ChangeKind>,
         orders: UnboundedReceiver<Order>,
@@ -127,12 +129,7 @@ impl Follower {
             .add(host.paths().flat_map(|path| rules.targets(path)))
             .map_err(|error| error.failure())?;
         Ok(Self {
-            awaited: Awaited {
-                service: service.name.clone(),
-                probe: workload.ready.as_ref().map(|ready| ready.probe.clone()),
-                within: service.ready_within,
-                since: Timestamp::now(),
-            },
+            awaited: Awaited::of(service),
             shared,
             service: service.name.clone(),
             live: live.clone(),
@@ -140,7 +137,7 @@ impl Follower {
             watched,
             host,
             known,
-            containers: Vec::new(),
+            processes: Vec::new(),
             orders,
             edit: Edit::default(),
         })
@@ -155,6 +152,9 @@ impl Follower {
         // What was overtaken is put back, and waits for nothing.
         if self.edit.is_empty() {
             self.wait().await?;
+        }
+        if !self.edit.is_empty() {
+            self.try_refused();
         }
         self.adopt_behind().await;
         if self.edit.is_empty() {
@@ -178,11 +178,11 @@ impl Follower {
     /// Waits for an order, or until a container is to be tried again. Nothing is lost if it is dropped.
     async fn wait(&mut self) -> Result<(), Ended> {
         let again = self
-            .containers
+            .processes
             .iter()
             .filter_map(|followed| match followed.standing {
                 Standing::Behind { again, .. } => Some(again),
-                Standing::Same => None,
+                Standing::Same | Standing::Refused => None,
             });
         let order = match again.min() {
             Some(again) => tokio::select! {
@@ -207,19 +207,19 @@ impl Follower {
                     }
                 }
             }
-            Order::Containers(containers) => {
-                let mut before = std::mem::take(&mut self.containers);
-                let follow = |container: LiveContainer| {
-                    let known = before.iter().position(|one| one.container == container);
+            Order::Processes(processes) => {
+                let mut before = std::mem::take(&mut self.processes);
+                let follow = |process: Process| {
+                    let known = before.iter().position(|one| one.process == process);
                     known.map_or_else(
                         || Followed {
-                            container,
+                            process,
                             standing: Standing::behind(),
                         },
                         |index| before.swap_remove(index),
                     )
                 };
-                self.containers = containers.into_iter().map(follow).collect();
+                self.processes = processes.into_iter().map(follow).collect();
             }
         }
     }
@@ -241,17 +241,26 @@ impl Follower {
         }
     }
 
+    /// An edit may be what makes a container take files again.
+    fn try_refused(&mut self) {
+        for followed in &mut self.processes {
+            if matches!(followed.standing, Standing::Refused) {
+                followed.standing = Standing::behind();
+            }
+        }
+    }
+
     /// Makes the containers that are behind the same as the files of this machine.
     async fn adopt_behind(&mut self) {
         let now = Instant::now();
-        for index in 0..self.containers.len() {
-            let Standing::Behind { again, .. } = self.containers[index].standing else {
+        for index in 0..self.processes.len() {
+            let Standing::Behind { again, .. } = self.processes[index].standing else {
                 continue;
             };
             if again <= now {
-                let container = self.containers[index].container.clone();
-                match self.adopt(&container).await {
-                    Ok(()) => self.containers[index].standing = Standing::Same,
+                let process = self.processes[index].process.clone();
+                match self.adopt(&process).await {
+                    Ok(()) => self.processes[index].standing = Standing::Same,
                     Err(error) => self.not_adopted(index, &error).await,
                 }
             }
@@ -261,11 +270,12 @@ impl Follower {
 
     /// Says how it stands, for those who ask.
     fn tell_standing(&self) {
-        let behind = self.containers.iter().filter_map(|one| match one.standing {
+        let behind = self.processes.iter().filter_map(|one| match one.standing {
             Standing::Same => None,
             Standing::Behind { is_told, .. } => Some(is_told),
+            Standing::Refused => Some(true),
         });
-        let state = match (self.containers.is_empty(), behind.max()) {
+        let state = match (self.processes.is_empty(), behind.max()) {
             (true, _) => StandingState::Waiting {
                 reason: "no container of it runs".to_owned(),
             },
@@ -283,18 +293,12 @@ impl Follower {
             .standing(&self.service, containers, state);
     }
 
-    async fn adopt(&self, container: &LiveContainer) -> Result<(), AgentFailure> {
+    async fn adopt(&self, process: &Process) -> Result<(), AgentFailure> {
         if !self.live.holds_start() {
             return Ok(());
         }
-        let adopting = adopt::adopt(
-            &self.shared,
-            container,
-            &self.rules,
-            &self.host,
-            &self.known,
-        );
-        let pod = container.pod.clone();
+        let adopting = adopt::adopt(&self.shared, process, &self.rules, &self.host, &self.known);
+        let pod = process.pod.clone();
         match adopting.await? {
             Adopted::BeforeItsStart(0) | Adopted::WhileItRan(0) => {}
             Adopted::BeforeItsStart(files) => {
@@ -305,15 +309,8 @@ impl Follower {
             Adopted::WhileItRan(files) => {
                 let text = format!("{pod} was given {files} files that had changed unnoticed");
                 self.shared.audience.inform(Some(&self.service), text);
-                let mut watch = Stopwatch::since(Instant::now());
-                let containers = std::slice::from_ref(container);
-                let acted = reach::act(
-                    &self.shared,
-                    &self.service,
-                    &self.live,
-                    containers,
-                    &mut watch,
-                );
+                let processes = std::slice::from_ref(process);
+                let acted = reach::act(&self.shared, &self.live, processes);
                 if let Err(failure) = acted.await {
                     self.shared.audience.warn(Some(&self.service), failure.what);
                 }
@@ -323,10 +320,7 @@ impl Follower {
     }
 
     async fn not_adopted(&mut self, index: usize, error: &AgentFailure) {
-        let Followed {
-            container,
-            standing,
-        } = &mut self.containers[index];
+        let Followed { process, standing } = &mut self.processes[index];
         let Standing::Behind {
             since,
             pause,
@@ -338,12 +332,12 @@ impl Follower {
         };
         *again = Instant::now() + *pause;
         *pause = (*pause * 2).min(LONGEST_PAUSE);
-        let is_refused = matches!(error, AgentFailure::Refused(AgentError::File { .. }));
+        let is_refused = is_refused(error);
         if !*is_told && (is_refused || since.elapsed() >= PATIENCE) {
             *is_told = true;
             let failures = vec![(&error.failure().of(&self.service)).into()];
             let change = change(
-                container.pod.clone(),
+                process.pod.clone(),
                 0,
                 LiveAction::Sync,
                 self.shared.rule(&self.service, "sync"),
@@ -358,17 +352,22 @@ impl Follower {
         }
         if is_refused {
             // It cannot be made the same: it may run as its image has it.
-            let container = container.clone();
-            let _ = adopt::release(&self.shared, &container).await;
+            let _ = self.shared.agents.release(process).await;
+            *standing = Standing::Refused;
         }
     }
 
-    fn same(&self) -> Vec<LiveContainer> {
+    fn same(&self) -> Vec<Process> {
         let same = self
-            .containers
+            .processes
             .iter()
             .filter(|one| matches!(one.standing, Standing::Same));
-        same.map(|one| one.container.clone()).collect()
+        same.map(|one| one.process.clone()).collect()
+    }
+
+    fn is_refused(&self) -> bool {
+        let mut processes = self.processes.iter();
+        processes.any(|one| matches!(one.standing, Standing::Refused))
     }
 
     fn describe(&self, because: &Because, action: LiveAction, containers: usize) -> LiveChange {
@@ -404,16 +403,19 @@ impl Follower {
         let Decision::Reach { because, run } = self.rules.decide(edit.paths()) else {
             return Ok(());
         };
-        let containers = self.same();
-        let change = self.describe(&because, reach::action(&self.live), containers.len());
-        if containers.is_empty() {
+        let processes = self.same();
+        let change = self.describe(&because, reach::action(&self.live), processes.len());
+        if processes.is_empty() {
+            if self.is_refused() {
+                return Ok(());
+            }
             let text = format!("{} is in its containers when they start", change.file);
             self.shared.audience.inform(Some(&self.service), text);
             return Ok(());
         }
         let changes = self.host.changes(&self.rules, edit.changes());
         let is_copied = !changes.is_empty();
-        let (told, not_told) = reach::copy(&self.shared, containers, &changes).await;
+        let (told, not_told) = reach::copy(&self.shared, processes, &changes).await;
         self.not_told(&change, not_told);
         if told.is_empty() {
             return Ok(());
@@ -429,11 +431,13 @@ impl Follower {
             }
             watch.lap("run");
         }
-        self.awaited.since = Timestamp::now();
-        let acted = reach::act(&self.shared, &self.service, &self.live, &told, &mut watch);
-        if let Err(failure) = acted.await {
+        let since = Timestamp::now();
+        if let Err(failure) = reach::act(&self.shared, &self.live, &told).await {
             self.failed(change, LiveLeft::NotWell, failure);
             return Ok(());
+        }
+        if let Some(stage) = reach::stage(&self.live) {
+            watch.lap(stage);
         }
         self.remember(&edit);
         if self.live.on_change == OnChange::Nothing || !self.live.needs_init() {
@@ -441,7 +445,7 @@ impl Follower {
             return Ok(());
         }
         let (shared, awaited) = (Arc::clone(&self.shared), self.awaited.clone());
-        let waiting = async move { ready::until_ready(&shared, &awaited, &told).await };
+        let waiting = async move { ready::until_ready(&shared, &awaited, since, &told).await };
         tokio::pin!(waiting);
         match self.alongside(waiting).await? {
             None => self.edit.put_back(edit),
@@ -456,23 +460,22 @@ impl Follower {
 
     /// Containers that were not told are made the same as soon as they can be.
     fn not_told(&mut self, change: &LiveChange, not_told: Vec<NotTold>) {
-        for NotTold { container, error } in not_told {
-            if let AgentFailure::Refused(AgentError::File { .. }) = error {
-                self.failed(
-                    change.clone(),
-                    LiveLeft::AsBefore,
-                    error.failure().of(&self.service),
-                );
-                continue;
+        for NotTold { process, error } in not_told {
+            let is_refused = is_refused(&error);
+            if is_refused {
+                let failure = process.failure(&error);
+                self.failed(change.clone(), LiveLeft::AsBefore, failure);
             }
-            let found = self
-                .containers
-                .iter_mut()
-                .find(|one| one.container == container);
-            if let Some(followed) = found {
-                followed.standing = Standing::behind();
+            let mut processes = self.processes.iter_mut();
+            if let Some(followed) = processes.find(|one| one.process == process) {
+                followed.standing = if is_refused {
+                    Standing::Refused
+                } else {
+                    Standing::behind()
+                };
             }
         }
+        self.tell_standing();
     }
 
     /// Remembers what is in the containers, so that it can be removed from them.
@@ -541,13 +544,12 @@ impl Follower {
     async fn rebuild(&mut self, because: &Because) -> Result<(), Ended> {
         let edit = std::mem::take(&mut self.edit);
         let mut watch = Stopwatch::since(edit.began(&self.live.base));
-        let change = self.describe(because, LiveAction::Rebuild, self.containers.len());
+        let change = self.describe(because, LiveAction::Rebuild, self.processes.len());
         self.began(&change);
         let cancel = CancellationToken::new();
         let (shared, service) = (Arc::clone(&self.shared), self.service.clone());
         let token = cancel.clone();
-        let deploying =
-            async move { deploy(&shared.project, &Deployment::Rebuild(service), &token).await };
+        let deploying = async move { deploy(&shared, &Deployment::Rebuild(service), &token).await };
         let mut deploying = Box::pin(deploying);
         match self.alongside(deploying.as_mut()).await? {
             None => {
@@ -558,7 +560,7 @@ impl Follower {
             Some(Err(failures)) => self.failed(change, LiveLeft::AsBefore, failures),
             Some(Ok(up)) => {
                 // They overlap: what is left of the time is not theirs.
-                for stage in &up.stages {
+                for stage in up.iter().flat_map(|up| &up.stages) {
                     watch.add(stage.stage.name(), Duration::from_secs_f64(stage.seconds));
                 }
                 watch.end();
@@ -567,4 +569,9 @@ impl Follower {
         }
         Ok(())
     }
+}
+
+/// Whether a container takes no file at a place: asking again would not help.
+const fn is_refused(error: &AgentFailure) -> bool {
+    matches!(error, AgentFailure::Refused(AgentError::File { .. }))
 }

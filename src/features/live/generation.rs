@@ -13,9 +13,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Audience, Open,
-    agents::Agents,
-    containers::{self, LiveContainer},
+    Open,
     deploy::{Deployment, deploy},
     follower::{Follower, Order},
     shared::{Shared, change},
@@ -24,14 +22,15 @@ use super::{
 };
 use crate::{
     adapters::{
-        kube::{Cluster, ClusterView, Connection, LiveView},
+        kube::{ClusterView, Connection, LiveView},
         watch::{self, Batch, Changes, TreeId, WatchError, Watched, Watcher},
     },
     domain::{Failure, Live, Service, ServiceName, Workload},
-    engine::{NAMESPACE, Tools, check_identity},
+    engine::{NAMESPACE, check_identity},
     features::{
         Project,
         logs::{Collector, Pods, collect},
+        process::{Process, pods_of},
     },
     report::{LiveAction, LiveLeft, LiveWhat},
     state::{LoadedRecord, Record},
@@ -58,7 +57,7 @@ pub(super) enum End {
 struct Followed {
     service: ServiceName,
     orders: UnboundedSender<Order>,
-    containers: Vec<LiveContainer>,
+    processes: Vec<Process>,
 }
 
 /// Everything that follows one state of the manifest; it ends when this is dropped.
@@ -76,13 +75,8 @@ pub(super) struct Generation {
 
 impl Generation {
     /// Watches the files of all live services, and follows each.
-    pub(super) async fn start(
-        project: Project,
-        tools: Tools,
-        cluster: Cluster,
-        audience: Audience,
-    ) -> Result<Self, Failure> {
-        let environment = &project.environment;
+    pub(super) async fn start(shared: Arc<Shared>) -> Result<Self, Failure> {
+        let environment = shared.environment();
         let mut trees = Vec::new();
         let mut live = Vec::new();
         for service in environment.services.values() {
@@ -96,14 +90,7 @@ impl Generation {
         let (watcher, changes) = Watcher::start(trees)
             .await
             .map_err(|error| error.failure())?;
-        let view = cluster.watch();
-        let shared = Arc::new(Shared {
-            agents: Agents::new(tools.docker.clone(), audience.clone()),
-            project,
-            tools,
-            cluster,
-            audience,
-        });
+        let view = shared.cluster.watch();
         let mut tasks = JoinSet::new();
         let mut services = Vec::new();
         for (service, watched) in live {
@@ -120,11 +107,11 @@ impl Generation {
         })
     }
 
-    /// Goes on until there is a reason to end. A manifest that `is_new` is applied first.
+    /// Goes on until there is a reason to end. A manifest that changed, and had the services `before`, is applied first.
     pub(super) async fn run(
         mut self,
         open: &Open,
-        is_new: bool,
+        before: Option<Vec<ServiceName>>,
         cancel: &CancellationToken,
     ) -> End {
         let collecting = CancellationToken::new();
@@ -133,17 +120,23 @@ impl Generation {
             self.view.subscribe(),
             collecting.clone(),
         ));
-        let end = self.watch_over(open, is_new, cancel).await;
+        let end = self.watch_over(open, before, cancel).await;
         // The next generation keeps them in the same stores.
         collecting.cancel();
         let _ = collector.await;
         end
     }
 
-    async fn watch_over(&mut self, open: &Open, is_new: bool, cancel: &CancellationToken) -> End {
-        if is_new {
+    async fn watch_over(
+        &mut self,
+        open: &Open,
+        before: Option<Vec<ServiceName>>,
+        cancel: &CancellationToken,
+    ) -> End {
+        if let Some(before) = before {
+            let shared = Arc::clone(&self.shared);
             self.tasks
-                .spawn(redeploy(Arc::clone(&self.shared), cancel.child_token()));
+                .spawn(redeploy(shared, before, cancel.child_token()));
         }
         let mut view = self.view.subscribe();
         let mut look = interval(LOOK_EVERY);
@@ -236,16 +229,17 @@ impl Generation {
         }
     }
 
-    /// Tells the followers of the containers that run now.
+    /// Tells the followers of the processes that run now.
     fn seen(&mut self, view: &ClusterView) {
         if view.connection != Connection::Live {
             return;
         }
         for followed in &mut self.services {
-            let containers = containers::of(&followed.service, view);
-            if containers != followed.containers {
-                followed.containers.clone_from(&containers);
-                let _ = followed.orders.send(Order::Containers(containers));
+            let pods = pods_of(&followed.service, &view.pods);
+            let processes: Vec<Process> = pods.filter_map(Process::of).collect();
+            if processes != followed.processes {
+                followed.processes.clone_from(&processes);
+                let _ = followed.orders.send(Order::Processes(processes));
             }
         }
     }
@@ -331,19 +325,19 @@ async fn follow(
         .map_err(WatchError::from)
         .flatten()
         .map_err(|error| error.failure())?;
-    if let Some(live) = live_of(&service) {
+    if let Some((_, live)) = live_of(&service) {
         let follower = Follower::new(Arc::clone(shared), &service, live, watched, found, given)?;
         tasks.spawn(follower.run());
     }
     Ok(Followed {
         service: name,
         orders,
-        containers: Vec::new(),
+        processes: Vec::new(),
     })
 }
 
 /// Applies a manifest that changed.
-async fn redeploy(shared: Arc<Shared>, cancel: CancellationToken) {
+async fn redeploy(shared: Arc<Shared>, before: Vec<ServiceName>, cancel: CancellationToken) {
     let file = shared.told(&shared.environment().manifest);
     let change = change(file, 1, LiveAction::Redeploy, None, 0);
     let audience = &shared.audience;
@@ -354,13 +348,13 @@ async fn redeploy(shared: Arc<Shared>, cancel: CancellationToken) {
         },
     );
     let mut watch = Stopwatch::since(Instant::now());
-    match deploy(&shared.project, &Deployment::Redeploy, &cancel).await {
+    match deploy(&shared, &Deployment::Redeploy { before }, &cancel).await {
         _ if cancel.is_cancelled() => {}
-        Ok(up) if up.steps.done == 0 => {
+        Ok(up) if up.as_ref().is_none_or(|up| up.steps.done == 0) => {
             audience.inform(None, "nothing in the cluster has to change");
         }
         Ok(up) => {
-            for stage in &up.stages {
+            for stage in up.iter().flat_map(|up| &up.stages) {
                 watch.add(stage.stage.name(), Duration::from_secs_f64(stage.seconds));
             }
             watch.end();

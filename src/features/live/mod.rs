@@ -6,9 +6,7 @@
 //! It prints nothing; what it does it tells its [`Audience`].
 
 mod adopt;
-mod agents;
 mod audience;
-mod containers;
 mod deploy;
 mod edit;
 mod follower;
@@ -31,12 +29,16 @@ use std::{
 use tokio_util::sync::CancellationToken;
 
 pub use self::audience::{Audience, Hear};
-use self::generation::{End, Generation};
+use self::{
+    generation::{End, Generation},
+    shared::Shared,
+};
 use crate::{
     adapters::{files, kube::Cluster},
-    domain::{Failure, Failures},
+    domain::{Failure, Failures, ServiceName},
     engine::{NAMESPACE, Tools, check_identity},
-    features::Project,
+    features::{Project, desire::hide_secrets, process::Agents},
+    report::Redactor,
     state::{Holder, LoadedRecord, Record},
 };
 
@@ -44,6 +46,8 @@ use crate::{
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 /// How long there may be neither a cluster nor a command that makes one.
 const GONE_AFTER: Duration = Duration::from_secs(5);
+/// How long to wait before what could not be followed is tried again.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
 
 /// Reads the manifest again as it was read first.
 pub type Open = Arc<dyn Fn() -> Result<Project, Failures> + Send + Sync>;
@@ -64,9 +68,12 @@ pub async fn follow(
     mut project: Project,
     open: Open,
     audience: Audience,
+    redactor: Redactor,
     cancel: &CancellationToken,
 ) -> LiveEnd {
-    let mut is_new = false;
+    // The services that the manifest had before it changed.
+    let mut before = None;
+    let mut told = None;
     loop {
         let beginning = begin(&project, &audience);
         let (cluster, tools) = match cancel.run_until_cancelled(beginning).await {
@@ -74,27 +81,60 @@ pub async fn follow(
             Some(None) => return gone(&audience),
             Some(Some(connected)) => connected,
         };
-        let generation = Generation::start(project.clone(), tools, cluster, audience.clone());
-        let generation = match generation.await {
+        hide_secrets(&project.environment, &redactor);
+        let shared = Shared {
+            agents: agents(&tools, &audience),
+            project: project.clone(),
+            tools,
+            cluster,
+            audience: audience.clone(),
+            redactor: redactor.clone(),
+        };
+        let generation = match Generation::start(Arc::new(shared)).await {
             Ok(generation) => generation,
             Err(failure) => {
-                audience.warn(None, failure.what);
-                tokio::time::sleep(LOOK_AGAIN).await;
+                if told.as_ref() != Some(&failure) {
+                    audience.warn(None, failure.what.clone());
+                    told = Some(failure);
+                }
+                let waiting = cancel.run_until_cancelled(tokio::time::sleep(TRY_AGAIN));
+                if waiting.await.is_none() {
+                    return LiveEnd::Cancelled;
+                }
+                // The manifest may be what has to change, and nobody watches it now.
+                if let Ok(now) = open()
+                    && now.environment != project.environment
+                {
+                    before.get_or_insert_with(|| services(&project));
+                    project = now;
+                }
                 continue;
             }
         };
-        match generation.run(&open, is_new, cancel).await {
+        told = None;
+        match generation.run(&open, before.take(), cancel).await {
             End::Cancelled => return LiveEnd::Cancelled,
             End::ClusterGone => return gone(&audience),
             End::Manifest(changed) => {
+                before = Some(services(&project));
                 project = *changed;
-                is_new = true;
             }
             End::WatcherEnded => {
                 audience.warn(None, "the watcher of files ended; it is started again");
             }
         }
     }
+}
+
+fn services(project: &Project) -> Vec<ServiceName> {
+    project.environment.services.keys().cloned().collect()
+}
+
+fn agents(tools: &Tools, audience: &Audience) -> Agents {
+    let audience = audience.clone();
+    Agents::telling(tools.docker.clone(), move |error| {
+        audience.warn(None, format!("{error}; it is started again"));
+    })
 }
 
 fn gone(audience: &Audience) -> LiveEnd {

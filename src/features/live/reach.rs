@@ -4,10 +4,11 @@ use std::{collections::BTreeSet, time::Duration};
 
 use futures::future::{join_all, try_join_all};
 
-use super::{adopt, containers::LiveContainer, shared::Shared, stopwatch::Stopwatch};
+use super::shared::Shared;
 use crate::{
     adapters::agent::{AgentFailure, Change},
     domain::{ExitClass, Failure, Live, OnChange, ReloadBy, ServiceName},
+    features::process::Process,
     report::LiveAction,
 };
 
@@ -23,31 +24,31 @@ pub(super) const fn action(live: &Live) -> LiveAction {
     }
 }
 
-/// A container that could not be told of a change.
+/// A process whose container could not be told of a change.
 #[derive(Debug)]
 pub(super) struct NotTold {
-    pub(super) container: LiveContainer,
+    pub(super) process: Process,
     pub(super) error: AgentFailure,
 }
 
-/// Tells all containers of changes at the same time; gives those that were told, and those that were not.
+/// Tells the containers of all processes of changes at the same time; gives those that were told, and those that were not.
 pub(super) async fn copy(
     shared: &Shared,
-    containers: Vec<LiveContainer>,
+    processes: Vec<Process>,
     changes: &[Change],
-) -> (Vec<LiveContainer>, Vec<NotTold>) {
+) -> (Vec<Process>, Vec<NotTold>) {
     if changes.is_empty() {
-        return (containers, Vec::new());
+        return (processes, Vec::new());
     }
-    let telling = containers.into_iter().map(|container| async move {
-        let told = adopt::tell(shared, &container, changes).await;
-        (container, told)
+    let telling = processes.into_iter().map(|process| async move {
+        let told = shared.agents.change(&process, changes).await;
+        (process, told)
     });
     let (mut told, mut not_told) = (Vec::new(), Vec::new());
-    for (container, result) in join_all(telling).await {
+    for (process, result) in join_all(telling).await {
         match result {
-            Ok(_) => told.push(container),
-            Err(error) => not_told.push(NotTold { container, error }),
+            Ok(()) => told.push(process),
+            Err(error) => not_told.push(NotTold { process, error }),
         }
     }
     (told, not_told)
@@ -59,14 +60,14 @@ pub(super) async fn run(
     service: &ServiceName,
     live: &Live,
     commands: &BTreeSet<usize>,
-    containers: &[LiveContainer],
+    processes: &[Process],
 ) -> Result<(), Failure> {
     for (index, rule) in live.run.iter().enumerate() {
         if commands.contains(&index) {
             let key = format!("services.{service}.live.run[{index}]");
-            let running = containers
+            let running = processes
                 .iter()
-                .map(|container| command(shared, service, &rule.command, container));
+                .map(|process| command(shared, &rule.command, process));
             let ran = try_join_all(running).await;
             ran.map_err(|failure| {
                 failure.at(shared.environment().provenance.place(&key).cloned())
@@ -76,16 +77,10 @@ pub(super) async fn run(
     Ok(())
 }
 
-async fn command(
-    shared: &Shared,
-    service: &ServiceName,
-    command: &[String],
-    container: &LiveContainer,
-) -> Result<(), Failure> {
-    let ran = shared.agents.ask(&container.node, |agent| async move {
-        agent.run(&container.id, command, COMMAND_WITHIN).await
-    });
-    let ran = ran.await.map_err(|error| error.failure().of(service))?;
+async fn command(shared: &Shared, command: &[String], process: &Process) -> Result<(), Failure> {
+    let service = &process.service;
+    let ran = shared.agents.run(process, command, COMMAND_WITHIN).await;
+    let ran = ran.map_err(|error| process.failure(&error))?;
     if ran.code == 0 {
         return Ok(());
     }
@@ -103,49 +98,39 @@ async fn command(
         ),
     )
     .of(service)
-    .with_evidence(format!("{} in {}", command[0], container.pod), said)
+    .with_evidence(format!("{} in {}", command[0], process.pod), said)
     .help(format!(
         "try it there: devenv exec {service} -- {}",
         command.join(" ")
     )))
 }
 
-/// Has the processes of all containers run with what was copied.
+/// Has all processes run with what was copied.
 pub(super) async fn act(
     shared: &Shared,
-    service: &ServiceName,
     live: &Live,
-    containers: &[LiveContainer],
-    watch: &mut Stopwatch,
+    processes: &[Process],
 ) -> Result<(), Failure> {
-    let acting = containers.iter().map(|container| async move {
-        match &live.on_change {
+    let agents = &shared.agents;
+    let acting = processes.iter().map(|process| async move {
+        let acted = match &live.on_change {
             OnChange::Nothing => Ok(()),
-            OnChange::Restart { signal, grace } => {
-                let restarted = shared.agents.ask(&container.node, |agent| async move {
-                    agent.restart(&container.id, *signal, *grace).await
-                });
-                restarted
-                    .await
-                    .map(|_| ())
-                    .map_err(|error| error.failure().of(service))
-            }
-            OnChange::Reload(ReloadBy::Signal(signal)) => {
-                let signalled = shared.agents.ask(&container.node, |agent| async move {
-                    agent.signal(&container.id, *signal).await
-                });
-                signalled.await.map_err(|error| error.failure().of(service))
-            }
+            OnChange::Restart { signal, grace } => agents.restart(process, *signal, *grace).await,
+            OnChange::Reload(ReloadBy::Signal(signal)) => agents.signal(process, *signal).await,
             OnChange::Reload(ReloadBy::Command(line)) => {
-                command(shared, service, line, container).await
+                return command(shared, line, process).await;
             }
-        }
+        };
+        acted.map_err(|error| process.failure(&error))
     });
-    try_join_all(acting).await?;
-    match &live.on_change {
-        OnChange::Nothing => {}
-        OnChange::Restart { .. } => watch.lap("restart"),
-        OnChange::Reload(_) => watch.lap("reload"),
+    try_join_all(acting).await.map(|_| ())
+}
+
+/// What the time of [`act`] goes to.
+pub(super) const fn stage(live: &Live) -> Option<&'static str> {
+    match live.on_change {
+        OnChange::Nothing => None,
+        OnChange::Restart { .. } => Some("restart"),
+        OnChange::Reload(_) => Some("reload"),
     }
-    Ok(())
 }

@@ -1,12 +1,12 @@
 //! What the followers of all services work with.
 
-use super::{Audience, agents::Agents};
+use super::Audience;
 use crate::{
     adapters::kube::Cluster,
     domain::{Environment, ServiceName},
     engine::Tools,
-    features::Project,
-    report::{LiveAction, LiveChange},
+    features::{Project, process::Agents},
+    report::{LiveAction, LiveChange, Redactor},
 };
 
 /// What the followers of all services work with.
@@ -17,6 +17,8 @@ pub(super) struct Shared {
     pub(super) cluster: Cluster,
     pub(super) agents: Agents,
     pub(super) audience: Audience,
+    /// The secrets of the services.
+    pub(super) redactor: Redactor,
 }
 
 impl Shared {

@@ -31,12 +31,10 @@ use self::{
     past::{Past, Reached, RunRead},
     printer::Printer,
 };
-use super::{Project, desire::read_secrets, up::running};
+use super::{Project, desire::hide_secrets, up::running};
 use crate::{
     adapters::kube::{Cluster, LogLine, LogMark, LogOptions},
-    domain::{
-        ContainerState, Failure, Failures, NoticeLevel, Observed, ObservedPod, Service, ServiceName,
-    },
+    domain::{ContainerState, Failure, Failures, NoticeLevel, Observed, ObservedPod, ServiceName},
     report::{LogDetail, Outbox},
 };
 
@@ -100,7 +98,7 @@ pub async fn logs(project: &Project, wanted: &Wanted, outbox: &Outbox) -> Result
     } else {
         wanted.services.iter().cloned().collect()
     };
-    hide_secrets(project, outbox);
+    hide_secrets(&project.environment, outbox.redactor());
     let tools = project.tools().await?;
     let started = Timestamp::now();
     let sight = running(project, &tools, outbox).await?;
@@ -141,15 +139,6 @@ pub async fn logs(project: &Project, wanted: &Wanted, outbox: &Outbox) -> Result
     }
     outbox.flush().await;
     Ok(())
-}
-
-/// Services may say each other's secrets; devenv does not repeat them.
-fn hide_secrets(project: &Project, outbox: &Outbox) {
-    let services = project.environment.services.values();
-    for workload in services.filter_map(Service::workload) {
-        // A file that cannot be read is the affair of `up`.
-        let _ = read_secrets(&workload.secrets, outbox);
-    }
 }
 
 /// The containers that have something to read, by service and age of the pod.

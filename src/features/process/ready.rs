@@ -1,14 +1,12 @@
 //! When a process that was started anew is ready.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use core::net::SocketAddr;
+use std::time::{Duration, Instant};
 
-use super::Process;
+use super::{Agents, Process};
 use crate::{
-    adapters::agent::{AgentError, AgentFailure, Probe as Asking, ServiceState},
-    domain::{ExitClass, Failure, Probe, Workload},
+    adapters::agent::{AgentFailure, Probe as Asking, ServiceState},
+    domain::{Probe, Service},
 };
 
 /// How long to ask for an answer before looking whether the process still runs.
@@ -18,100 +16,103 @@ const COMMAND_WITHIN: Duration = Duration::from_secs(5);
 /// How long a process must run that nobody can ask whether it is ready.
 const SETTLED: Duration = Duration::from_millis(150);
 
-/// How a process answered when it was asked.
-enum Asked {
-    Ready,
-    NotReady(String),
+/// What is waited for.
+#[derive(Debug, Clone)]
+pub(in crate::features) struct Awaited {
+    /// How it is asked; nobody can be asked if `None`.
+    pub(in crate::features) probe: Option<Probe>,
+    /// How long it may take.
+    pub(in crate::features) within: Duration,
 }
 
-impl Process {
-    /// Waits until it answers as the manifest says; fails soon where it has ended.
-    pub(in crate::features) async fn until_ready(
-        &self,
-        workload: &Workload,
-        within: Duration,
-    ) -> Result<(), Failure> {
-        let probe = workload.ready.as_ref().map(|ready| &ready.probe);
-        let began = Instant::now();
-        loop {
-            let asked = self.ask(probe).await;
-            let last = match asked.map_err(|error| self.failure(&error))? {
-                Asked::Ready => return Ok(()),
-                Asked::NotReady(last) => last,
-            };
-            if let ServiceState::Failed { code } = self.state().await? {
-                return Err(self.ended(code));
-            }
-            if began.elapsed() >= within {
-                return Err(self.late(within, &last));
-            }
+impl Awaited {
+    /// What the manifest says of a service.
+    pub(in crate::features) fn of(service: &Service) -> Self {
+        let ready = service.workload().and_then(|its| its.ready.as_ref());
+        Self {
+            probe: ready.map(|ready| ready.probe.clone()),
+            within: service.ready_within,
         }
     }
+}
 
-    /// Asks for a while whether it is ready.
-    async fn ask(&self, probe: Option<&Probe>) -> Result<Asked, AgentFailure> {
-        let (what, port) = match (probe, self.ip) {
-            (Some(Probe::Http { path, port }), Some(ip)) => {
-                let path = path.clone();
-                (Asking::Http { path }, SocketAddr::new(ip, port.get()))
-            }
-            (Some(Probe::Tcp { port }), Some(ip)) => (Asking::Tcp, SocketAddr::new(ip, port.get())),
-            (Some(Probe::Command(command)), _) => return self.ask_by(command).await,
-            (_, None) | (None, _) => return self.ask_nobody().await,
+/// Why a process is not ready.
+#[derive(Debug)]
+pub(in crate::features) enum NotReady {
+    /// It has ended.
+    Ended {
+        /// Its exit code.
+        code: u8,
+    },
+    /// It took too long.
+    Late {
+        /// Its last answer, in words.
+        last: String,
+    },
+    /// It could not be asked.
+    NotAsked(AgentFailure),
+}
+
+/// Waits until a process answers as the manifest says; fails soon where it has ended.
+pub(in crate::features) async fn until_ready(
+    agents: &Agents,
+    process: &Process,
+    awaited: &Awaited,
+) -> Result<(), NotReady> {
+    let began = Instant::now();
+    loop {
+        let asked = ask(agents, process, awaited.probe.as_ref()).await;
+        let last = match asked.map_err(NotReady::NotAsked)? {
+            Ok(()) => return Ok(()),
+            Err(last) => last,
         };
-        match self.agent.probe(port, &what, SLICE).await {
-            Ok(_) => Ok(Asked::Ready),
-            Err(AgentFailure::Refused(AgentError::NotReached { last })) => {
-                Ok(Asked::NotReady(last))
-            }
-            Err(error) => Err(error),
+        let state = agents.state(process).await.map_err(NotReady::NotAsked)?;
+        if let ServiceState::Failed { code } = state {
+            return Err(NotReady::Ended { code });
+        }
+        if began.elapsed() >= awaited.within {
+            return Err(NotReady::Late { last });
         }
     }
+}
 
-    async fn ask_by(&self, command: &[String]) -> Result<Asked, AgentFailure> {
-        let (agent, container) = (&self.agent, &self.container);
-        let ran = agent.run(container, command, COMMAND_WITHIN).await?;
-        if ran.code == 0 {
-            return Ok(Asked::Ready);
+/// Asks for a while whether it is ready; why not, in words.
+async fn ask(
+    agents: &Agents,
+    process: &Process,
+    probe: Option<&Probe>,
+) -> Result<Result<(), String>, AgentFailure> {
+    let (what, port) = match (probe, process.ip) {
+        (Some(Probe::Http { path, port }), Some(ip)) => {
+            let path = path.clone();
+            (Asking::Http { path }, SocketAddr::new(ip, port.get()))
         }
-        let line = command.join(" ");
-        Ok(Asked::NotReady(format!("`{line}` ended with {}", ran.code)))
-    }
+        (Some(Probe::Tcp { port }), Some(ip)) => (Asking::Tcp, SocketAddr::new(ip, port.get())),
+        (Some(Probe::Command(command)), _) => return ask_by(agents, process, command).await,
+        (_, None) | (None, _) => return ask_nobody(agents, process).await,
+    };
+    agents.probe(process, port, &what, SLICE).await
+}
 
-    async fn ask_nobody(&self) -> Result<Asked, AgentFailure> {
-        tokio::time::sleep(SETTLED).await;
-        let status = self.agent.service_status(&self.container).await?;
-        Ok(match status.state {
-            ServiceState::Failed { .. } => Asked::NotReady("it has ended".to_owned()),
-            _ => Asked::Ready,
-        })
-    }
+async fn ask_by(
+    agents: &Agents,
+    process: &Process,
+    command: &[String],
+) -> Result<Result<(), String>, AgentFailure> {
+    let ran = agents.run(process, command, COMMAND_WITHIN).await?;
+    Ok(match ran.code {
+        0 => Ok(()),
+        code => Err(format!("`{}` ended with {code}", command.join(" "))),
+    })
+}
 
-    fn ended(&self, code: u8) -> Failure {
-        let service = &self.service;
-        Failure::new(
-            "process.ended",
-            ExitClass::NotReady,
-            format!("the process of {service} was started anew, and ended with code {code}"),
-        )
-        .because(format!("it is that of the pod {}", self.pod))
-        .of(service)
-        .help(format!("see why: devenv logs {service}"))
-        .help(format!("devenv restart {service} --pods"))
-    }
-
-    fn late(&self, within: Duration, last: &str) -> Failure {
-        let service = &self.service;
-        Failure::new(
-            "process.not-ready",
-            ExitClass::NotReady,
-            format!(
-                "{service} was started anew, and was not ready within {} s",
-                within.as_secs()
-            ),
-        )
-        .because(format!("{}: {last}", self.pod))
-        .of(service)
-        .help(format!("see why: devenv logs {service}"))
-    }
+async fn ask_nobody(
+    agents: &Agents,
+    process: &Process,
+) -> Result<Result<(), String>, AgentFailure> {
+    tokio::time::sleep(SETTLED).await;
+    Ok(match agents.state(process).await? {
+        ServiceState::Failed { .. } => Err("it has ended".to_owned()),
+        _ => Ok(()),
+    })
 }
