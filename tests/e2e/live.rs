@@ -7,6 +7,7 @@
 
 mod checkout;
 mod scene;
+mod troubles;
 
 use std::time::Duration;
 

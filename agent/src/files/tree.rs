@@ -143,6 +143,8 @@ pub(super) fn remove(directory: impl AsFd, name: &Path) -> Result<(), Errno> {
     match unlinkat(&directory, name, AtFlags::empty()) {
         Err(Errno::ISDIR | Errno::PERM) => {}
         Err(Errno::NOENT) => return Ok(()),
+        // It is said before anybody looked whether there is something.
+        Err(Errno::ROFS) if look(&directory, name)?.is_none() => return Ok(()),
         other => return other,
     }
     let inner = open_directory(&directory, name)?;

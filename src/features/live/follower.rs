@@ -307,7 +307,7 @@ impl Follower {
                 self.shared.audience.tell(Some(&self.service), what);
             }
             Adopted::WhileItRan(files) => {
-                let text = format!("{pod} was given {files} files that had changed unnoticed");
+                let text = format!("{pod} was made the same as this machine (files: {files})");
                 self.shared.audience.inform(Some(&self.service), text);
                 let processes = std::slice::from_ref(process);
                 let acted = reach::act(&self.shared, &self.live, processes);

@@ -63,6 +63,11 @@ fn checkout(scene: &mut Scene, branch: &str) -> f64 {
     let before = scene.events("done").len();
     scene.until("it is live", |scene| scene.events("done").len() > before);
     let took = begun.elapsed().as_secs_f64();
+    let done = scene.events("done").pop().unwrap();
+    say(&format!(
+        "           {} ms: {}",
+        done["totalMillis"], done["stages"]
+    ));
     every_container_is_the_same(scene);
     let started: Vec<usize> = self::starts(scene)
         .iter()
