@@ -21,34 +21,92 @@ const LONGEST_CHECKOUT: Duration = Duration::from_mins(2);
 /// How often its lock is looked at meanwhile. Nobody tells of it: `.git` is not watched.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// The next batch and when its first hint came. Waits as long as there is none; nothing is lost if it is dropped.
-pub(super) async fn next(pending: &Pending, checkouts: &mut Checkouts) -> (Instant, Hints) {
-    let first = pending.span().await.first;
-    settle(pending).await;
-    while checkouts.is_under_way() {
-        let last = pending.span().await.last;
-        if last.elapsed() >= PATIENCE || first.elapsed() >= LONGEST_CHECKOUT {
-            checkouts.give_up();
-            break;
+/// Hints that are looked at together.
+#[derive(Debug)]
+pub(super) struct Together {
+    pub(super) hints: Hints,
+    /// When the first of them came, or of those before them in the same checkout.
+    pub(super) first: Instant,
+    /// Whether what they lead to may be told.
+    pub(super) course: Course,
+}
+
+/// How far what happens has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Course {
+    /// It is over.
+    Complete,
+    /// A checkout goes on: the files may be read, but not told of.
+    Checkout(Underway),
+}
+
+/// A checkout that goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Underway {
+    first: Instant,
+    /// When it was last seen to change something.
+    last: Instant,
+}
+
+/// The next hints, after those that came so far in the `course` of things. Waits as long as there are none; nothing is
+/// lost if it is dropped.
+pub(super) async fn next(pending: &Pending, course: Course, checkouts: &mut Checkouts) -> Together {
+    match course {
+        Course::Complete => {
+            let Span { first, last } = pending.span().await;
+            settle_from(pending, first).await;
+            let underway = Underway { first, last };
+            take(pending, underway, checkouts.is_under_way())
         }
-        sleep(LOOK).await;
+        Course::Checkout(underway) => in_checkout(pending, underway, checkouts).await,
+    }
+}
+
+/// More of a checkout, or its end.
+async fn in_checkout(
+    pending: &Pending,
+    mut underway: Underway,
+    checkouts: &mut Checkouts,
+) -> Together {
+    loop {
+        if let Some(span) = pending.gathered_in() {
+            underway.last = span.last;
+            if span.first.elapsed() >= LONGEST {
+                return take(pending, underway, true);
+            }
+        }
+        if underway.last.elapsed() >= PATIENCE || underway.first.elapsed() >= LONGEST_CHECKOUT {
+            checkouts.give_up();
+        }
         if !checkouts.is_under_way() {
             // Its last changes may still be on the way here, or its next step may begin: a rebase has many.
             settle_from(pending, Instant::now()).await;
+            if !checkouts.is_under_way() {
+                return take(pending, underway, false);
+            }
         }
+        sleep(LOOK).await;
     }
-    (first, pending.take())
 }
 
-async fn settle(pending: &Pending) {
-    let Span { first, .. } = pending.span().await;
-    settle_from(pending, first).await;
+fn take(pending: &Pending, underway: Underway, is_under_way: bool) -> Together {
+    Together {
+        hints: pending.take(),
+        first: underway.first,
+        course: if is_under_way {
+            Course::Checkout(underway)
+        } else {
+            Course::Complete
+        },
+    }
 }
 
 /// Waits until nothing came for a while after `start`, but not too long.
 async fn settle_from(pending: &Pending, start: Instant) {
     loop {
-        let last = pending.span().await.last.max(start);
+        let last = pending
+            .gathered_in()
+            .map_or(start, |span| span.last.max(start));
         let end = (last + QUIET).min(start + LONGEST);
         if Instant::now() >= end {
             return;
@@ -84,9 +142,17 @@ mod tests {
                 }
             }
         });
-        let (first, hints) = next(&pending, checkouts).await;
+        let (mut course, mut paths) = (Course::Complete, 0);
+        let first = loop {
+            let together = next(&pending, course, checkouts).await;
+            paths += together.hints.paths.len();
+            course = together.course;
+            if course == Course::Complete {
+                break together.first;
+            }
+        };
         sender.abort();
-        (first.elapsed(), hints.paths.len())
+        (first.elapsed(), paths)
     }
 
     fn in_a_repository() -> (tempfile::TempDir, Checkouts) {

@@ -1,7 +1,7 @@
 //! All watched trees, over the kernel's watches and what stands in for those that it refuses.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
 };
 
@@ -55,18 +55,38 @@ impl Outcome {
     }
 
     /// Removals from the innermost to the outermost, then the others, directories before what they hold.
+    fn extend(&mut self, in_order: impl Iterator<Item = Change>) {
+        let (removed, others): (Vec<_>, Vec<_>) =
+            in_order.partition(|change| change.kind == ChangeKind::Removed);
+        self.changes.extend(removed.into_iter().rev());
+        self.changes.extend(others);
+    }
+
     fn add(&mut self, tree: TreeId, difference: Difference) {
-        let change = |(path, kind)| Change { tree, path, kind };
-        let (removed, others): (Vec<_>, Vec<_>) = difference
-            .changes
-            .into_iter()
-            .partition(|(_, kind)| *kind == ChangeKind::Removed);
-        self.changes.extend(removed.into_iter().rev().map(change));
-        self.changes.extend(others.into_iter().map(change));
+        let changes = difference.changes.into_iter();
+        self.extend(changes.map(|(path, kind)| Change { tree, path, kind }));
         self.notices.extend(difference.notices);
         if difference.rules == RulesRead::Changed && self.why == Why::Events {
             self.why = Why::Rescan(Rescan::Rules);
         }
+    }
+
+    /// This, and what came of a later look.
+    pub(super) fn and_then(mut self, later: Self) -> Self {
+        let changes = self.changes.into_iter().chain(later.changes);
+        let last: BTreeMap<_, _> = changes
+            .map(|change| ((change.tree, change.path), change.kind))
+            .collect();
+        self.changes = Vec::with_capacity(last.len());
+        self.extend(
+            last.into_iter()
+                .map(|((tree, path), kind)| Change { tree, path, kind }),
+        );
+        self.notices.extend(later.notices);
+        if self.why == Why::Events {
+            self.why = later.why;
+        }
+        self
     }
 
     /// Whether somebody wants to hear of it.

@@ -102,6 +102,11 @@ impl Pending {
         }
     }
 
+    /// When the hints came, if there are any.
+    pub(super) fn gathered_in(&self) -> Option<Span> {
+        self.gathered().span
+    }
+
     /// All hints so far.
     pub(super) fn take(&self) -> Hints {
         let gathered = std::mem::take(&mut *self.gathered());

@@ -8,10 +8,11 @@ use tokio::{
 };
 
 use super::{
-    Batch, batch,
+    Batch,
+    batch::{self, Course, Together},
     checkout::Checkouts,
     forest::{Forest, Outcome},
-    hints::{Hints, Pending},
+    hints::Pending,
     kernel::Kernel,
 };
 
@@ -27,11 +28,14 @@ pub(super) struct Run<K> {
     checkouts: Checkouts,
     /// When to look again at what the kernel does not watch.
     next_poll: Instant,
+    course: Course,
+    /// What a checkout that goes on has changed so far: what is seen in its middle is a tree that nobody wants to run.
+    held: Option<Outcome>,
 }
 
 /// Why the loop goes on.
 enum Wake {
-    Hints(Instant, Hints),
+    Hints(Together),
     Poll,
 }
 
@@ -50,6 +54,8 @@ impl<K: Kernel + 'static> Run<K> {
             pending,
             batches,
             next_poll: Instant::now() + POLL,
+            course: Course::Complete,
+            held: None,
         }
     }
 
@@ -67,7 +73,10 @@ impl<K: Kernel + 'static> Run<K> {
         let wake = self.wake().await;
         let looking = tokio::task::spawn_blocking(move || {
             let (first, outcome) = match wake {
-                Wake::Hints(first, hints) => (first, self.forest.apply(&hints)),
+                Wake::Hints(together) => {
+                    self.course = together.course;
+                    (together.first, self.forest.apply(&together.hints))
+                }
                 Wake::Poll => {
                     let began = Instant::now();
                     let outcome = self.forest.poll();
@@ -83,18 +92,25 @@ impl<K: Kernel + 'static> Run<K> {
     }
 
     async fn wake(&mut self) -> Wake {
-        let hints = batch::next(&self.pending, &mut self.checkouts);
+        let hints = batch::next(&self.pending, self.course, &mut self.checkouts);
         if !self.forest.needs_polling() {
-            let (first, hints) = hints.await;
-            return Wake::Hints(first, hints);
+            return Wake::Hints(hints.await);
         }
         tokio::select! {
-            (first, hints) = hints => Wake::Hints(first, hints),
+            together = hints => Wake::Hints(together),
             () = sleep_until(self.next_poll) => Wake::Poll,
         }
     }
 
     async fn tell(&mut self, first: Instant, outcome: Outcome) -> Result<(), Ended> {
+        let outcome = match self.held.take() {
+            Some(held) => held.and_then(outcome),
+            None => outcome,
+        };
+        if self.course != Course::Complete {
+            self.held = Some(outcome);
+            return Ok(());
+        }
         if !outcome.is_worth_telling() {
             return Ok(());
         }
