@@ -441,6 +441,12 @@ fn search(
     Ok(())
 }
 
+/// Has the kernel write all that was written to any file of this machine to its disks, and waits until it is there.
+pub async fn write_everything_out() {
+    // One that broke off wrote nothing less.
+    let _ = tokio::task::spawn_blocking(rustix::fs::sync).await;
+}
+
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Context, Exit, project};
+use super::{Context, Exit, project, session};
 use crate::{
     domain::Failures,
     features::power::{is_there, stop},
+    plan::Patience,
     report::{Report, Stop},
-    session,
+    session::end,
     state::SessionLife,
 };
 
@@ -16,21 +17,26 @@ const DEADLINE: Duration = Duration::from_mins(2);
 
 /// Stop the environment: frees processor and memory, keeps everything
 ///
-/// The services are asked to end, then cluster and registry are stopped. `devenv start` goes on from there
-/// in seconds.
+/// The services are asked to end, and have a moment for it; then cluster and registry are stopped. The data is kept in
+/// any case. `devenv start` goes on from there in seconds.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   devenv stop
+  devenv stop --persist-data
   devenv start")]
-pub struct Args {}
+pub struct Args {
+    /// Kill no service: each has 30 s to end, or nothing is stopped; then all data is written to the disk
+    #[arg(long)]
+    pub persist_data: bool,
+}
 
 /// Runs the command.
-pub(super) async fn run(_: Args, context: &Context) -> Result<Exit, Failures> {
+pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures> {
     let project = project::open_deployed(context).await?;
     let life = SessionLife::of(&project.paths).map_err(|error| error.failure())?;
     if life == SessionLife::Gone && !is_there(&project).await? {
         // One that was killed must not come back.
-        session::end(&project.paths).await?;
+        end(&project.paths).await?;
         let report = Stop {
             environment: project.environment.id.to_string(),
             ..Stop::default()
@@ -39,9 +45,18 @@ pub(super) async fn run(_: Args, context: &Context) -> Result<Exit, Failures> {
         return Ok(Exit::Success);
     }
     let _lock = context.begin_run(&project.paths, "stop").await?;
-    session::end(&project.paths).await?;
+    end(&project.paths).await?;
     let deadline = context.timeout.unwrap_or(DEADLINE);
-    let report = stop(&project, &context.outbox, &context.cancel, deadline).await?;
-    context.outbox.report(Report::Stop(report)).await;
+    let patience = if args.persist_data {
+        Patience::UntilTheyHave
+    } else {
+        Patience::AMoment
+    };
+    let (outbox, cancel) = (&context.outbox, &context.cancel);
+    let stopped = Box::pin(stop(&project, patience, outbox, cancel, deadline)).await;
+    if stopped.is_err() && life != SessionLife::Gone {
+        session::ensure_if_possible(context, &project).await;
+    }
+    context.outbox.report(Report::Stop(stopped?)).await;
     Ok(Exit::Success)
 }

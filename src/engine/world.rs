@@ -242,7 +242,9 @@ impl Execute for World {
         match &step.action {
             Action::EnsureRegistry => steps::cluster::ensure_registry(self, cancel).await,
             Action::DeleteCluster => steps::remove::cluster(self).await,
-            Action::EndServices => steps::power::end_services(self, progress).await,
+            Action::EndServices(patience) => {
+                steps::power::end_services(self, *patience, progress).await
+            }
             Action::StopCluster => steps::power::stop_cluster(self, progress).await,
             Action::StopRegistry => steps::power::stop_registry(self).await,
             Action::DeleteRegistry => steps::remove::registry(self).await,

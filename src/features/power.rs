@@ -13,15 +13,19 @@ use super::{
     up::{completed, run},
 };
 use crate::{
+    adapters::files,
     domain::{ClusterState, Desired, ExitClass, Failure, Failures, Presence, ServiceName, StepId},
     engine::Tools,
-    plan::{self, Action, Plan},
+    plan::{self, Action, Patience, Plan},
     report::{Outbox, ServiceState, Start, Stop, UpService},
 };
 
 /// Stops what runs of the environment. The caller holds its lock.
+///
+/// With [`Patience::UntilTheyHave`] all that the services wrote is on the disk of this machine afterwards.
 pub async fn stop(
     project: &Project,
+    patience: Patience,
     outbox: &Outbox,
     cancel: &CancellationToken,
     deadline: Duration,
@@ -30,14 +34,18 @@ pub async fn stop(
     let tools = project.tools().await?;
     let record = project.record(outbox).await?;
     let footprint = project.footprint(&tools).await?;
-    let plan = plan::stop(&footprint);
+    let plan = plan::stop(&footprint, patience);
     let world = project.world(Desired::default(), tools, record.as_ref());
     if !plan.is_empty() {
         completed(run(&plan, &world, outbox, cancel, deadline).await)?;
     }
+    if patience == Patience::UntilTheyHave {
+        files::write_everything_out().await;
+    }
     Ok(Stop {
         environment: project.environment.id.to_string(),
         stopped: stopped(project, &plan),
+        data_is_on_disk: patience == Patience::UntilTheyHave,
         total_seconds: started.elapsed().as_secs_f64(),
     })
 }

@@ -207,7 +207,13 @@ fn stop(report: &Stop, style: &Style) -> String {
         .iter()
         .map(|what| format!("{} stopped {}\n", good(style), safe_text(what)))
         .collect();
+    let data = if report.data_is_on_disk {
+        format!("{} all data is on the disk of this machine\n", good(style))
+    } else {
+        String::new()
+    };
     lines
+        + &data
         + &next_steps(
             &["devenv start   # goes on where it stopped".to_owned()],
             style,

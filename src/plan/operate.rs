@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Action, Plan, Step,
+    Action, Patience, Plan, Step,
     decide::{cluster_id, cluster_steps, reach, ready_id},
 };
 use crate::domain::{
@@ -21,11 +21,11 @@ pub enum Extent {
     Everything,
 }
 
-/// The steps that stop what runs.
-pub fn stop(footprint: &Footprint) -> Plan {
+/// The steps that stop what runs, once its services have ended or their time is over.
+pub fn stop(footprint: &Footprint, patience: Patience) -> Plan {
     let mut steps = Vec::new();
     if footprint.cluster == Presence::Running {
-        let end = end_services();
+        let end = end_services(patience);
         let id = StepId::new("stop", "cluster");
         let (title, reason) = ("stop the cluster", "it runs");
         let mut stop = step(&id, Action::StopCluster, Stage::Cluster, title, reason);
@@ -96,7 +96,7 @@ fn removal(footprint: &Footprint, extent: Extent) -> Plan {
             "it is there",
         );
         if footprint.cluster == Presence::Running && extent < Extent::Everything {
-            let end = end_services();
+            let end = end_services(Patience::AMoment);
             remove.summary.needs = vec![end.id().clone()];
             steps.push(end);
         }
@@ -145,10 +145,10 @@ fn step_after(before: &[Step], what: &str, action: Action, title: &str, reason: 
     remove
 }
 
-fn end_services() -> Step {
+fn end_services(patience: Patience) -> Step {
     step(
         &StepId::new("end", "services"),
-        Action::EndServices,
+        Action::EndServices(patience),
         Stage::Cluster,
         "ask the services to end",
         "their data is kept",
@@ -298,12 +298,12 @@ mod tests {
     fn stopping_touches_only_what_runs() {
         let all = footprint(Presence::Running, Presence::Running);
         assert_eq!(
-            ids(&stop(&all)),
+            ids(&stop(&all, Patience::AMoment)),
             ["end:services", "stop:cluster", "stop:registry"]
         );
         let half = footprint(Presence::Stopped, Presence::Running);
-        assert_eq!(ids(&stop(&half)), ["stop:registry"]);
-        assert!(stop(&Footprint::default()).is_empty());
+        assert_eq!(ids(&stop(&half, Patience::AMoment)), ["stop:registry"]);
+        assert!(stop(&Footprint::default(), Patience::AMoment).is_empty());
     }
 
     #[test]

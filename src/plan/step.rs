@@ -10,7 +10,7 @@ pub enum Action {
     /// Delete the cluster with its network: containers and what is in them; not the services' data.
     DeleteCluster,
     /// Ask the processes of all services to end, so that what they hold in memory reaches their data.
-    EndServices,
+    EndServices(Patience),
     /// Stop the cluster; everything in it stays.
     StopCluster,
     /// Stop the image registry.
@@ -45,6 +45,15 @@ pub enum Action {
     WaitReachable(ServiceName),
     /// Run a hook, by its index among those of its moment.
     RunHook(HookMoment, usize),
+}
+
+/// How long the services have to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// A moment: those that are still there are killed with their node.
+    AMoment,
+    /// As long as a database may take; that one does not end is a failure, and its node stays.
+    UntilTheyHave,
 }
 
 /// One thing to do.

@@ -13,6 +13,8 @@ pub struct Stop {
     pub environment: String,
     /// What stands still now, such as `cluster shop-1a2b3c4d`; empty if nothing ran.
     pub stopped: Vec<String>,
+    /// Whether all services ended by themselves, and all that they wrote is on the disk of this machine.
+    pub data_is_on_disk: bool,
     /// How long it took.
     pub total_seconds: f64,
 }

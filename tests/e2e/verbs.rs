@@ -289,6 +289,12 @@ fn images_go_whatever_port_their_registry_had(project: &mut Project) {
 }
 
 fn a_stopped_environment_is_a_state(project: &Project) {
+    // `sleep` as the first process of a container does not end when it is asked to.
+    project
+        .devenv(&["stop", "--persist-data"])
+        .assert_code(6)
+        .assert_says(&["stop.not-ended", "sleep infinity", "nothing was stopped"]);
+    assert_eq!(status(project, &[], 0)["clusterState"], "running");
     let stop = project.devenv(&["stop", "-o", "json"]).assert_code(0);
     valid(&stop, "stop");
     let stopped = status(project, &[], 5);
