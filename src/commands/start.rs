@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::{Context, Exit, project, session};
 use crate::{
     domain::Failures,
-    features::power::{is_there, nothing_to_start, start},
+    features::{
+        debug::undo_killed,
+        power::{is_there, nothing_to_start, start},
+    },
     report::Report,
 };
 
@@ -29,8 +32,11 @@ pub(super) async fn run(_: Args, context: &Context) -> Result<Exit, Failures> {
     }
     let _lock = context.begin_run(&project.paths, "start").await?;
     session::ensure_if_possible(context, &project).await;
+    undo_killed(&project, &context.outbox).await;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let report = start(&project, &context.outbox, &context.cancel, deadline).await?;
+    // Of a cluster that did not run, now that it does.
+    undo_killed(&project, &context.outbox).await;
     context.outbox.report(Report::Start(report)).await;
     Ok(Exit::Success)
 }

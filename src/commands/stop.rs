@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::{Context, Exit, project};
 use crate::{
     domain::Failures,
-    features::power::{is_there, stop},
+    features::{
+        debug::undo_killed,
+        power::{is_there, stop},
+    },
     report::{Report, Stop},
     session,
     state::SessionLife,
@@ -39,6 +42,7 @@ pub(super) async fn run(_: Args, context: &Context) -> Result<Exit, Failures> {
         return Ok(Exit::Success);
     }
     let _lock = context.begin_run(&project.paths, "stop").await?;
+    undo_killed(&project, &context.outbox).await;
     session::end(&project.paths).await?;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let report = stop(&project, &context.outbox, &context.cancel, deadline).await?;

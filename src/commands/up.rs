@@ -7,6 +7,7 @@ use crate::{
     domain::{Failures, NoticeLevel},
     features::{
         Project,
+        debug::undo_killed,
         up::{Scope, Wanted, up},
     },
     report::Report,
@@ -88,7 +89,10 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
             project.environment.stand_alone();
         }
     }
+    undo_killed(&project, &context.outbox).await;
     let report = up(&project, &wanted, &context.outbox, &context.cancel).await?;
+    // Of a cluster that did not run, now that it does.
+    undo_killed(&project, &context.outbox).await;
     match session_use {
         SessionUse::Background | SessionUse::Unused => {
             context.outbox.report(Report::Up(report)).await;

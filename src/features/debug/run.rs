@@ -9,7 +9,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    IdeFile, Wait, Wanted,
+    Wait, Wanted,
     command::{self, Start},
     debugger::{self, Listens},
     ide::{Attach, Sources},
@@ -179,6 +179,9 @@ impl<'a> Debugging<'a> {
     /// Starts the process under its debugger, and waits until that listens.
     async fn begin(&mut self) -> Result<(), Failure> {
         let own = own_command(&self.cluster, &self.process.pod, &self.wanted.service).await?;
+        let (paths, pod) = (&self.project.paths, &self.process.pod);
+        let begun = written::begin(paths, &self.wanted.service, pod);
+        begun.map_err(|error| error.failure())?;
         let start = self.start(&own).await?;
         self.progress = Progress::Begun;
         self.with(start, &own).await
@@ -266,7 +269,7 @@ impl<'a> Debugging<'a> {
             sources: sources(directory, self.workload),
         };
         let paths = &self.project.paths;
-        let told = written::write(paths, directory, self.wanted.ide, &attach);
+        let told = written::write(paths, directory, self.wanted, &attach);
         let file = match told.map_err(|error| error.failure())? {
             Told::File(path) => Some(path.display().to_string()),
             Told::None(why) => {
@@ -296,15 +299,11 @@ impl<'a> Debugging<'a> {
         // debugpy's helper goes only once no debugger is attached.
         self.forwarder = None;
         let service = &self.wanted.service;
-        let files = match self.wanted.file {
-            IdeFile::PutBack => put_back(self.project, service, self.outbox).await,
-            IdeFile::Kept => {
-                written::keep(&self.project.paths, service).map_err(|error| error.failure())
-            }
-        };
+        let files = put_back(self.project, service, self.outbox).await;
         if self.progress == Progress::Prepared {
             // Nothing runs with it; a container that is gone has taken it along.
             let _ = debugger::take_away(&self.process).await;
+            let _ = written::forget(&self.project.paths, service);
             return;
         }
         let process = undo(&self.process, self.workload).await;
@@ -319,7 +318,13 @@ impl<'a> Debugging<'a> {
         };
         let back = self.cluster.set_debugged(service, None).await;
         let back = back.map_err(|error| error.failure());
-        for failure in [files, process, gone, ready, back]
+        let forgotten = if files.is_ok() && process.is_ok() && back.is_ok() {
+            written::forget(&self.project.paths, service).map_err(|error| error.failure())
+        } else {
+            // The next command tries again.
+            Ok(())
+        };
+        for failure in [files, process, gone, ready, back, forgotten]
             .into_iter()
             .filter_map(Result::err)
         {
