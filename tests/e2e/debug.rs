@@ -1,6 +1,7 @@
 //! Services under their debuggers, with clients of the debuggers' own protocols; and the ports that lead to them.
 
 mod adapter;
+mod delve;
 mod inspector;
 mod killed;
 

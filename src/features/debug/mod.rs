@@ -7,6 +7,8 @@
 
 mod command;
 mod debugger;
+mod delve;
+mod elf;
 mod ide;
 mod killed;
 mod launch;

@@ -12,6 +12,7 @@ use super::{
     Wait, Wanted,
     command::{self, Start},
     debugger::{self, Listens},
+    delve,
     ide::{Attach, Sources},
     local_port, put_back,
     written::{self, Told},
@@ -22,8 +23,8 @@ use crate::{
         kube::Cluster,
     },
     domain::{
-        self, ContainerState, Debug, ExitClass, Failure, NoticeLevel, Observed, ObservedPod,
-        ServiceName, Workload,
+        self, ContainerState, Debug, DebugRuntime, ExitClass, Failure, NoticeLevel, Observed,
+        ObservedPod, ServiceName, Workload,
     },
     engine::Tools,
     features::{
@@ -58,6 +59,7 @@ pub(super) struct Debugging<'a> {
     agents: Agents,
     debug: Debug,
     process: Process,
+    sources: Option<Sources>,
     progress: Progress,
     address: SocketAddr,
     pod_tx: watch::Sender<Option<String>>,
@@ -119,6 +121,7 @@ impl<'a> Debugging<'a> {
             agents,
             debug,
             process,
+            sources: None,
             progress: Progress::Prepared,
             address,
             pod_tx,
@@ -188,8 +191,14 @@ impl<'a> Debugging<'a> {
     }
 
     /// What the process is started with, with the debugger in its container.
-    async fn start(&self, own: &[String]) -> Result<Start, Failure> {
+    async fn start(&mut self, own: &[String]) -> Result<Start, Failure> {
         let debugger = debugger::bring(self.project, &self.process, &self.debug, own).await?;
+        self.sources = match self.debug.runtime {
+            DebugRuntime::Go if self.debug.command.is_empty() => {
+                delve::sources(self.project, &self.process, self.workload, own, debugger).await?
+            }
+            _ => sources(&self.project.environment.directory, self.workload),
+        };
         let (wait, variables) = (self.wanted.wait, &self.workload.env);
         Ok(command::start(&self.debug, own, wait, debugger, variables))
     }
@@ -266,7 +275,7 @@ impl<'a> Debugging<'a> {
             service: self.wanted.service.clone(),
             runtime: self.debug.runtime,
             port: self.address.port(),
-            sources: sources(directory, self.workload),
+            sources: self.sources.clone(),
         };
         let paths = &self.project.paths;
         let told = written::write(paths, directory, self.wanted, &attach);
