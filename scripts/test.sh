@@ -107,6 +107,8 @@ cd "$root"
 mkdir -p "$logs"
 build_tools
 commands shellcheck:shellcheck python3:python3 node:nodejs
+# With these a service in Java is built and debugged.
+[[ " $* " != *' e2e '* ]] || commands javac:default-jdk-headless jlink:default-jdk-headless jdb:default-jdk-headless
 command -v go >/dev/null || fail 'go is missing (the shop and the air-gap kit are tested with it); install it as https://go.dev/doc/install says'
 trap report EXIT
 # The machine is set up beside the stages that need no cluster.

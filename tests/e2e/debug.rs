@@ -3,6 +3,7 @@
 mod adapter;
 mod delve;
 mod inspector;
+mod jvm;
 mod killed;
 
 use std::{
