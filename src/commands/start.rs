@@ -31,8 +31,8 @@ pub(super) async fn run(_: Args, context: &Context) -> Result<Exit, Failures> {
         return Err(nothing_to_start().into());
     }
     let _lock = context.begin_run(&project.paths, "start").await?;
-    session::ensure_if_possible(context, &project).await;
     undo_killed(&project, &context.outbox).await;
+    session::ensure_if_possible(context, &project).await;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let report = start(&project, &context.outbox, &context.cancel, deadline).await?;
     // Of a cluster that did not run, now that it does.

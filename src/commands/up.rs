@@ -81,6 +81,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     };
     let session_use = args.session_use();
     let lock = context.begin_run(&project.paths, "up").await?;
+    undo_killed(&project, &context.outbox).await;
     match session_use {
         SessionUse::Background | SessionUse::Attached => session::ensure(context, &project).await?,
         SessionUse::Unused => {
@@ -89,7 +90,6 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
             project.environment.stand_alone();
         }
     }
-    undo_killed(&project, &context.outbox).await;
     let report = up(&project, &wanted, &context.outbox, &context.cancel).await?;
     // Of a cluster that did not run, now that it does.
     undo_killed(&project, &context.outbox).await;

@@ -7,7 +7,7 @@ use crate::{
     report::Outbox,
 };
 
-/// Undoes what each `debug` that was killed has left. The caller holds the environment's lock.
+/// Undoes what each `debug` that was killed has left.
 ///
 /// What is set in a cluster that does not run is left for the next command. That something cannot be undone is worth a
 /// line, and no reason for the caller to fail.

@@ -18,7 +18,8 @@ const IMPORTS: u64 = 1;
 fn whichever_command_comes_next_undoes_what_a_killed_debugging_left() {
     let (services, greeter) = SERVICES.split_once("  web:").unwrap();
     let (_, greeter) = greeter.split_once("  greeter:").unwrap();
-    let services = format!("{services}  greeter:{greeter}");
+    let live = "    live: { sync: [app.py:/app/app.py] }\n";
+    let services = format!("{services}  greeter:{greeter}{live}");
     let mut project = Project::new("debug-killed", &services);
     with_settings_of_pip(&mut project);
     write_greeter(&project);
@@ -30,6 +31,7 @@ fn whichever_command_comes_next_undoes_what_a_killed_debugging_left() {
     a_cluster_that_was_stopped_meanwhile_is_as_before_when_it_is_up(&project);
     a_configuration_that_is_to_stay_stays(&project);
     nothing_runs_before_a_debugger_is_there(&project);
+    a_session_that_starts_undoes_it(&project);
     what_is_for_an_ide_is_put_back_without_a_cluster(project);
 }
 
@@ -112,6 +114,27 @@ fn nothing_runs_before_a_debugger_is_there(project: &Project) {
     });
     interrupted(forward);
     interrupted(debug);
+    is_as_before(project);
+}
+
+/// As after the end of all processes at once.
+fn a_session_that_starts_undoes_it(project: &Project) {
+    project.devenv(&["up"]).assert_code(0);
+    killed(project);
+    let session = ["session", "status", "-o", "json"];
+    let running = project.devenv(&session).assert_code(0).json();
+    let pid = running["pid"].as_i64().unwrap().to_string();
+    project.run("kill", &["-9", &pid]).assert_code(0);
+    project.devenv(&["status"]).assert_code(0);
+    eventually("the service is not debugged", || {
+        let debugged = process_of(project, "greeter").contains("debugpy");
+        (!debugged && project.read(LAUNCH) == BEFORE).then_some(())
+    });
+    eventually("its connections go where they went", || {
+        let service = service(project, "greeter");
+        let mark = &service["metadata"]["annotations"]["devenv.debug"];
+        mark.is_null().then_some(())
+    });
     is_as_before(project);
 }
 
