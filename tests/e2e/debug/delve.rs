@@ -50,6 +50,7 @@ fn a_go_service_stands_at_a_breakpoint_of_delve_and_everything_is_undone() {
     project.devenv(&["up", "--no-session"]).assert_code(0);
     a_request_stands_at_a_breakpoint(&project);
     what_was_killed_while_it_stands_is_undone_by_the_next_up(&project);
+    what_is_ended_while_it_begins_leaves_nothing(&project);
     nothing_runs_before_a_debugger_is_there(&project);
     project.end();
 }
@@ -141,6 +142,21 @@ fn what_was_killed_while_it_stands_is_undone_by_the_next_up(project: &Project) {
         .assert_says(&["undid what a killed `devenv debug inventory` had left"]);
     drop(unanswered);
     is_as_before(project);
+    assert!(get(&inventory, "/stock/plant").contains("60"));
+    interrupted(forward);
+}
+
+/// Delve may have started the program already and not listen for signals yet.
+fn what_is_ended_while_it_begins_leaves_nothing(project: &Project) {
+    let mut debug = project.running(&["debug", "inventory", "--port", "0"]);
+    debug.until("Delve runs", || {
+        processes(project)
+            .iter()
+            .any(|line| line.contains("--headless"))
+    });
+    interrupted(debug);
+    is_as_before(project);
+    let (forward, inventory) = forwarded(project, "inventory");
     assert!(get(&inventory, "/stock/plant").contains("60"));
     interrupted(forward);
 }
