@@ -17,6 +17,10 @@ cargo_profile=e2e
 
 devenv_binary() { echo "${CARGO_TARGET_DIR:-$root/target}/$cargo_profile/devenv"; }
 
+# What the tests alone need, beside the user's own.
+test_tools=$cache/test-tools
+PATH=$test_tools:$PATH
+
 # commands NAME:PACKAGE...: installs the packages whose command is missing.
 commands() {
   local pair missing=()

@@ -13,6 +13,13 @@ passed=0 failed=0 failed_stages=() running='' setup=running
 shell_scripts() { git ls-files -z | xargs -0 awk 'FNR == 1 {if (/^#!.*(ba)?sh/ || /^# shellcheck shell=/) print FILENAME; nextfile}'; }
 go_modules() { git ls-files -- '*go.mod' | xargs -rn 1 dirname; }
 
+# Delve, which is copied into containers: static. Built again for another release only.
+delve_release=1.27.2
+debuggers() {
+  [ "$("$test_tools/dlv" version 2>/dev/null | sed -n 's/^Version: //p')" = $delve_release ] ||
+    GOBIN=$test_tools CGO_ENABLED=0 go install github.com/go-delve/delve/cmd/dlv@v$delve_release
+}
+
 cargo_test() { cargo test --locked --profile $cargo_profile "$@"; }
 
 stage_fmt() { cargo fmt --all --check; }
@@ -38,7 +45,7 @@ stage_scripts() { bash scripts/test-setup.sh; }
 # Where the kit is not in use its dependencies are not there to check against.
 stage_kit() { [ -z "${DEVENV_NODE_IMAGE:-}" ] || bash airgap/vet.sh; }
 # One at a time: each brings up a cluster of its own, and the machine is small.
-stage_e2e() { cargo_test --test e2e -- --test-threads=1; }
+stage_e2e() { debuggers && cargo_test --test e2e -- --test-threads=1; }
 
 # tally LOG: "PASSED FAILED", over all result lines.
 tally() {
@@ -100,6 +107,8 @@ cd "$root"
 mkdir -p "$logs"
 build_tools
 commands shellcheck:shellcheck python3:python3 node:nodejs
+# With these a service in Java is built and debugged.
+[[ " $* " != *' e2e '* ]] || commands javac:default-jdk-headless jlink:default-jdk-headless jdb:default-jdk-headless
 command -v go >/dev/null || fail 'go is missing (the shop and the air-gap kit are tested with it); install it as https://go.dev/doc/install says'
 trap report EXIT
 # The machine is set up beside the stages that need no cluster.

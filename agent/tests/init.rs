@@ -196,6 +196,18 @@ fn grandchildren_of_a_restarted_service_are_gone() {
 }
 
 #[test]
+fn what_a_restarted_service_has_in_another_group_is_gone_too() {
+    // As a debugger has the program that it runs.
+    let init = Init::script("setsid sleep 600 & echo $! > other; echo $$ > pid; wait");
+    let (leader, other) = (init.pid_in("pid"), init.pid_in("other"));
+    init.restart(&PATIENT);
+    assert_eq!(
+        [leader, other].map(|pid| process(pid).is_some()),
+        [false; 2]
+    );
+}
+
+#[test]
 fn a_service_that_does_not_listen_is_killed_after_its_grace() {
     let init = Init::script(IGNORES);
     let old = init.pid_in("pid");

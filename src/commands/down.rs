@@ -6,7 +6,10 @@ use super::{Context, Exit, project};
 use crate::{
     adapters::files,
     domain::{ExitClass, Failure, Failures},
-    features::down::{down, is_untouched, question},
+    features::{
+        debug::undo_killed,
+        down::{down, is_untouched, question},
+    },
     plan::Extent,
     report::{Down, Report},
     session,
@@ -64,6 +67,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         return Err(declined().into());
     }
     let lock = context.begin_run(&project.paths, "down").await?;
+    undo_killed(&project, &context.outbox).await;
     session::end(&project.paths).await?;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let report = down(&project, extent, &context.outbox, &context.cancel, deadline).await?;

@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::{Context, Exit, project, session};
 use crate::{
     domain::{ExitClass, Failure, Failures},
-    features::restart::{Way, restart},
+    features::{
+        debug::undo_killed,
+        restart::{Way, restart},
+    },
     report::Report,
 };
 
@@ -52,6 +55,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     services.sort();
     services.dedup();
     let _lock = context.begin_run(&project.paths, "restart").await?;
+    undo_killed(&project, &context.outbox).await;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let (outbox, cancel) = (&context.outbox, &context.cancel);
     let way = if args.pods { Way::Pods } else { Way::Fastest };

@@ -4,7 +4,7 @@ use super::{Context, Exit, project};
 use crate::{
     adapters::process,
     domain::{Failure, Failures, NoticeLevel},
-    features::Project,
+    features::{Project, debug::undo_killed},
     manifest::NamedFiles,
     report::{Report, Session, SessionService, SessionStop},
     session::{self, Client, ClientError, Launch, LiveWork, WasRunning},
@@ -110,9 +110,15 @@ async fn stop(project: &Project, context: &Context) -> Result<Exit, Failures> {
 async fn be(project: Project, context: &Context) -> Result<Exit, Failures> {
     let paths = project.paths.clone();
     let reader = project::Reader::of(context, NamedFiles::Required)?;
+    let undoing = project.clone();
     let work = LiveWork::new(project, move || reader.read().map(|(project, _)| project));
     let redactor = context.outbox.redactor();
-    session::run(&paths, work, redactor, &context.cancel).await?;
+    // Beside it: whoever starts the session waits until it answers.
+    let (ended, ()) = tokio::join!(
+        session::run(&paths, work, redactor, &context.cancel),
+        Box::pin(undo_killed(&undoing, &context.outbox)),
+    );
+    ended?;
     Ok(Exit::Success)
 }
 

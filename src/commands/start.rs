@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::{Context, Exit, project, session};
 use crate::{
     domain::Failures,
-    features::power::{is_there, nothing_to_start, start},
+    features::{
+        debug::undo_killed,
+        power::{is_there, nothing_to_start, start},
+    },
     report::Report,
 };
 
@@ -28,9 +31,12 @@ pub(super) async fn run(_: Args, context: &Context) -> Result<Exit, Failures> {
         return Err(nothing_to_start().into());
     }
     let _lock = context.begin_run(&project.paths, "start").await?;
+    undo_killed(&project, &context.outbox).await;
     session::ensure_if_possible(context, &project).await;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let report = start(&project, &context.outbox, &context.cancel, deadline).await?;
+    // Of a cluster that did not run, now that it does.
+    undo_killed(&project, &context.outbox).await;
     context.outbox.report(Report::Start(report)).await;
     Ok(Exit::Success)
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use super::{Context, Exit, project, session};
 use crate::{
     domain::Failures,
-    features::power::{is_there, stop},
+    features::{
+        debug::undo_killed,
+        power::{is_there, stop},
+    },
     plan::Patience,
     report::{Report, Stop},
     session::end,
@@ -45,6 +48,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         return Ok(Exit::Success);
     }
     let _lock = context.begin_run(&project.paths, "stop").await?;
+    undo_killed(&project, &context.outbox).await;
     end(&project.paths).await?;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let patience = if args.persist_data {

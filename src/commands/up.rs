@@ -7,6 +7,7 @@ use crate::{
     domain::{Failures, NoticeLevel},
     features::{
         Project,
+        debug::undo_killed,
         up::{Scope, Wanted, up},
     },
     report::Report,
@@ -80,6 +81,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     };
     let session_use = args.session_use();
     let lock = context.begin_run(&project.paths, "up").await?;
+    undo_killed(&project, &context.outbox).await;
     match session_use {
         SessionUse::Background | SessionUse::Attached => session::ensure(context, &project).await?,
         SessionUse::Unused => {
@@ -89,6 +91,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         }
     }
     let report = up(&project, &wanted, &context.outbox, &context.cancel).await?;
+    // Of a cluster that did not run, now that it does.
+    undo_killed(&project, &context.outbox).await;
     match session_use {
         SessionUse::Background | SessionUse::Unused => {
             context.outbox.report(Report::Up(report)).await;

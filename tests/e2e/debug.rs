@@ -1,7 +1,10 @@
 //! Services under their debuggers, with clients of the debuggers' own protocols; and the ports that lead to them.
 
 mod adapter;
+mod delve;
 mod inspector;
+mod jvm;
+mod killed;
 
 use std::{
     thread,
@@ -65,16 +68,9 @@ const GREETS: u64 = 5;
 #[test]
 fn a_breakpoint_is_hit_by_a_request_and_everything_is_undone() {
     let mut project = Project::new("debug", SERVICES);
-    for (name, value) in std::env::vars().filter(|(name, _)| name.starts_with("PIP_")) {
-        project.set(Box::leak(name.into_boxed_str()), value);
-    }
+    with_settings_of_pip(&mut project);
     project.copy("examples/shop/web");
-    let catalog = text_of("examples/shop/catalog/Dockerfile");
-    let base = catalog.split_once("ENV SERVICE").unwrap().0;
-    let dockerfile =
-        format!("{base}COPY app.py .\nUSER 10001:10001\nCMD [\"python3\", \"app.py\"]\n");
-    project.write("greeter/Dockerfile", &dockerfile);
-    project.write("greeter/app.py", GREETER);
+    write_greeter(&project);
     project.devenv(&["up", "--no-session"]).assert_code(0);
 
     a_process_is_started_anew_in_its_container(&project);
@@ -83,6 +79,28 @@ fn a_breakpoint_is_hit_by_a_request_and_everything_is_undone() {
     what_a_killed_debugging_left_is_undone(&project);
     a_python_service_stands_at_a_breakpoint_of_debugpy(&project);
     project.end();
+}
+
+/// The greeter, from the image that the shop's Python services begin with.
+fn write_greeter(project: &Project) {
+    let catalog = text_of("examples/shop/catalog/Dockerfile");
+    let base = catalog.split_once("ENV SERVICE").unwrap().0;
+    let dockerfile =
+        format!("{base}COPY app.py .\nUSER 10001:10001\nCMD [\"python3\", \"app.py\"]\n");
+    project.write("greeter/Dockerfile", &dockerfile);
+    project.write("greeter/app.py", GREETER);
+}
+
+/// By which pip of this machine finds its packages.
+fn with_settings_of_pip(project: &mut Project) {
+    for (name, value) in std::env::vars().filter(|(name, _)| name.starts_with("PIP_")) {
+        project.set(Box::leak(name.into_boxed_str()), value);
+    }
+}
+
+/// What debugpy is told: a directory here is `/app` there.
+fn same_as_app(here: &str) -> Value {
+    json!({ "pathMappings": [{ "localRoot": here, "remoteRoot": "/app" }] })
 }
 
 fn a_process_is_started_anew_in_its_container(project: &Project) {
@@ -103,9 +121,7 @@ fn a_process_is_started_anew_in_its_container(project: &Project) {
 }
 
 fn an_address_stays_when_the_pod_is_replaced(project: &Project) {
-    let mut forward = project.running(&["forward", "greeter", "0:8080", "-o", "json"]);
-    let address = json_of(&mut forward, "devenv.forward/1")["ports"][0]["address"].clone();
-    let address = address.as_str().unwrap().to_owned();
+    let (forward, address) = forwarded(project, "greeter");
     assert_eq!(get(&address, "/ann"), "hello ann");
     let old = pod_of(project, "greeter");
     project
@@ -121,15 +137,12 @@ fn an_address_stays_when_the_pod_is_replaced(project: &Project) {
         .devenv(&["forward", "greeter", &format!("{taken}:8080")])
         .assert_code(4)
         .assert_says(&["host.port-in-use", "devenv", "0:8080"]);
-    forward.signal(Signal::INT);
-    forward.end().assert_code(0);
+    interrupted(forward);
 }
 
 fn a_shop_service_stands_at_a_breakpoint_of_nodes_inspector(project: &Project) {
     let pods = project.pods();
-    let mut forward = project.running(&["forward", "web", "0:8080", "-o", "json"]);
-    let web = json_of(&mut forward, "devenv.forward/1")["ports"][0]["address"].clone();
-    let web = web.as_str().unwrap().to_owned();
+    let (forward, web) = forwarded(project, "web");
     project.write(
         ".vscode/launch.json",
         "{ \"configurations\": [] } // mine\n",
@@ -192,13 +205,11 @@ fn a_shop_service_stands_at_a_breakpoint_of_nodes_inspector(project: &Project) {
         "the request is answered"
     );
 
-    debug.signal(Signal::INT);
-    debug.end().assert_code(0);
+    interrupted(debug);
     is_as_before(project, &pods);
     let launch = project.read(".vscode/launch.json");
     assert_eq!(launch, "{ \"configurations\": [] } // mine\n");
-    forward.signal(Signal::INT);
-    forward.end().assert_code(0);
+    interrupted(forward);
 }
 
 fn what_a_killed_debugging_left_is_undone(project: &Project) {
@@ -219,15 +230,13 @@ fn what_a_killed_debugging_left_is_undone(project: &Project) {
 }
 
 fn a_python_service_stands_at_a_breakpoint_of_debugpy(project: &Project) {
-    let mut forward = project.running(&["forward", "greeter", "0:8080", "-o", "json"]);
-    let greeter = json_of(&mut forward, "devenv.forward/1")["ports"][0]["address"].clone();
-    let greeter = greeter.as_str().unwrap().to_owned();
+    let (forward, greeter) = forwarded(project, "greeter");
     let mut debug = project.running(&["debug", "greeter", "--port", "0", "-o", "json"]);
     let told = json_of(&mut debug, "devenv.debug/1");
     let address = told["address"].as_str().unwrap();
     let here = project.directory().join("greeter").display().to_string();
     let file = format!("{here}/app.py");
-    let mut debugpy = Adapter::attach(address, (&here, "/app"), &file, GREETS);
+    let mut debugpy = Adapter::attach(address, &same_as_app(&here), &file, GREETS);
     let asking = thread::spawn(move || get(&greeter, "/ann"));
     let stopped = debugpy.event("stopped");
     assert_eq!(stopped["reason"], "breakpoint", "{stopped}");
@@ -270,22 +279,39 @@ fn a_python_service_stands_at_a_breakpoint_of_debugpy(project: &Project) {
             .stdout
             .contains("debug")
     );
-    forward.signal(Signal::INT);
-    forward.end().assert_code(0);
+    interrupted(forward);
 }
 
 /// The pods are those of before, and `web` runs in its own as the image says.
 fn is_as_before(project: &Project, pods: &[String]) {
     assert_eq!(project.pods(), pods);
-    let service = service(project, "web");
+    gets_connections_as_before(project, "web");
+    let process = process_of(project, "web");
+    assert!(!process.contains("--inspect"), "{process}");
+}
+
+/// The Kubernetes Service sends connections to ready pods alone, and carries no mark.
+fn gets_connections_as_before(project: &Project, name: &str) {
+    let service = service(project, name);
     assert!(
         service["spec"]["publishNotReadyAddresses"].is_null(),
         "{service}"
     );
     let mark = &service["metadata"]["annotations"]["devenv.debug"];
     assert!(mark.is_null(), "{service}");
-    let process = process_of(project, "web");
-    assert!(!process.contains("--inspect"), "{process}");
+}
+
+/// Has a service answer on this machine, for as long as the first lives.
+fn forwarded(project: &Project, service: &str) -> (Running, String) {
+    let mut forward = project.running(&["forward", service, "0:8080", "-o", "json"]);
+    let told = json_of(&mut forward, "devenv.forward/1");
+    let address = told["ports"][0]["address"].as_str().unwrap().to_owned();
+    (forward, address)
+}
+
+fn interrupted(running: Running) {
+    running.signal(Signal::INT);
+    running.end().assert_code(0);
 }
 
 fn service(project: &Project, name: &str) -> Value {

@@ -8,6 +8,7 @@
 mod beside;
 mod child;
 mod control;
+mod descendants;
 mod options;
 mod outbox;
 mod signals;

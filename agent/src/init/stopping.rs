@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use devenv_agent::init_protocol::Refusal;
 use rustix::process::{Pid, Signal};
 
-use super::{child::Group, control::Reply};
+use super::{child::Group, control::Reply, descendants::Descendants};
 
 /// How long is waited for killed processes of a group that others must reap, who may never do it.
 const REAPED_BY_OTHERS: Duration = Duration::from_secs(1);
@@ -41,6 +41,8 @@ pub(super) struct Stopped {
 #[derive(Debug)]
 pub(super) struct Stopping {
     group: Group,
+    /// What the service had started when it was asked to end.
+    descendants: Descendants,
     leader: Leader,
     pressure: Pressure,
     begun: Instant,
@@ -51,10 +53,12 @@ impl Stopping {
     /// Asks all of the group to end.
     pub(super) fn begin(group: Group, signal: Signal, grace: Duration, reply: Reply) -> Self {
         let begun = Instant::now();
+        let descendants = Descendants::of(group.leader());
         group.signal_all(signal);
         let until = begun + grace;
         Self {
             group,
+            descendants,
             leader: Leader::Runs,
             pressure: Pressure::Asked { until },
             begun,
@@ -100,7 +104,8 @@ impl Stopping {
     /// Kills the group if its time is over; says when it is gone, once.
     pub(super) fn advance(&mut self, now: Instant) -> Option<Stopped> {
         let has_ended = self.leader == Leader::Ended;
-        if has_ended && self.group.is_gone() {
+        // What left the group ends with it: nobody else would end it, and it may hold the service's port.
+        if has_ended && self.group.is_gone() && self.descendants.end() {
             return Some(self.stopped());
         }
         match self.pressure {

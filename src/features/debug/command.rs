@@ -177,11 +177,7 @@ fn interpreter_options(arguments: &[String]) -> usize {
 }
 
 fn go(own: &[String], port: PortNumber, wait: Wait, debugger: Debugger) -> Start {
-    let delve = match debugger {
-        Debugger::There => "dlv".to_owned(),
-        Debugger::Brought => format!("/{BROUGHT_TO}/dlv"),
-    };
-    let mut command = vec![delve, "exec".to_owned()];
+    let mut command = vec![delve(debugger), "exec".to_owned()];
     command.extend(own.first().cloned());
     let listening = format!("--headless --listen=:{port} --api-version=2 --accept-multiclient");
     command.extend(listening.split(' ').map(str::to_owned));
@@ -197,6 +193,14 @@ fn go(own: &[String], port: PortNumber, wait: Wait, debugger: Debugger) -> Start
     Start {
         command: Some(command),
         environment: Vec::new(),
+    }
+}
+
+/// Delve in a container.
+pub(super) fn delve(debugger: Debugger) -> String {
+    match debugger {
+        Debugger::There => "dlv".to_owned(),
+        Debugger::Brought => format!("/{BROUGHT_TO}/dlv"),
     }
 }
 

@@ -9,7 +9,10 @@ use std::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::command::{BROUGHT_TO, Debugger, asks_for_port, python_of};
+use super::{
+    command::{BROUGHT_TO, Debugger, asks_for_port, python_of},
+    delve,
+};
 use crate::{
     adapters::{
         agent::{AgentFailure, Change, Content, Probe, Refusal},
@@ -58,7 +61,7 @@ pub(super) async fn bring(
             if has(agents, process, &["dlv", "version"].map(str::to_owned)).await? {
                 return Ok(Debugger::There);
             }
-            vec![delve(project, &process.service)?]
+            vec![delve::of_this_machine(project, &process.service)?]
         }
         DebugRuntime::Node | DebugRuntime::Jvm | DebugRuntime::Other => {
             return Ok(Debugger::There);
@@ -193,23 +196,8 @@ async fn fetch_debugpy(project: &Project, to: &Path) -> Result<(), String> {
     files::rename(&partial, to).map_err(|error| error.to_string())
 }
 
-/// What brings Delve into a container: that of this machine, which has to be static.
-fn delve(project: &Project, service: &ServiceName) -> Result<Change, Failure> {
-    let path = project.variables.get("PATH").unwrap_or_default();
-    let mut candidates = path
-        .split(':')
-        .map(|directory| Path::new(directory).join("dlv"));
-    let found = candidates.find(|candidate| files::exists(candidate));
-    found
-        .map(|from| copy("dlv".into(), from, 0o755))
-        .ok_or_else(|| {
-            lacking(service, "dlv")
-                .because("nor does the PATH of this machine")
-                .help("CGO_ENABLED=0 go install github.com/go-delve/delve/cmd/dlv@latest")
-        })
-}
-
-fn copy(name: PathBuf, from: PathBuf, mode: u32) -> Change {
+/// Copies a file of this machine to where debuggers are put.
+pub(super) fn copy(name: PathBuf, from: PathBuf, mode: u32) -> Change {
     Change {
         path: Path::new(BROUGHT_TO)
             .join(name)
@@ -220,7 +208,8 @@ fn copy(name: PathBuf, from: PathBuf, mode: u32) -> Change {
     }
 }
 
-fn lacking(service: &ServiceName, debugger: &str) -> Failure {
+/// The failure of an image that has no debugger, which cannot be brought either.
+pub(super) fn lacking(service: &ServiceName, debugger: &str) -> Failure {
     Failure::new(
         "debug.no-debugger",
         ExitClass::Prerequisite,

@@ -7,7 +7,10 @@
 
 mod command;
 mod debugger;
+mod delve;
+mod elf;
 mod ide;
+mod killed;
 mod launch;
 mod run;
 mod written;
@@ -15,7 +18,7 @@ mod written;
 use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-pub use self::command::Wait;
+pub use self::{command::Wait, killed::undo_killed};
 use self::{run::Debugging, written::PutBack};
 use super::{
     Project,
@@ -152,9 +155,13 @@ async fn undo_left(
     outbox: &Outbox,
 ) -> Result<(), Failure> {
     put_back(project, service, outbox).await?;
-    let left = cluster.debugged_pod(service).await;
-    let Some(pod) = left.map_err(|error| error.failure())? else {
-        return Ok(());
+    let paths = &project.paths;
+    let record = written::record(paths, service).map_err(|error| error.failure())?;
+    let marked = cluster.debugged_pod(service).await;
+    let marked = marked.map_err(|error| error.failure())?;
+    // The state can be lost, and a service may have no Kubernetes Service to be marked.
+    let Some(pod) = marked.or(record.map(|record| record.pod)) else {
+        return written::forget(paths, service).map_err(|error| error.failure());
     };
     let workload = project.environment.services.get(service);
     let workload = workload.and_then(|service| service.workload());
@@ -174,6 +181,7 @@ async fn undo_left(
     }
     let back = cluster.set_debugged(service, None).await;
     back.map_err(|error| error.failure())?;
+    written::forget(paths, service).map_err(|error| error.failure())?;
     let text = format!("undid what a killed `devenv debug {service}` had left");
     outbox.notice(NoticeLevel::Info, text).await;
     Ok(())

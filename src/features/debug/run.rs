@@ -9,9 +9,10 @@ use std::{
 use tokio::sync::watch;
 
 use super::{
-    IdeFile, Wait, Wanted,
+    Wait, Wanted,
     command::{self, Start},
     debugger::{self, Listens},
+    delve,
     ide::{Attach, Sources},
     local_port, put_back,
     written::{self, Told},
@@ -22,8 +23,8 @@ use crate::{
         kube::Cluster,
     },
     domain::{
-        self, ContainerState, Debug, ExitClass, Failure, NoticeLevel, Observed, ObservedPod,
-        ServiceName, Workload,
+        self, ContainerState, Debug, DebugRuntime, ExitClass, Failure, NoticeLevel, Observed,
+        ObservedPod, ServiceName, Workload,
     },
     engine::{Tools, no_pod},
     features::{
@@ -58,6 +59,7 @@ pub(super) struct Debugging<'a> {
     agents: Agents,
     debug: Debug,
     process: Process,
+    sources: Option<Sources>,
     progress: Progress,
     address: SocketAddr,
     pod_tx: watch::Sender<Option<String>>,
@@ -119,6 +121,7 @@ impl<'a> Debugging<'a> {
             agents,
             debug,
             process,
+            sources: None,
             progress: Progress::Prepared,
             address,
             pod_tx,
@@ -179,15 +182,26 @@ impl<'a> Debugging<'a> {
     /// Starts the process under its debugger, and waits until that listens.
     async fn begin(&mut self) -> Result<(), Failure> {
         let own = own_command(&self.cluster, &self.process.pod, &self.wanted.service).await?;
+        let (paths, pod) = (&self.project.paths, &self.process.pod);
+        let begun = written::begin(paths, &self.wanted.service, pod);
+        begun.map_err(|error| error.failure())?;
         let start = self.start(&own).await?;
         self.progress = Progress::Begun;
         self.with(start, &own).await
     }
 
     /// What the process is started with, with the debugger in its container.
-    async fn start(&self, own: &[String]) -> Result<Start, Failure> {
-        let debugger =
-            debugger::bring(self.project, &self.agents, &self.process, &self.debug, own).await?;
+    async fn start(&mut self, own: &[String]) -> Result<Start, Failure> {
+        let (project, agents, process) = (self.project, &self.agents, &self.process);
+        let debugger = debugger::bring(project, agents, process, &self.debug, own).await?;
+        self.sources = match self.debug.runtime {
+            DebugRuntime::Go if self.debug.command.is_empty() => {
+                let asked =
+                    delve::sources(project, (agents, process), self.workload, own, debugger);
+                asked.await?
+            }
+            _ => sources(&project.environment.directory, self.workload),
+        };
         let (wait, variables) = (self.wanted.wait, &self.workload.env);
         Ok(command::start(&self.debug, own, wait, debugger, variables))
     }
@@ -266,10 +280,10 @@ impl<'a> Debugging<'a> {
             service: self.wanted.service.clone(),
             runtime: self.debug.runtime,
             port: self.address.port(),
-            sources: sources(directory, self.workload),
+            sources: self.sources.clone(),
         };
         let paths = &self.project.paths;
-        let told = written::write(paths, directory, self.wanted.ide, &attach);
+        let told = written::write(paths, directory, self.wanted, &attach);
         let file = match told.map_err(|error| error.failure())? {
             Told::File(path) => Some(path.display().to_string()),
             Told::None(why) => {
@@ -299,15 +313,11 @@ impl<'a> Debugging<'a> {
         // debugpy's helper goes only once no debugger is attached.
         self.forwarder = None;
         let service = &self.wanted.service;
-        let files = match self.wanted.file {
-            IdeFile::PutBack => put_back(self.project, service, self.outbox).await,
-            IdeFile::Kept => {
-                written::keep(&self.project.paths, service).map_err(|error| error.failure())
-            }
-        };
+        let files = put_back(self.project, service, self.outbox).await;
         if self.progress == Progress::Prepared {
             // Nothing runs with it; a container that is gone has taken it along.
             let _ = debugger::take_away(&self.agents, &self.process).await;
+            let _ = written::forget(&self.project.paths, service);
             return;
         }
         let process = undo(&self.agents, &self.process, self.workload).await;
@@ -321,7 +331,13 @@ impl<'a> Debugging<'a> {
         };
         let back = self.cluster.set_debugged(service, None).await;
         let back = back.map_err(|error| error.failure());
-        for failure in [files, process, gone, ready, back]
+        let forgotten = if files.is_ok() && process.is_ok() && back.is_ok() {
+            written::forget(&self.project.paths, service).map_err(|error| error.failure())
+        } else {
+            // The next command tries again.
+            Ok(())
+        };
+        for failure in [files, process, gone, ready, back, forgotten]
             .into_iter()
             .filter_map(Result::err)
         {

@@ -1,4 +1,4 @@
-//! A client of debugpy: the Debug Adapter Protocol over TCP.
+//! A client of debugpy and Delve: the Debug Adapter Protocol over TCP.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -17,8 +17,8 @@ pub(super) struct Adapter {
 }
 
 impl Adapter {
-    /// Attaches, with one breakpoint; `roots` are the sources here and there.
-    pub(super) fn attach(address: &str, roots: (&str, &str), file: &str, line: u64) -> Self {
+    /// Attaches with these arguments, with one breakpoint.
+    pub(super) fn attach(address: &str, arguments: &Value, file: &str, line: u64) -> Self {
         let mut adapter = Self {
             stream: BufReader::new(connect(address)),
             asked: 0,
@@ -29,8 +29,7 @@ impl Adapter {
             &json!({ "adapterID": "e2e", "linesStartAt1": true }),
         );
         adapter.answer(id);
-        let mappings = json!([{ "localRoot": roots.0, "remoteRoot": roots.1 }]);
-        let attach = adapter.send("attach", &json!({ "pathMappings": mappings }));
+        let attach = adapter.send("attach", arguments);
         adapter.event("initialized");
         let breakpoints = json!({ "source": { "path": file }, "breakpoints": [{ "line": line }] });
         let set = adapter.send("setBreakpoints", &breakpoints);
@@ -92,7 +91,7 @@ impl Adapter {
             if line == "\r\n" {
                 break;
             }
-            assert!(!line.is_empty(), "debugpy has ended the connection");
+            assert!(!line.is_empty(), "the debugger has ended the connection");
         }
         let mut body = vec![0; length];
         self.stream.read_exact(&mut body).unwrap();

@@ -182,7 +182,14 @@ impl Project {
         super::say(&format!("           devenv {} ...", arguments.join(" ")));
         let mut command = self.command(env!("CARGO_BIN_EXE_devenv"));
         command.args(arguments);
-        Running::start(command)
+        Running::start(command, Stdio::null())
+    }
+
+    /// Starts any program as the user would, to be talked to.
+    pub(crate) fn talking_to(&self, program: &str, arguments: &[&str]) -> Running {
+        let mut command = self.command(program);
+        command.args(arguments);
+        Running::start(command, Stdio::piped())
     }
 
     /// Runs any program as the user would, in the project.

@@ -1,8 +1,8 @@
-//! A devenv that runs, watched while it does, so that faults strike at a known moment.
+//! A program that runs, watched while it does, so that faults strike at a known moment.
 
 use std::{
     fmt::Write as _,
-    io::{BufRead as _, BufReader, Read},
+    io::{BufRead as _, BufReader, Read, Write as _},
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     thread::JoinHandle,
@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 const PATIENCE: Duration = Duration::from_mins(2);
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
-/// A devenv that runs. Dropped, it is killed.
+/// A program that runs, mostly devenv. Dropped, it is killed.
 pub(crate) struct Running {
     child: Child,
     said: Arc<Mutex<String>>,
@@ -33,8 +33,8 @@ pub(crate) struct Ended {
 }
 
 impl Running {
-    pub(super) fn start(mut command: Command) -> Self {
-        command.stdin(Stdio::null());
+    pub(super) fn start(mut command: Command, stdin: Stdio) -> Self {
+        command.stdin(stdin);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let said = Arc::new(Mutex::new(String::new()));
@@ -55,6 +55,12 @@ impl Running {
     /// What it said so far.
     pub(crate) fn said(&self) -> String {
         self.said.lock().unwrap().clone()
+    }
+
+    /// Says a line to it.
+    pub(crate) fn tell(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        stdin.write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
     /// Waits until it has said `words`.
