@@ -59,7 +59,8 @@ pub enum LiveEnd {
 
 /// Follows a project until it is told to stop or its cluster is gone.
 ///
-/// The cluster may still be on its way. A manifest that changes is applied, and followed as it is then.
+/// The cluster may still be on its way. A manifest that changes is followed as it is then, and applied if a service of
+/// it has `live`. The logs of all services are kept, whether something is live or not.
 pub async fn follow(
     mut project: Project,
     open: Open,
@@ -88,7 +89,8 @@ pub async fn follow(
             End::ClusterGone => return gone(&audience),
             End::Manifest(changed) => {
                 project = *changed;
-                is_new = true;
+                // Where nothing is live, the manifest waits for the next `devenv up`.
+                is_new = project.environment.is_live();
             }
             End::WatcherEnded => {
                 audience.warn(None, "the watcher of files ended; it is started again");
