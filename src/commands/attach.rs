@@ -4,9 +4,9 @@ use super::{Context, Exit, project};
 use crate::{
     adapters::terminal,
     domain::{Failures, NoticeLevel},
+    features::Project,
     report::Report,
     session::{Client, Said},
-    state::EnvironmentPaths,
 };
 
 /// How many events of before are shown first.
@@ -25,15 +25,19 @@ pub struct Args {}
 pub(super) async fn run(_: Args, context: &Context) -> Result<Exit, Failures> {
     let project = project::open_deployed(context).await?;
     super::session::revive(context, &project).await;
-    follow(context, &project.paths).await
+    follow(context, &project).await
 }
 
 /// Shows what the session does until the user has enough, or it ends.
-pub(super) async fn follow(context: &Context, paths: &EnvironmentPaths) -> Result<Exit, Failures> {
+pub(super) async fn follow(context: &Context, project: &Project) -> Result<Exit, Failures> {
     let showing = async {
-        let mut client = Client::connect(paths).await?;
+        let mut client = Client::connect(&project.paths).await?;
         client.attach(TAIL).await?;
-        let text = "edits are shown as they become live; Ctrl-C ends this, and the session goes on";
+        let text = if project.environment.is_live() {
+            "edits are shown as they become live; Ctrl-C ends this, and the session goes on"
+        } else {
+            "no service has `live`, so there are no edits to show; Ctrl-C ends this, and the session goes on"
+        };
         context.outbox.notice(NoticeLevel::Info, text).await;
         loop {
             match client.next().await? {

@@ -17,8 +17,8 @@ use crate::{
 /// Show what services say, all in the order of time
 ///
 /// Without `--follow` lines are put in order by their time; with it they come as they are said, and the
-/// logs of pods that are replaced or started again go on. Ctrl-C ends it. What a session has kept is shown with it: also
-/// what crashed and replaced containers said.
+/// logs of pods that are replaced or started again go on. Ctrl-C ends it. What the session has kept is shown with it: also
+/// what crashed and replaced containers said. Where the cluster is stopped, gone or silent, that is all there is.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   devenv logs
@@ -55,7 +55,7 @@ pub struct Args {
     #[arg(long, value_name = "REGEX", value_parser = parse_grep)]
     pub grep: Option<Regex>,
 
-    /// What was said before the last restart of each container
+    /// What was said before the last restart of each container, also in pods that are gone
     #[arg(long, conflicts_with = "follow")]
     pub previous: bool,
 

@@ -11,10 +11,9 @@ use crate::{
     state::{SessionRequest, live_times},
 };
 
-/// See or end the session, the background process that makes edits live
+/// See or end the session, the background process that keeps logs and makes edits live
 ///
-/// `devenv up` starts it where a service has `live`. There is one for each environment; it ends with
-/// `devenv stop` and `devenv down`.
+/// `devenv up` starts it. There is one for each environment; it ends with `devenv stop` and `devenv down`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// What to do
@@ -29,7 +28,7 @@ enum Action {
   devenv session status
   devenv session status -o json | jq '.services[].times.p95Millis'")]
     Status,
-    /// End it; edits do not become live until the next `devenv up`
+    /// End it; until the next `devenv up` no logs are kept, and edits do not become live
     #[command(after_help = "Examples:
   devenv session stop")]
     Stop,
@@ -122,29 +121,22 @@ async fn be(project: Project, context: &Context) -> Result<Exit, Failures> {
     Ok(Exit::Success)
 }
 
-/// Whether a service of the environment has something that a session does.
-pub(super) fn is_wanted(project: &Project) -> bool {
-    let mut services = project.environment.services.values();
-    services.any(|service| {
-        let workload = service.workload();
-        workload.is_some_and(|workload| workload.live.is_some())
-    })
-}
-
-/// Makes sure that a session lives, if the environment has a use for one. Its directories must exist.
+/// Makes sure that a session lives. Its directories must exist.
 pub(super) async fn ensure(context: &Context, project: &Project) -> Result<(), Failures> {
-    if is_wanted(project) {
+    if project.environment.is_live() {
         session::ensure(&launch(context, project), request(context)).await?;
+    } else {
+        // No service waits for it.
+        ensure_if_possible(context, project).await;
     }
     Ok(())
 }
 
 /// The same where there is no way around the session: that none can be started is worth a line.
 pub(super) async fn ensure_if_possible(context: &Context, project: &Project) {
-    if let Err(failures) = ensure(context, project).await {
-        for failure in failures {
-            warn("the session could not be started", &failure, context).await;
-        }
+    let ensured = session::ensure(&launch(context, project), request(context)).await;
+    if let Err(failure) = ensured {
+        warn("the session could not be started", &failure, context).await;
     }
 }
 

@@ -4,9 +4,8 @@ use std::time::Duration;
 
 use super::{Context, Exit, attach, project, session};
 use crate::{
-    domain::{Failures, NoticeLevel},
+    domain::Failures,
     features::{
-        Project,
         debug::undo_killed,
         up::{Scope, Wanted, up},
     },
@@ -41,7 +40,7 @@ pub struct Args {
     #[arg(long, conflicts_with = "no_session")]
     pub attach: bool,
 
-    /// Have no session: what runs is what the images have, and edits do not become live
+    /// Have no session: what runs is what the images have, edits do not become live, and no logs are kept
     #[arg(long)]
     pub no_session: bool,
 }
@@ -102,16 +101,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
             // The first of a stream of documents.
             context.outbox.item(Report::Up(report)).await;
             drop(lock);
-            attached(context, &project).await
+            attach::follow(context, &project).await
         }
     }
-}
-
-async fn attached(context: &Context, project: &Project) -> Result<Exit, Failures> {
-    if session::is_wanted(project) {
-        return attach::follow(context, &project.paths).await;
-    }
-    let text = "no service has `live`: there is no session to attach to";
-    context.outbox.notice(NoticeLevel::Warning, text).await;
-    Ok(Exit::Success)
 }

@@ -46,6 +46,12 @@ impl Environment {
         }
     }
 
+    /// Whether edits of a service become live.
+    pub fn is_live(&self) -> bool {
+        let mut workloads = self.services.values().filter_map(Service::workload);
+        workloads.any(|workload| workload.live.is_some())
+    }
+
     /// `wanted` and everything they depend on, transitively; all services if `wanted` is empty.
     ///
     /// Every name must be a service of this environment; others are left out.

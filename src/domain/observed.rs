@@ -186,6 +186,8 @@ pub struct ObservedContainer {
 pub struct ObservedPod {
     /// Its name.
     pub name: String,
+    /// What tells it from others of its name, as those of a StatefulSet are.
+    pub uid: String,
     /// The service it belongs to.
     pub service: ServiceName,
     /// Its phase.

@@ -170,6 +170,7 @@ pub(crate) fn ready_pod(service: &ServiceName) -> ObservedPod {
     ObservedPod {
         ip: None,
         name: format!("{service}-1-a"),
+        uid: format!("uid of {service}-1-a"),
         service: service.clone(),
         phase: PodPhase::Running,
         deleting: false,

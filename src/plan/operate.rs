@@ -24,24 +24,23 @@ pub enum Extent {
 /// The steps that stop what runs, once its services have ended or their time is over.
 pub fn stop(footprint: &Footprint, patience: Patience) -> Plan {
     let mut steps = Vec::new();
+    // Where the services do not end, nothing is stopped.
+    let mut needs = Vec::new();
     if footprint.cluster == Presence::Running {
         let end = end_services(patience);
+        needs = vec![end.id().clone()];
         let id = StepId::new("stop", "cluster");
         let (title, reason) = ("stop the cluster", "it runs");
         let mut stop = step(&id, Action::StopCluster, Stage::Cluster, title, reason);
-        stop.summary.needs = vec![end.id().clone()];
+        stop.summary.needs.clone_from(&needs);
         steps.extend([end, stop]);
     }
     if footprint.registry == Presence::Running {
         let id = StepId::new("stop", "registry");
         let (title, reason) = ("stop the image registry", "it runs");
-        steps.push(step(
-            &id,
-            Action::StopRegistry,
-            Stage::Cluster,
-            title,
-            reason,
-        ));
+        let mut stop = step(&id, Action::StopRegistry, Stage::Cluster, title, reason);
+        stop.summary.needs = needs;
+        steps.push(stop);
     }
     Plan { steps }
 }

@@ -41,7 +41,7 @@ impl ClientError {
                 ExitClass::Cluster,
                 "no session of this environment runs",
             )
-            .help("devenv up   # starts it, where a service has `live`"),
+            .help("devenv up   # starts it"),
             Self::NoAnswer(_) | Self::NotUnderstood => Failure::new(
                 "session.no-answer",
                 ExitClass::Cluster,

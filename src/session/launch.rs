@@ -280,7 +280,7 @@ fn failed_to_start(why: impl Into<String>) -> Failure {
         "the session could not be started",
     )
     .because(why)
-    .help("devenv up --no-session   # without it: edits do not become live by themselves")
+    .help("devenv up --no-session   # without it: edits do not become live, and no logs are kept")
 }
 
 /// Adds what was said to the log since it had `said_before` bytes.

@@ -1,4 +1,4 @@
-//! The work of a session: the live loop.
+//! The work of a session: the live loop, with the logs that it keeps.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::{
     report::{LiveEvent, Standing},
 };
 
-/// Follows the files of a project and brings edits into its containers.
+/// Follows the files of a project, brings edits into its containers, and keeps what they say.
 pub struct LiveWork {
     project: Project,
     open: Open,

@@ -1,228 +1,345 @@
-//! What services said is kept: through rotations, a crash, a killed agent and a killed collector.
+//! What services say is kept by their session: every line once and in order, through rotations, a crash, a killed agent
+//! and a killed session; at a bounded cost.
+
+#![expect(clippy::disallowed_methods, reason = "a test's own look")]
 
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
-    sync::Arc,
+    path::PathBuf,
     time::{Duration, Instant},
 };
 
-use devenv::{
-    adapters::{
-        docker::Docker,
-        host::HostEnvironment,
-        kube::{ClusterView, Connection},
-    },
-    features::logs::{Collector, Pods, collect},
-    state::log_store::{Item, LogReader},
-};
-use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
+use devenv::state::log_store::{Item, LogReader};
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 use crate::{
     program::{BASE, Project},
     say,
 };
 
-/// Lines of a run: enough for two rotations at the kubelet's 10 MB.
-const LINES: u64 = 250_000;
-/// Written in parts of a second each, so that it rotates while they are written.
-const WRITER: &str = "for part in $(seq 0 24); do \
-                      seq -f 'line %09.0f of a service that has a lot to say for itself' $((part * 10000)) $((part * 10000 + 9999)); \
-                      sleep 1; done; exit 1";
-const PATIENCE: Duration = Duration::from_mins(4);
+/// The services, and how many pods each has: twenty together.
+const SERVICES: [(&str, usize); 7] = [
+    ("alfa", 2),
+    ("bravo", 3),
+    ("charlie", 3),
+    ("delta", 3),
+    ("echo", 3),
+    ("foxtrot", 3),
+    ("golf", 3),
+];
+/// The one of which a container crashes.
+const CRASHES: &str = "alfa";
+const PODS: usize = 20;
+/// Of each pod, while the cost is measured.
+const LINES_A_SECOND: u64 = 1_000;
+const MEASURED: Duration = Duration::from_mins(1);
+/// Of the session and the agents together, for a second of the services.
+const CORES: f64 = 1.0;
+const MEGABYTES: u64 = 100;
+/// Where nobody says anything.
+const IDLE: Duration = Duration::from_secs(5);
+const IDLE_CORES: f64 = 0.05;
+const PATIENCE: Duration = Duration::from_mins(2);
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-#[tokio::test(flavor = "multi_thread")]
-async fn every_line_is_kept_once_and_in_order_through_rotations_a_crash_and_kills() {
+/// Says a thousand lines a second from a signal to another, and how many they were; crashes once where it may. A line
+/// is long enough for a file of a minute to be rotated at the kubelet's 10 MB.
+const WRITER: &str = r#"$SIG{TERM} = sub { exit 0 };
+sub pause { select undef, undef, undef, 0.1 }
+pause until -e "/signals/start";
+my ($said, $begun, $more) = (0, time, "of a service that has a lot to say for itself; " x 4);
+until (-e "/signals/end") {
+    my $due = (time - $begun) * 1000;
+    printf "line %08d %s\n", $said++, $more while $said < $due;
+    STDOUT->flush;
+    last if $said >= 20000 && mkdir "/signals/crashed";
+    pause;
+}
+print "end $said\n";
+STDOUT->flush;
+exit 1 unless -e "/signals/end";
+sleep;
+"#;
+
+#[test]
+fn every_line_of_twenty_busy_pods_is_kept_once_and_in_order_at_a_bounded_cost() {
     let project = Project::empty("kept");
-    project.manifest(&format!(
-        "services:\n\x20 writer: {{ build: image, command: [sh, -c, {WRITER:?}] }}\n"
-    ));
-    project.write("image/Dockerfile", &format!("FROM {BASE}\n"));
+    let services = SERVICES.map(|(name, replicas)| {
+        format!(
+            "  {name}: {{ build: image, command: [perl, /writer.pl], replicas: {replicas}, \
+             volumes: [{{ name: signals, path: /signals }}] }}\n"
+        )
+    });
+    project.manifest(&format!("services:\n{}", services.concat()));
+    project.write("image/writer.pl", WRITER);
+    let dockerfile = format!("FROM {BASE}\nCOPY writer.pl /writer.pl\n");
+    project.write("image/Dockerfile", &dockerfile);
     project.devenv(&["up"]).assert_code(0);
-    let stores = project.state().join("logs");
-    let store = stores.join("writer");
-
-    let first = Running::start(&project, &stores).await;
-    until("the first part is kept", &store, |said| {
-        reached(said, 0) > 50_000
-    })
-    .await;
-    kill_agents(&project);
-    until("it goes on with another agent", &store, |said| {
-        reached(said, 0) > 120_000
-    })
-    .await;
-    first.stop().await;
-    the_rest_comes_from_the_cluster(&project);
-    let second = Running::start(&project, &stores).await;
-    until("the run after the crash is kept", &store, |said| {
-        reached(said, 1) == LINES
-    })
-    .await;
-    say(&format!(
-        "the agent took {} s of processor time for the second half",
-        agents_took(&project)
-    ));
-    second.stop().await;
-    assert!(rotated(&project), "no file was rotated");
-    the_crashed_run_is_told(&project);
-
-    let said = read(&store);
-    for run in [0, 1] {
-        let numbers: Vec<u64> = said[&run].iter().map(|line| number(line)).collect();
-        let expected: Vec<u64> = (0..LINES).collect();
-        assert!(numbers == expected, "run {run}: {}", first_wrong(&numbers));
+    let mut kept = Kept::of(&project);
+    for (name, _) in SERVICES.iter().filter(|(name, _)| *name != CRASHES) {
+        signal(&project, name, "crashed");
     }
-    say(&format!("kept {} lines of 2 runs, each once", 2 * LINES));
+
+    let idle = Cost::of(&project);
+    std::thread::sleep(IDLE);
+    let before = Cost::of(&project);
+    before.assert_nothing_since(&idle);
+    signal_all(&project, "start");
+    std::thread::sleep(MEASURED);
+    Cost::of(&project).assert_bounded_since(&before);
+    assert!(rotated(&project), "no file was rotated");
+    let said = PODS as u64 * LINES_A_SECOND * MEASURED.as_secs();
+    kept.until("the lines of the minute", |kept| kept.lines >= said);
+
+    with_agents(&project, "kill -9 ${process#/proc/}");
+    kept.until_it_goes_on("after the agents were killed");
+    kill_process(session(&project), Signal::KILL).unwrap();
+    let status = project.devenv(&["status"]).assert_code(0);
+    status.assert_says(&["the session had ended unexpectedly; it is started again"]);
+    kept.until_it_goes_on("after the session was killed");
+    project.devenv(&["session", "stop"]).assert_code(0);
+    kept.until_it_stands_still();
+    the_rest_comes_from_the_cluster(&project);
+    project.devenv(&["up"]).assert_code(0);
+    kept.until_it_goes_on("with the next session");
+
+    signal_all(&project, "end");
+    // One more than pods: that of the crash.
+    kept.until("the end of every run", |kept| kept.ended == PODS + 1);
+    the_crashed_run_is_told(&project);
+    say(&format!(
+        "kept {} lines of {} runs, each once",
+        kept.lines, kept.ended
+    ));
     project.end();
 }
 
-/// What was stored and what the cluster has behind it, no line twice. The writer may have begun anew meanwhile.
-fn the_rest_comes_from_the_cluster(project: &Project) {
-    let asked = ["logs", "writer", "--tail", "60000", "-o", "json"];
-    let told = project.devenv(&asked).assert_code(0).stdout;
-    let numbers: Vec<u64> = told.lines().map(|line| number(&message(line).0)).collect();
-    assert_eq!(numbers.len(), 60_000);
-    let mut runs = numbers.chunk_by(|_, next| *next != 0);
-    assert!(
-        runs.all(|run| run.is_sorted_by(|a, b| a < b)),
-        "a line twice"
-    );
+/// What is in the stores, read along.
+struct Kept {
+    stores: Vec<PathBuf>,
+    readers: BTreeMap<PathBuf, LogReader>,
+    /// The next number of each run of each pod; nothing once it has ended.
+    next: BTreeMap<(String, u32), Option<u64>>,
+    lines: u64,
+    ended: usize,
 }
 
-fn the_crashed_run_is_told(project: &Project) {
-    let asked = [
-        "logs",
-        "writer",
-        "--grep",
-        "line 0000010[0-9]{2} ",
-        "-o",
-        "json",
-    ];
-    let told = project.devenv(&asked).assert_code(0).stdout;
-    for run in [0, 1] {
-        let of_run = told
-            .lines()
-            .map(message)
-            .filter(|(_, its)| *its == Some(run));
-        assert_eq!(of_run.count(), 100, "run {run}");
-    }
-}
-
-/// The message of a document, and its run.
-fn message(line: &str) -> (String, Option<u64>) {
-    let line: serde_json::Value = serde_json::from_str(line).unwrap();
-    (
-        line["message"].as_str().unwrap().to_owned(),
-        line["run"].as_u64(),
-    )
-}
-
-/// A collector that runs.
-struct Running {
-    cancel: CancellationToken,
-    task: tokio::task::JoinHandle<()>,
-    _view_tx: watch::Sender<Arc<ClusterView>>,
-}
-
-impl Running {
-    async fn start(project: &Project, stores: &Path) -> Self {
-        let variables = std::env::vars().filter(|(name, _)| name == "DOCKER_HOST");
-        let host = HostEnvironment::from_variables(variables);
-        let view = ClusterView {
-            connection: Connection::Live,
-            workloads: Vec::new(),
-            pods: Vec::new(),
-            warnings: Vec::new(),
-        };
-        let (view_tx, view_rx) = watch::channel(Arc::new(view));
-        let collector = Collector {
-            docker: Docker::connect(&host).await.unwrap(),
-            namespace: "default".to_owned(),
-            pods: Pods {
-                view_rx,
-                services: ["writer".parse().unwrap()].into(),
-            },
-            trouble: Arc::new(|failure| say(&format!("the collector says: {}", failure.what))),
-        };
-        let nodes = vec![format!("k3d-{}-server-0", project.cluster_name())];
-        let cancel = CancellationToken::new();
-        let (told, directory) = (cancel.clone(), PathBuf::from(stores));
-        let task = tokio::spawn(async move {
-            collect(collector, nodes, directory, &told).await.unwrap();
-        });
+impl Kept {
+    fn of(project: &Project) -> Self {
+        let store = |(name, _): (&str, usize)| project.state().join("logs").join(name);
         Self {
-            cancel,
-            task,
-            _view_tx: view_tx,
+            stores: SERVICES.map(store).into(),
+            readers: BTreeMap::new(),
+            next: BTreeMap::new(),
+            lines: 0,
+            ended: 0,
         }
     }
 
-    async fn stop(self) {
-        self.cancel.cancel();
-        self.task.await.unwrap();
+    /// Takes in what is new: each line has to be the next of its run.
+    fn look(&mut self) {
+        for path in self.stores.clone() {
+            if !self.readers.contains_key(&path) {
+                let Some(reader) = LogReader::open(&path).unwrap() else {
+                    continue;
+                };
+                self.readers.insert(path.clone(), reader);
+            }
+            loop {
+                let items = self.readers.get_mut(&path).unwrap().read().unwrap();
+                if items.is_empty() {
+                    break;
+                }
+                for item in items {
+                    self.take(item);
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, item: Item) {
+        let Item::Line { origin, line } = item else {
+            panic!("something is missing: {item:?}");
+        };
+        let run = (origin.run.pod.clone(), origin.run.run);
+        let next = self.next.entry(run.clone()).or_insert(Some(0));
+        let text = std::str::from_utf8(&line.bytes).unwrap();
+        let said = number(text);
+        assert_eq!(*next, Some(said), "the next line of {run:?}, not {text}");
+        if text.starts_with("end ") {
+            *next = None;
+            self.ended += 1;
+        } else {
+            *next = Some(said + 1);
+            self.lines += 1;
+        }
+    }
+
+    #[track_caller]
+    fn until(&mut self, what: &str, is_so: impl Fn(&Self) -> bool) {
+        let begun = Instant::now();
+        loop {
+            self.look();
+            if is_so(self) {
+                return;
+            }
+            let has_time = begun.elapsed() < PATIENCE;
+            assert!(has_time, "{what}: {} lines, {:?}", self.lines, self.next);
+            std::thread::sleep(LOOK_AGAIN);
+        }
+    }
+
+    /// Waits for a second's lines more than there are.
+    fn until_it_goes_on(&mut self, what: &str) {
+        self.look();
+        let wanted = self.lines + PODS as u64 * LINES_A_SECOND;
+        self.until(what, |kept| kept.lines >= wanted);
+    }
+
+    /// Nobody keeps anything any more; the services speak on.
+    fn until_it_stands_still(&mut self) {
+        self.look();
+        let before = self.lines;
+        std::thread::sleep(Duration::from_secs(1));
+        self.look();
+        assert_eq!(self.lines, before, "somebody goes on");
     }
 }
 
-type Said = BTreeMap<u32, Vec<String>>;
-
-fn read(store: &Path) -> Said {
-    let mut said = Said::new();
-    let Some(mut reader) = LogReader::open(store).unwrap() else {
-        return said;
-    };
-    loop {
-        let items = reader.read().unwrap();
-        if items.is_empty() {
-            return said;
-        }
-        for item in items {
-            let Item::Line { origin, line } = item else {
-                panic!("{item:?}");
-            };
-            let text = String::from_utf8(line.bytes).unwrap();
-            said.entry(origin.run.run).or_default().push(text);
-        }
-    }
-}
-
-fn reached(said: &Said, run: u32) -> u64 {
-    let last = said.get(&run).and_then(|lines| lines.last());
-    last.map_or(0, |line| number(line) + 1)
-}
-
+/// The number in a line.
 fn number(line: &str) -> u64 {
     line.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
-fn first_wrong(numbers: &[u64]) -> String {
-    let wrong = (0..).zip(numbers).find(|(index, number)| index != *number);
-    format!(
-        "{} lines; the first that is wrong: {wrong:?}",
-        numbers.len()
-    )
+/// What was stored and what the cluster has behind it: no line twice, and none left out.
+fn the_rest_comes_from_the_cluster(project: &Project) {
+    let asked = ["logs", CRASHES, "--tail", "3000", "-o", "json"];
+    let told = project.devenv(&asked).assert_code(0).stdout;
+    let mut next = BTreeMap::new();
+    let mut of_cluster = 0;
+    for line in told.lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let said = number(line["message"].as_str().unwrap());
+        // Only what was stored tells its run.
+        of_cluster += u32::from(line["run"].is_null());
+        let expected = next.insert(line["pod"].to_string(), said + 1);
+        assert!(expected.is_none_or(|expected| said == expected), "{line}");
+    }
+    assert!(next.len() == 2 && of_cluster > 0, "{next:?}, {of_cluster}");
 }
 
-async fn until(what: &str, store: &Path, is_so: impl Fn(&Said) -> bool) {
-    let begun = Instant::now();
-    while !is_so(&read(store)) {
-        assert!(begun.elapsed() < PATIENCE, "{what} did not come");
-        tokio::time::sleep(Duration::from_millis(500)).await;
+/// Both runs of the container that crashed are told, and the one before the restart alone.
+fn the_crashed_run_is_told(project: &Project) {
+    let grep = [
+        "logs",
+        CRASHES,
+        "--grep",
+        "line 000010[0-9]{2} ",
+        "-o",
+        "json",
+    ];
+    let told = project.devenv(&grep).assert_code(0).stdout;
+    let run = |line: &str| serde_json::from_str::<Value>(line).unwrap()["run"].clone();
+    // Two pods, one of them twice.
+    let of_second = told.lines().filter(|line| run(line) == 1).count();
+    assert_eq!((told.lines().count(), of_second), (300, 100));
+    let previous = ["logs", CRASHES, "--previous", "--tail", "1"];
+    let previous = project.devenv(&previous).assert_code(0);
+    assert!(previous.stdout.contains("end 20"), "{previous}");
+    assert_eq!(previous.stdout.lines().count(), 1, "{previous}");
+}
+
+/// What the session and the agents have used.
+struct Cost {
+    at: Instant,
+    session_seconds: f64,
+    agent_seconds: f64,
+    /// At most, in megabytes.
+    resident: u64,
+}
+
+impl Cost {
+    fn of(project: &Project) -> Self {
+        let process = PathBuf::from(format!("/proc/{}", session(project).as_raw_nonzero()));
+        let stat = std::fs::read_to_string(process.join("stat")).unwrap();
+        let agents = with_agents(project, "cut -d ' ' -f 14,15 $process/stat");
+        let agent_peaks = with_agents(project, "grep VmHWM $process/status");
+        let session_peak = std::fs::read_to_string(process.join("status")).unwrap();
+        let session_peak = session_peak.lines().find(|line| line.starts_with("VmHWM"));
+        let peaks = agent_peaks.lines().chain(session_peak);
+        let kilobytes: u64 = peaks
+            .map(|line| {
+                line.split_whitespace()
+                    .nth(1)
+                    .unwrap()
+                    .parse::<u64>()
+                    .unwrap()
+            })
+            .sum();
+        // Behind the name, which may hold anything, the times are the 12th and 13th field.
+        let (_, fields) = stat.rsplit_once(')').unwrap();
+        let times = fields.split_whitespace().skip(11).take(2);
+        Self {
+            at: Instant::now(),
+            session_seconds: seconds(times),
+            agent_seconds: seconds(agents.split_whitespace()),
+            resident: kilobytes / 1024,
+        }
+    }
+
+    /// The seconds since, and how many cores session and agents took.
+    fn since(&self, before: &Self) -> (f64, f64, f64) {
+        let over = self.at.duration_since(before.at).as_secs_f64();
+        let session = (self.session_seconds - before.session_seconds) / over;
+        let agents = (self.agent_seconds - before.agent_seconds) / over;
+        (over, session, agents)
+    }
+
+    fn assert_nothing_since(&self, before: &Self) {
+        let (over, session, agents) = self.since(before);
+        say(&format!(
+            "{PODS} silent pods for {over:.1} s: the session took {session:.3} cores, the agents {agents:.3}"
+        ));
+        assert!(
+            session + agents <= IDLE_CORES,
+            "more than {IDLE_CORES} cores"
+        );
+    }
+
+    fn assert_bounded_since(&self, before: &Self) {
+        let (over, session, agents) = self.since(before);
+        say(&format!(
+            "{PODS} pods of {LINES_A_SECOND} lines a second for {over:.1} s: the session took {session:.2} cores, \
+             the agents {agents:.2}; together at most {} MB",
+            self.resident
+        ));
+        assert!(session + agents <= CORES, "more than {CORES} cores");
+        assert!(self.resident <= MEGABYTES, "more than {MEGABYTES} MB");
     }
 }
 
-fn kill_agents(project: &Project) {
-    with_agents(project, "kill -9 ${process#/proc/}");
+/// Clock ticks, of which the kernel counts a hundred a second.
+fn seconds<'a>(ticks: impl Iterator<Item = &'a str>) -> f64 {
+    ticks.map(|text| text.parse::<f64>().unwrap()).sum::<f64>() / 100.0
 }
 
-/// The processor time of the agents that run, in seconds.
-fn agents_took(project: &Project) -> f64 {
-    let ticks = with_agents(project, "cut -d ' ' -f 14,15 $process/stat");
-    let ticks = ticks
-        .split_whitespace()
-        .map(|text| text.parse::<f64>().unwrap());
-    ticks.sum::<f64>() / 100.0
+fn session(project: &Project) -> Pid {
+    let status = project.devenv(&["session", "status", "-o", "json"]);
+    let pid = status.assert_code(0).json()["pid"].as_i64().unwrap();
+    Pid::from_raw(pid.try_into().unwrap()).unwrap()
+}
+
+/// Gives the pods of a service a sign, in the volume that they share.
+fn signal(project: &Project, service: &str, sign: &str) {
+    let volume = project.data().join("volumes").join(service).join("signals");
+    std::fs::create_dir(volume.join(sign)).unwrap();
+}
+
+fn signal_all(project: &Project, sign: &str) {
+    for (service, _) in SERVICES {
+        signal(project, service, sign);
+    }
 }
 
 /// Runs a command in the node for the process of each agent.
@@ -236,7 +353,7 @@ fn with_agents(project: &Project, command: &str) -> String {
 }
 
 fn rotated(project: &Project) -> bool {
-    in_node(project, "ls /var/log/pods/default_writer*/*").contains(".log.")
+    in_node(project, "ls /var/log/pods/default_*/*").contains(".log.")
 }
 
 fn in_node(project: &Project, command: &str) -> String {

@@ -1,5 +1,7 @@
 //! `logs` and `exec` on a real cluster: nothing lost, nothing twice, nothing left.
 
+mod past;
+
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -20,9 +22,11 @@ fn what_services_say_is_seen_and_what_users_say_is_done() {
          \x20   build: image\n\
          \x20   command: [sh, -c, 'echo warming; sleep 2; touch /tmp/ready; sleep 3; echo serving; sleep infinity']\n\
          \x20   ready: {{ command: [test, -e, /tmp/ready] }}\n\
+         {}\
          tasks:\n\
          \x20 check: {{ build: image, command: [sh, -c, 'echo checked; exit 3'], secrets: [.env.check], dependsOn: [starter] }}\n\
-         \x20 lost: {{ image: \"nowhere.invalid/none:1\", command: [sh] }}\n"
+         \x20 lost: {{ image: \"nowhere.invalid/none:1\", command: [sh] }}\n",
+        past::services()
     ));
     project.write("image/Dockerfile", &format!("FROM {BASE}\n"));
     project.write(".env.check", "TOKEN=e2e-hidden-token\n");
@@ -31,6 +35,7 @@ fn what_services_say_is_seen_and_what_users_say_is_done() {
     logs_are_in_order_and_go_on_across_pods(&project);
     commands_run_in_services(&project);
     tasks_run_in_pods_of_their_own(&project);
+    past::what_was_said_outlives_its_pod_and_its_cluster(&project);
     project.end();
 }
 

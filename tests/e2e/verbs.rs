@@ -300,10 +300,11 @@ fn a_stopped_environment_is_a_state(project: &Project) {
     let stopped = status(project, &[], 5);
     assert_eq!(stopped["clusterState"], "stopped");
     assert_eq!(service(&stopped, "web")["state"], "stopped");
-    project
-        .devenv(&["logs"])
-        .assert_code(5)
-        .assert_says(&["it is stopped", "devenv start"]);
+    let kept = project.devenv(&["logs"]).assert_code(0);
+    kept.assert_says(&[
+        "it is stopped; this is what was kept",
+        "serving with [redacted]",
+    ]);
     project.devenv(&["open", "web"]).assert_code(5);
 }
 

@@ -150,6 +150,17 @@ impl Docker {
         }
     }
 
+    /// What tells a container from every other of its name; `None` if it is not there.
+    pub async fn id_of(&self, name: &str) -> Result<Option<String>, DockerError> {
+        let inspect = self.client().inspect_container(name, None);
+        let what = format!("look at the container {name}");
+        match self.call(&what, QUICK, inspect).await {
+            Ok(found) => Ok(found.id),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The running container that publishes `port` on the host, whoever made it.
     pub async fn container_publishing(
         &self,

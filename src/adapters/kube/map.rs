@@ -187,6 +187,7 @@ pub(super) fn observed_pod(object: &Pod, service: ServiceName) -> ObservedPod {
         },
         deleting: object.metadata.deletion_timestamp.is_some(),
         ready: condition("Ready").is_some_and(|c| c.status == "True"),
+        uid: object.uid().unwrap_or_default(),
         created: object.creation_timestamp().map(|time| time.0),
         running_since,
         unschedulable,

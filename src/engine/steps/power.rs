@@ -151,13 +151,16 @@ const LOOKED_EVERY: Duration = Duration::from_millis(200);
 /// its second argument says; writes those that are still there.
 ///
 /// A process belongs to the pod whose UID is in its control group; the directory of a pod's logs has namespace
-/// and UID in its name. `pause` holds a pod together and has nothing to save.
+/// and UID in its name. The container that holds a pod together has nothing to save, and the kubelet ends the others
+/// with it: containerd calls it the sandbox.
 const END_SERVICES: &str = r#"
+bundles=/run/k3s/containerd/io.containerd.runtime.v2.task/k8s.io
 pods=$(for logs in /var/log/pods/"$1"_*; do echo "pod${logs##*_}"; done)
 for process in /proc/[0-9]*; do
-  tr _ - 2>/dev/null < "$process/cgroup" | grep -qF "$pods" || continue
-  read -r name 2>/dev/null < "$process/comm" || continue
-  [ "$name" = pause ] || processes="$processes ${process#/proc/}"
+  group=$(tr _ - 2>/dev/null < "$process/cgroup" | grep -F -m 1 "$pods") || continue
+  container=$(echo "$group" | grep -oE '[0-9a-f]{64}' | tail -n 1)
+  grep -q 'container-type":"sandbox' "$bundles/$container/config.json" && continue
+  processes="$processes ${process#/proc/}"
 done
 [ -n "$processes" ] || exit 0
 kill -TERM $processes 2>/dev/null

@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     adapters::{
+        docker::ClusterContainer,
         kube::{ClusterView, Connection, LiveView},
         watch::{self, Batch, Changes, TreeId, WatchError, Watched, Watcher},
     },
@@ -256,8 +257,10 @@ impl Generation {
             .docker
             .nodes_of(&project.environment.id.cluster())
             .await;
+        let id = project.environment.id.as_str();
+        let is_own = |node: &ClusterContainer| node.environment.as_deref() == Some(id);
         // A docker that does not answer either says nothing.
-        if nodes.is_ok_and(|nodes| nodes.is_empty()) {
+        if nodes.is_ok_and(|nodes| !nodes.iter().any(is_own)) {
             return true;
         }
         let Ok(LoadedRecord::Found(record)) = Record::load(&project.paths.record()) else {

@@ -63,7 +63,8 @@ pub enum LiveEnd {
 
 /// Follows a project until it is told to stop or its cluster is gone.
 ///
-/// The cluster may still be on its way. A manifest that changes is applied, and followed as it is then.
+/// The cluster may still be on its way. A manifest that changes is followed as it is then, and applied if a service of
+/// it has `live`. The logs of all services are kept, whether something is live or not.
 pub async fn follow(
     mut project: Project,
     open: Open,
@@ -116,7 +117,8 @@ pub async fn follow(
             End::Cancelled => return LiveEnd::Cancelled,
             End::ClusterGone => return gone(&audience),
             End::Manifest(changed) => {
-                before = Some(services(&project));
+                // Where nothing is live, the manifest waits for the next `devenv up`.
+                before = changed.environment.is_live().then(|| services(&project));
                 project = *changed;
             }
             End::WatcherEnded => {

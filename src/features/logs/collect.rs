@@ -117,8 +117,12 @@ impl Collector {
     /// Follows one node, across its outages.
     async fn follow(mut self, node: &str, stores: &Arc<Mutex<Stores>>) {
         let mut is_told = false;
+        let mut own = None;
         loop {
-            let failure = self.read(node, stores, &mut is_told).await;
+            let failure = match self.start(node, &mut own).await {
+                Ok(agent) => self.read(node, &agent, stores, &mut is_told).await,
+                Err(failure) => failure,
+            };
             if !std::mem::replace(&mut is_told, true) {
                 (self.trouble)(failure.failure());
             }
@@ -126,17 +130,25 @@ impl Collector {
         }
     }
 
+    /// Starts the agent of a node, unless a container of its name has taken the place of its `own`: that one is
+    /// perhaps somebody else's.
+    async fn start(&self, node: &str, own: &mut Option<String>) -> Result<Agent, AgentFailure> {
+        let there = self.docker.id_of(node).await?;
+        let there = there.ok_or_else(|| gone(node))?;
+        if own.get_or_insert_with(|| there.clone()) != &there {
+            return Err(gone(node));
+        }
+        Agent::start(&self.docker, node).await
+    }
+
     /// Stores what a node tells until its agent ends.
     async fn read(
         &mut self,
         node: &str,
+        agent: &Agent,
         stores: &Arc<Mutex<Stores>>,
         is_told: &mut bool,
     ) -> AgentFailure {
-        let agent = match Agent::start(&self.docker, node).await {
-            Ok(agent) => agent,
-            Err(failure) => return failure,
-        };
         let from = lock(stores).positions(node);
         let records = agent.logs(&self.namespace, from);
         let mut records = std::pin::pin!(records.ready_chunks(TOGETHER));
@@ -155,10 +167,7 @@ impl Collector {
             *is_told = false;
             self.store(&mut intake, stores).await;
         }
-        AgentFailure::Gone {
-            node: node.to_owned(),
-            said: Vec::new(),
-        }
+        gone(node)
     }
 
     /// Puts a run that is new to a store.
@@ -191,6 +200,13 @@ impl Collector {
                 tokio::time::sleep(AGAIN).await;
             }
         }
+    }
+}
+
+fn gone(node: &str) -> AgentFailure {
+    AgentFailure::Gone {
+        node: node.to_owned(),
+        said: Vec::new(),
     }
 }
 

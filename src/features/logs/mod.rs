@@ -1,12 +1,14 @@
 //! What the containers of services say: read from the cluster, put together in the order of time.
 //!
 //! Called by `commands::logs` and, what collects them, by the session. What was stored is told first, crashed and
-//! replaced containers included; then what the cluster still has behind it.
+//! replaced containers included; then what the cluster still has behind it. Where no cluster answers, what was stored
+//! is all there is.
 
 mod collect;
 mod filter;
 mod follow;
 mod intake;
+mod kept;
 mod merge;
 mod names;
 mod past;
@@ -34,7 +36,10 @@ use self::{
 use super::{Project, desire::hide_secrets, up::running};
 use crate::{
     adapters::kube::{Cluster, LogLine, LogMark, LogOptions},
-    domain::{ContainerState, Failure, Failures, NoticeLevel, Observed, ObservedPod, ServiceName},
+    domain::{
+        ContainerState, ExitClass, Failure, Failures, NoticeLevel, Observed, ObservedPod,
+        ServiceName,
+    },
     report::{LogDetail, Outbox},
 };
 
@@ -99,45 +104,73 @@ pub async fn logs(project: &Project, wanted: &Wanted, outbox: &Outbox) -> Result
         wanted.services.iter().cloned().collect()
     };
     hide_secrets(&project.environment, outbox.redactor());
-    let tools = project.tools().await?;
-    let started = Timestamp::now();
-    let sight = running(project, &tools, outbox).await?;
-    let Some(cluster) = sight.cluster else {
-        return Ok(());
+    let told = match look(project, outbox).await {
+        Ok((observed, cluster)) => {
+            tell(project, wanted, &services, &observed, &cluster, outbox).await
+        }
+        Err(failure) => kept::tell(project, wanted, &services, failure, outbox).await,
     };
-    let sources = sources(&sight.observed, &services, wanted.part);
-    let ready = ready(&cluster, wanted.part).await?;
-    let labels = Labels::of(&sight.observed.pods);
-    let tail = wanted.part.window().tail;
-    let mut printer = Printer::of(outbox, labels, wanted.filter.clone(), wanted.detail, tail);
-    let past = Past::of(&sight.observed, wanted.part, &ready);
+    outbox.flush().await;
+    told
+}
+
+/// What there is, and the cluster that runs it.
+async fn look(project: &Project, outbox: &Outbox) -> Result<(Observed, Cluster), Failure> {
+    let tools = project.tools().await?;
+    let sight = running(project, &tools, outbox).await?;
+    let cluster = sight.cluster.ok_or_else(|| {
+        let what = "the environment does not run";
+        Failure::new("cluster.not-running", ExitClass::Cluster, what).help("devenv up")
+    })?;
+    Ok((sight.observed, cluster))
+}
+
+/// Tells what was stored, and what the cluster has behind it.
+async fn tell(
+    project: &Project,
+    wanted: &Wanted,
+    services: &BTreeSet<ServiceName>,
+    observed: &Observed,
+    cluster: &Cluster,
+    outbox: &Outbox,
+) -> Result<(), Failures> {
+    let started = Timestamp::now();
+    let sources = sources(observed, services, wanted.part);
+    let ready = ready(cluster, wanted.part).await?;
     let directory = project.paths.logs();
-    let stored = past.tell(&directory, &services, &mut printer).await;
+    let runs = match wanted.part {
+        // Of pods that are gone only their runs tell which was the last but one.
+        Part::Previous(_) => stored::runs(&directory, services),
+        Part::Now(_) | Part::Follow(_) | Part::Startup => Ok(Vec::new()),
+    };
+    let runs = runs.map_err(|error| error.failure())?;
+    let mut printer = Printer::of(outbox, Labels::of(&observed.pods), wanted);
+    let past = Past::of(observed, &runs, wanted.part, &ready);
+    let stored = past.tell(&directory, services, &mut printer).await;
     let reached = stored.map_err(|error| error.failure())?;
     let is_over = !matches!(wanted.part, Part::Follow(_));
     if is_over && sources.is_empty() && printer.lines == 0 {
-        return silence::without_sources(project, &sight.observed, &services, wanted, outbox).await;
+        return silence::without_sources(project, observed, services, wanted, outbox).await;
     }
     if wanted.part == Part::Startup {
         still_starting(&sources, &ready, outbox).await;
     }
-    let mut reading = Reading::begin(&cluster, sources, wanted, &ready, reached).await;
+    let mut reading = Reading::begin(cluster, sources, wanted, &ready, reached).await;
     while let Some((source, line)) = reading.next(outbox).await {
         printer.told(&source, &line).await;
     }
     printer.end_of_past().await;
     if let Part::Follow(window) = wanted.part {
-        silence::waiting(&sight.observed, &services, outbox).await;
+        silence::waiting(observed, services, outbox).await;
         let since = match window.tail {
             Some(0) => Some(started),
             Some(_) | None => window.since,
         };
-        let known = reading.known(&sight.observed, since);
-        follow::follow(&cluster, &services, known, &mut printer).await;
+        let known = reading.known(observed, since);
+        follow::follow(cluster, services, known, &mut printer).await;
     } else {
-        silence::after(project, &sight.observed, &services, wanted, &printer).await;
+        silence::after(project, observed, services, wanted, &printer).await;
     }
-    outbox.flush().await;
     Ok(())
 }
 

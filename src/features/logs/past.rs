@@ -9,8 +9,8 @@ use jiff::Timestamp;
 
 use super::{Part, Source, end_of_second, printer::Printer, stored::Stored};
 use crate::{
-    adapters::kube::LogMark,
-    domain::{NoticeLevel, Observed, ServiceName},
+    adapters::{agent::RunId, kube::LogMark},
+    domain::{ContainerState, NoticeLevel, Observed, ObservedContainer, ServiceName},
     state::log_store::{Amount, Bounds, Item, LogStoreError, Origin},
 };
 
@@ -30,33 +30,56 @@ pub(super) enum RunRead {
     Earlier,
 }
 
-/// A container of a pod that is there.
+/// A container: the uid of its pod, and its name.
 type Place<'a> = (&'a str, &'a str);
 
 /// Which of the stored lines are wanted.
 pub(super) struct Past<'a> {
     part: Part,
-    /// The present run of each container.
+    /// The run of each container that is asked for; none where there is none, or where it is not known.
     runs: BTreeMap<Place<'a>, u32>,
     ready: &'a BTreeMap<String, Timestamp>,
 }
 
 impl<'a> Past<'a> {
+    /// What is wanted of containers that are there, and of those that only their runs in the store tell of.
     pub(super) fn of(
         observed: &'a Observed,
+        stored: &'a [(ServiceName, RunId)],
         part: Part,
         ready: &'a BTreeMap<String, Timestamp>,
     ) -> Self {
-        let containers = observed.pods.iter().flat_map(|pod| {
-            let of_pod = move |container: &'a crate::domain::ObservedContainer| {
-                let place = (pod.name.as_str(), container.name.as_str());
-                (place, container.restarts)
+        let mut last = BTreeMap::new();
+        for (_, run) in stored {
+            let last: &mut u32 = last.entry(place(run)).or_default();
+            *last = run.run.max(*last);
+        }
+        let asked = |last: u32| match part {
+            Part::Previous(_) => last.checked_sub(1),
+            Part::Now(_) | Part::Follow(_) | Part::Startup => Some(last),
+        };
+        let of_store = last.into_iter().map(|(place, last)| (place, asked(last)));
+        let of_cluster = observed.pods.iter().flat_map(|pod| {
+            let of_container = move |container: &'a ObservedContainer| {
+                let place = (pod.uid.as_str(), container.name.as_str());
+                let is_between = matches!(container.now, ContainerState::Waiting { .. })
+                    && container.before.is_some();
+                match part {
+                    // The next one has not begun.
+                    Part::Previous(_) if is_between => (place, Some(container.restarts)),
+                    _ => (place, asked(container.restarts)),
+                }
             };
-            pod.containers.iter().map(of_pod)
+            pod.containers.iter().map(of_container)
         });
+        // The cluster knows better what is there.
+        let all: BTreeMap<_, _> = of_store.chain(of_cluster).collect();
+        let runs = all
+            .into_iter()
+            .filter_map(|(place, run)| Some((place, run?)));
         Self {
             part,
-            runs: containers.collect(),
+            runs: runs.collect(),
             ready,
         }
     }
@@ -75,7 +98,7 @@ impl<'a> Past<'a> {
             let service = service.clone();
             match item {
                 Item::Line { origin, line } => {
-                    let source = source(service, &origin);
+                    let source = source(service, &origin.run);
                     if let Some(time) = line.time {
                         self.note(&source, &origin, time, &mut reached);
                     }
@@ -97,14 +120,9 @@ impl<'a> Past<'a> {
         Ok(reached)
     }
 
-    /// The run of a container that is asked for, of those that are there.
+    /// The run that is asked for of the container that said something.
     fn wanted_run(&self, origin: &Origin) -> Option<u32> {
-        let place = (origin.run.pod.as_str(), origin.run.container.as_str());
-        let present = *self.runs.get(&place)?;
-        match self.part {
-            Part::Previous(_) => present.checked_sub(1),
-            Part::Now(_) | Part::Follow(_) | Part::Startup => Some(present),
-        }
+        self.runs.get(&place(&origin.run)).copied()
     }
 
     fn is_wanted(&self, origin: &Origin, time: Option<Timestamp>) -> bool {
@@ -149,11 +167,16 @@ impl<'a> Past<'a> {
     }
 }
 
-fn source(service: ServiceName, origin: &Origin) -> Source {
+fn place(run: &RunId) -> Place<'_> {
+    (&run.uid, &run.container)
+}
+
+/// What a run is a run of.
+pub(super) fn source(service: ServiceName, run: &RunId) -> Source {
     Source {
         service,
-        pod: origin.run.pod.clone(),
-        container: origin.run.container.clone(),
+        pod: run.pod.clone(),
+        container: run.container.clone(),
     }
 }
 
@@ -192,23 +215,10 @@ fn grouped(number: u64) -> String {
 mod tests {
     use super::*;
     use crate::{
-        adapters::agent::RunId,
-        domain::{ContainerState, ObservedContainer, ObservedPod, testing},
+        domain::{ObservedPod, testing},
         features::logs::Window,
+        state::log_store::testing::origin,
     };
-
-    fn origin(pod: &str, run: u32) -> Origin {
-        let run = RunId {
-            pod: pod.to_owned(),
-            uid: "uid".to_owned(),
-            container: "order".to_owned(),
-            run,
-        };
-        Origin {
-            node: "server-0".to_owned(),
-            run,
-        }
-    }
 
     /// The pod `order` of which the container was started again twice.
     fn observed() -> Observed {
@@ -218,6 +228,7 @@ mod tests {
         };
         let pod = ObservedPod {
             name: "here".to_owned(),
+            uid: origin("here", 0).run.uid,
             containers: vec![container],
             ..testing::ready_pod(&testing::name("order"))
         };
@@ -227,20 +238,62 @@ mod tests {
         }
     }
 
-    fn wanted(part: Part) -> Vec<(&'static str, u32)> {
-        let (observed, ready) = (observed(), BTreeMap::new());
-        let past = Past::of(&observed, part, &ready);
-        let all = [("gone", 0), ("here", 0), ("here", 1), ("here", 2)];
+    const ALL: [(&str, u32); 5] = [
+        ("gone", 0),
+        ("gone", 1),
+        ("here", 0),
+        ("here", 1),
+        ("here", 2),
+    ];
+
+    fn stored() -> Vec<(ServiceName, RunId)> {
+        let run = |(pod, run): (&str, u32)| (testing::name("order"), origin(pod, run).run);
+        ALL.into_iter().map(run).collect()
+    }
+
+    /// Which of all runs are wanted.
+    fn wanted(
+        observed: &Observed,
+        stored: &[(ServiceName, RunId)],
+        part: Part,
+    ) -> Vec<(&'static str, u32)> {
+        let ready = BTreeMap::new();
+        let past = Past::of(observed, stored, part, &ready);
         let is_wanted = |(pod, run): &(&str, u32)| past.is_wanted(&origin(pod, *run), None);
-        all.into_iter().filter(is_wanted).collect()
+        ALL.into_iter().filter(is_wanted).collect()
     }
 
     #[test]
     fn all_runs_are_shown_or_the_one_that_is_asked_for() {
         let window = Window::default();
-        assert_eq!(wanted(Part::Now(window)).len(), 4);
-        assert_eq!(wanted(Part::Previous(window)), [("here", 1)]);
-        assert_eq!(wanted(Part::Startup), [("here", 2)]);
+        let (observed, stored) = (observed(), stored());
+        assert_eq!(wanted(&observed, &[], Part::Now(window)), ALL);
+        let previous = wanted(&observed, &stored, Part::Previous(window));
+        assert_eq!(previous, [("gone", 0), ("here", 1)]);
+        assert_eq!(wanted(&observed, &[], Part::Startup), [("here", 2)]);
+    }
+
+    #[test]
+    fn without_a_cluster_the_last_run_of_each_container_is_the_present_one() {
+        let (nothing, stored) = (Observed::nothing(), stored());
+        let startup = wanted(&nothing, &stored, Part::Startup);
+        assert_eq!(startup, [("gone", 1), ("here", 2)]);
+        let previous = Part::Previous(Window::default());
+        let previous = wanted(&nothing, &stored, previous);
+        assert_eq!(previous, [("gone", 0), ("here", 1)]);
+    }
+
+    #[test]
+    fn before_the_restart_of_a_container_that_waits_for_it_is_its_last_run() {
+        let mut observed = observed();
+        let container = &mut observed.pods[0].containers[0];
+        container.before = Some(ContainerState::Running);
+        container.now = ContainerState::Waiting {
+            reason: "CrashLoopBackOff".to_owned(),
+            message: String::new(),
+        };
+        let previous = wanted(&observed, &[], Part::Previous(Window::default()));
+        assert_eq!(previous, [("here", 2)]);
     }
 
     #[test]
@@ -248,7 +301,7 @@ mod tests {
         let observed = observed();
         let at: Timestamp = "2026-01-02T03:04:05Z".parse().unwrap();
         let ready = BTreeMap::from([("here".to_owned(), at)]);
-        let past = Past::of(&observed, Part::Startup, &ready);
+        let past = Past::of(&observed, &[], Part::Startup, &ready);
         let origin = origin("here", 2);
         assert!(past.is_wanted(&origin, Some(at)));
         assert!(!past.is_wanted(&origin, Some(end_of_second(at))));
@@ -257,7 +310,7 @@ mod tests {
     #[test]
     fn it_is_known_whether_the_run_that_is_asked_for_was_reached() {
         let (observed, ready) = (observed(), BTreeMap::new());
-        let source = source(testing::name("order"), &origin("here", 0));
+        let source = source(testing::name("order"), &origin("here", 0).run);
         let time = Timestamp::UNIX_EPOCH;
         for (part, run, expected) in [
             (Part::Now(Window::default()), 1, Some(RunRead::Earlier)),
@@ -265,7 +318,7 @@ mod tests {
             (Part::Previous(Window::default()), 1, Some(RunRead::Wanted)),
             (Part::Previous(Window::default()), 2, None),
         ] {
-            let past = Past::of(&observed, part, &ready);
+            let past = Past::of(&observed, &[], part, &ready);
             let mut reached = BTreeMap::new();
             past.note(&source, &origin("here", run), time, &mut reached);
             assert_eq!(reached.get(&source).map(|r| r.run), expected, "{run}");

@@ -2,11 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{
-    Source,
-    filter::{Filter, Sieve},
-    names::Labels,
-};
+use super::{Source, Wanted, filter::Sieve, names::Labels};
 use crate::{
     adapters::kube,
     domain::Said,
@@ -32,19 +28,14 @@ pub(super) struct Printer<'a> {
 type Kept = BTreeMap<Source, VecDeque<(usize, report::LogLine)>>;
 
 impl<'a> Printer<'a> {
-    pub(super) fn of(
-        outbox: &'a Outbox,
-        labels: Labels,
-        filter: Filter,
-        detail: LogDetail,
-        tail: Option<u32>,
-    ) -> Self {
+    pub(super) fn of(outbox: &'a Outbox, labels: Labels, wanted: &Wanted) -> Self {
+        let tail = wanted.part.window().tail;
         let count = tail.map(|count| usize::try_from(count).unwrap_or(usize::MAX));
         Self {
             outbox,
             labels,
-            sieve: Sieve::of(filter),
-            detail,
+            sieve: Sieve::of(wanted.filter.clone()),
+            detail: wanted.detail,
             last: count.map(|count| (count, Kept::new())),
             lines: 0,
             shown: 0,

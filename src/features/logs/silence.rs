@@ -53,14 +53,23 @@ pub(super) async fn after(
         let text = format!("{}{}", failure.what, why.unwrap_or_default());
         outbox.notice(NoticeLevel::Warning, text).await;
     }
-    if printer.lines == 0 {
-        outbox
-            .notice(NoticeLevel::Info, none(wanted, services))
-            .await;
+    of_lines(wanted, services, printer).await;
+}
+
+/// That nothing was said, or nothing of what is wanted, if so.
+pub(super) async fn of_lines(
+    wanted: &Wanted,
+    services: &BTreeSet<ServiceName>,
+    printer: &Printer<'_>,
+) {
+    let text = if printer.lines == 0 {
+        none(wanted, services)
     } else if printer.shown == 0 {
-        let text = format!("none of {} lines is of that kind", printer.lines);
-        outbox.notice(NoticeLevel::Info, text).await;
-    }
+        format!("none of {} lines is of that kind", printer.lines)
+    } else {
+        return;
+    };
+    printer.outbox.notice(NoticeLevel::Info, text).await;
 }
 
 /// Which services are still to come.

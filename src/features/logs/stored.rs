@@ -12,9 +12,23 @@ use jiff::Timestamp;
 
 use super::merge::Merge;
 use crate::{
+    adapters::agent::RunId,
     domain::ServiceName,
     state::log_store::{Item, LogReader, LogStoreError, Origin},
 };
+
+/// All runs of which the stores of these services hold lines.
+pub(super) fn runs(
+    directory: &Path,
+    services: &BTreeSet<ServiceName>,
+) -> Result<Vec<(ServiceName, RunId)>, LogStoreError> {
+    let mut all = Vec::new();
+    for service in services {
+        let runs = LogReader::runs(&directory.join(service.as_str()))?;
+        all.extend(runs.into_iter().map(|run| (service.clone(), run)));
+    }
+    Ok(all)
+}
 
 type Items = stream::Iter<History>;
 

@@ -109,39 +109,18 @@ impl Stores {
 
 #[cfg(test)]
 mod tests {
-    use std::{path::Path, time::Instant};
+    use std::path::Path;
 
     use super::*;
     use crate::{
-        adapters::agent::{FileId, RunId},
-        state::log_store::{Item, LogReader},
+        adapters::agent::FileId,
+        state::log_store::{Item, LogReader, testing::origin},
     };
 
-    /// 20 pods of 1,000 lines a second each, as the agent tells them every 20 ms.
-    const PODS: u64 = 20;
-    const LINES_AT_ONCE: u64 = 20;
-
-    fn origin(pod: &str) -> Origin {
-        let run = RunId {
-            pod: pod.to_owned(),
-            uid: format!("uid of {pod}"),
-            container: "main".to_owned(),
-            run: 0,
-        };
-        Origin {
-            node: "server-0".to_owned(),
-            run,
-        }
-    }
-
     fn lines(pod: &str, range: std::ops::Range<u64>) -> Addition {
-        let line = |number| {
-            format!(
-                "2026-01-02T03:04:05.{number:09}Z stdout F {{\"level\":\"info\",\"msg\":\"request served\",\"n\":{number}}}\n"
-            )
-        };
+        let line = |number| format!("2026-01-02T03:04:05.{number:09}Z stdout F line {number}\n");
         Addition::Lines {
-            origin: origin(pod),
+            origin: origin(pod, 0),
             file: FileId(1),
             offset: range.end,
             bytes: range.map(line).collect::<String>().into_bytes(),
@@ -165,8 +144,8 @@ mod tests {
     fn each_service_has_its_store_and_runs_stay_in_theirs() {
         let directory = tempfile::tempdir().unwrap();
         let mut stores = Stores::open(directory.path().to_owned()).unwrap();
-        stores.assign(origin("order-1"), "order".to_owned());
-        stores.assign(origin("cart-1"), "cart".to_owned());
+        stores.assign(origin("order-1", 0), "order".to_owned());
+        stores.assign(origin("cart-1", 0), "cart".to_owned());
         let mut additions = vec![
             lines("order-1", 0..3),
             lines("cart-1", 0..5),
@@ -176,7 +155,7 @@ mod tests {
         assert_eq!(additions, []);
         drop(stores);
         let mut stores = Stores::open(directory.path().to_owned()).unwrap();
-        assert!(stores.knows(&origin("order-1")));
+        assert!(stores.knows(&origin("order-1", 0)));
         assert_eq!(stores.positions("server-0").len(), 2);
         assert_eq!(stores.positions("agent-0"), []);
         stores.append(&mut vec![lines("cart-1", 5..6)]).unwrap();
@@ -185,41 +164,5 @@ mod tests {
         stores.close();
         stores.append(&mut vec![lines("cart-1", 6..7)]).unwrap();
         assert_eq!(count(&directory.path().join("cart")), 6);
-    }
-
-    #[test]
-    #[ignore = "a figure, not a rule"]
-    fn twenty_thousand_lines_a_second_for_a_minute() {
-        let directory = tempfile::tempdir().unwrap();
-        let mut stores = Stores::open(directory.path().to_owned()).unwrap();
-        let pods: Vec<String> = (0..PODS).map(|number| format!("pod-{number}")).collect();
-        for pod in &pods {
-            stores.assign(origin(pod), pod.clone());
-        }
-        let mut took = std::time::Duration::ZERO;
-        for part in 0..3_000 {
-            let range = part * LINES_AT_ONCE..(part + 1) * LINES_AT_ONCE;
-            let mut additions = pods.iter().map(|pod| lines(pod, range.clone())).collect();
-            let started = Instant::now();
-            stores.append(&mut additions).unwrap();
-            took += started.elapsed();
-        }
-        let kept: usize = pods
-            .iter()
-            .map(|pod| count(&directory.path().join(pod)))
-            .sum();
-        assert_eq!(kept as u64, PODS * LINES_AT_ONCE * 3_000);
-        let share = took.as_secs_f64() / 60.0;
-        // A panic says it whatever catches the output.
-        assert!(
-            share < 0.2,
-            "a minute of 20,000 lines a second is stored in {took:?}"
-        );
-        eprintln_figure(&format!("stored {kept} lines in {took:?}"));
-    }
-
-    #[expect(clippy::print_stderr, reason = "a figure for who asked for it")]
-    fn eprintln_figure(text: &str) {
-        eprintln!("{text}");
     }
 }

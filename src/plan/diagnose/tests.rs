@@ -16,6 +16,7 @@ fn pod(name: &str, age: u32, container: ObservedContainer) -> ObservedPod {
                 .parse()
                 .unwrap(),
         ),
+        uid: String::new(),
         running_since: None,
         unschedulable: None,
         node: Some("node".to_owned()),

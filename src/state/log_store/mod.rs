@@ -95,4 +95,24 @@ fn segments(directory: &std::path::Path) -> Result<Vec<u64>, LogStoreError> {
 }
 
 #[cfg(test)]
+pub(crate) mod testing {
+    use super::Origin;
+    use crate::adapters::agent::RunId;
+
+    /// A run of the container `order` of a pod.
+    pub(crate) fn origin(pod: &str, run: u32) -> Origin {
+        let run = RunId {
+            pod: pod.to_owned(),
+            uid: format!("uid of {pod}"),
+            container: "order".to_owned(),
+            run,
+        };
+        Origin {
+            node: "server-0".to_owned(),
+            run,
+        }
+    }
+}
+
+#[cfg(test)]
 mod tests;

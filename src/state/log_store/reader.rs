@@ -1,7 +1,7 @@
 //! Reads a store, also while it is written to. Readers take no lock, and the writer knows nothing of them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::File,
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
@@ -14,7 +14,7 @@ use super::{
     frame::{self, Header},
     name, segments,
 };
-use crate::adapters::files;
+use crate::adapters::{agent::RunId, files};
 
 /// A longer line comes in pieces, in bytes.
 const LONGEST_LINE: usize = 256 * 1024;
@@ -62,6 +62,25 @@ impl LogReader {
             origins: BTreeMap::new(),
             cut: BTreeMap::new(),
         }))
+    }
+
+    /// All runs of which there are lines.
+    pub fn runs(directory: &Path) -> Result<BTreeSet<RunId>, LogStoreError> {
+        let mut runs = BTreeSet::new();
+        for number in segments(directory)? {
+            let Ok(bytes) = files::read(&directory.join(name(number))) else {
+                // It was removed meanwhile.
+                continue;
+            };
+            let mut rest = &bytes[..];
+            while let Some((header, _, length)) = frame::read(rest) {
+                if let Header::Lines { origin, .. } = header {
+                    runs.insert(origin.run);
+                }
+                rest = &rest[length..];
+            }
+        }
+        Ok(runs)
     }
 
     /// Passes over the segments that were written to their end before a time.

@@ -2,29 +2,13 @@ use std::{fs::OpenOptions, io::Write as _, path::Path};
 
 use proptest::prelude::*;
 
-use super::*;
-use crate::adapters::{
-    agent::{FileId, RunId},
-    files,
-};
+use super::{testing::origin, *};
+use crate::adapters::{agent::FileId, files};
 
 const SMALL: Bounds = Bounds {
     segment: 1_000,
     store: 5_000,
 };
-
-fn origin(pod: &str, run: u32) -> Origin {
-    let run = RunId {
-        pod: pod.to_owned(),
-        uid: "uid".to_owned(),
-        container: "order".to_owned(),
-        run,
-    };
-    Origin {
-        node: "server-0".to_owned(),
-        run,
-    }
-}
 
 fn raw(number: u64) -> String {
     format!("2026-01-02T03:04:05.{number:09}Z stdout F line {number}\n")
@@ -83,6 +67,23 @@ fn what_is_added_is_read_in_order_also_while_it_is_added() {
         assert_eq!(said(&rest(&mut reader)), numbered(start..end));
     }
     assert_eq!(all(directory.path()), numbered(0..50));
+}
+
+#[test]
+fn the_runs_of_which_there_are_lines_are_known() {
+    let directory = tempfile::tempdir().unwrap();
+    assert!(LogReader::runs(directory.path()).unwrap().is_empty());
+    let mut writer = LogWriter::open(directory.path(), SMALL).unwrap();
+    for number in 0..50 {
+        writer.append(&[lines(number..number + 1)]).unwrap();
+    }
+    let lost = Addition::Lost {
+        origin: origin("silent", 0),
+        bytes: None,
+    };
+    writer.append(&[lost]).unwrap();
+    let runs = LogReader::runs(directory.path()).unwrap();
+    assert_eq!(runs, [origin("order-1", 0).run].into());
 }
 
 #[test]

@@ -22,6 +22,7 @@ fn a_cluster_that_somebody_else_made_under_the_same_name_is_not_touched() {
     );
     project.devenv(&["up"]).assert_code(0);
     let foreign = Foreign::instead_of_ours(&project, &["--no-lb"]);
+    foreign.assert_without_agent();
     let before = foreign.looks();
     for words in CHANGES {
         let refused = project.devenv(words).assert_code(5);
@@ -114,6 +115,14 @@ impl<'a> Foreign<'a> {
             .project
             .run("docker", &["inspect", "--format", format, &server]);
         seen.assert_code(0).stdout
+    }
+
+    /// The session that kept the logs of ours has left it alone.
+    fn assert_without_agent(&self) {
+        let server = self.server();
+        let look = ["exec", &server, "ls", "/var/lib/devenv"];
+        let there = self.project.run("docker", &look);
+        assert_ne!(there.code, Some(0), "{there}");
     }
 
     /// What is in it.
