@@ -2,7 +2,7 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -23,6 +23,7 @@ use super::{
 use crate::{
     adapters::{
         docker::ClusterContainer,
+        host::slept_since_boot,
         kube::{ClusterView, Connection, LiveView},
         watch::{self, Batch, Changes, TreeId, WatchError, Watched, Watcher},
     },
@@ -39,8 +40,8 @@ use crate::{
 
 /// How often to look whether the machine slept, or whether a cluster that does not answer is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// How far the clocks may drift apart while the machine is awake.
-const DRIFT: Duration = Duration::from_secs(10);
+/// A sleep shorter than this is none: the clocks are looked at one after the other.
+const WORTH_A_LOOK: Duration = Duration::from_secs(1);
 
 /// Why a generation ended.
 pub(super) enum End {
@@ -142,7 +143,7 @@ impl Generation {
         let mut view = self.view.subscribe();
         let mut look = interval(LOOK_EVERY);
         look.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut clocks = Clocks::now();
+        let mut sleep = Sleep(slept_since_boot());
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return End::Cancelled,
@@ -158,7 +159,7 @@ impl Generation {
                     self.seen(&now);
                 },
                 _ = look.tick() => {
-                    if clocks.slept() {
+                    if sleep.grew_to(slept_since_boot()) {
                         self.shared.audience.inform(None, "this machine slept: everything is looked at again");
                         self.watcher.rescan();
                     }
@@ -383,26 +384,27 @@ async fn redeploy(shared: Arc<Shared>, before: Vec<ServiceName>, cancel: Cancell
     }
 }
 
-/// Two clocks of which one stands still while the machine sleeps.
-struct Clocks {
-    awake: Instant,
-    wall: SystemTime,
+/// How long the machine had slept when it was looked at last.
+struct Sleep(Duration);
+
+impl Sleep {
+    /// Whether it slept since, if it has slept for `now` altogether.
+    fn grew_to(&mut self, now: Duration) -> bool {
+        now.saturating_sub(std::mem::replace(&mut self.0, now)) >= WORTH_A_LOOK
+    }
 }
 
-impl Clocks {
-    fn now() -> Self {
-        Self {
-            awake: Instant::now(),
-            wall: SystemTime::now(),
-        }
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// Whether the machine slept since it was asked last.
-    fn slept(&mut self) -> bool {
-        let now = Self::now();
-        let awake = now.awake.duration_since(self.awake);
-        let passed = now.wall.duration_since(self.wall).unwrap_or_default();
-        *self = now;
-        passed > awake + DRIFT
+    #[test]
+    fn a_sleep_is_noticed_once() {
+        let hours = Duration::from_hours;
+        let mut sleep = Sleep(hours(1));
+        assert!(!sleep.grew_to(hours(1)));
+        assert!(!sleep.grew_to(hours(1) + Duration::from_millis(3)));
+        assert!(sleep.grew_to(hours(9)));
+        assert!(!sleep.grew_to(hours(9)));
     }
 }
