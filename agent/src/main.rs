@@ -17,6 +17,8 @@ use std::{
     process::ExitCode,
 };
 
+use rustix::{fs::Mode, process::umask};
+
 /// What a command of the agent ends with that it could not begin.
 const NOT_BEGUN: u8 = 125;
 
@@ -33,6 +35,8 @@ fn main() -> ExitCode {
 
 /// Runs `devenv-agent serve`.
 fn serve() -> ExitCode {
+    // Files are made with the rights that they are asked to have.
+    umask(Mode::empty());
     match serve::serve(&mut io::stdin().lock(), io::stdout()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
