@@ -94,7 +94,7 @@ fn every_line_of_twenty_busy_pods_is_kept_once_and_in_order_at_a_bounded_cost() 
 
     with_agents(&project, "kill -9 ${process#/proc/}");
     kept.until_it_goes_on("after the agents were killed");
-    kill_process(session(&project), Signal::KILL).unwrap();
+    kill_session(&project);
     let status = project.devenv(&["status"]).assert_code(0);
     status.assert_says(&["the session had ended unexpectedly; it is started again"]);
     kept.until_it_goes_on("after the session was killed");
@@ -322,6 +322,21 @@ impl Cost {
 /// Clock ticks, of which the kernel counts a hundred a second.
 fn seconds<'a>(ticks: impl Iterator<Item = &'a str>) -> f64 {
     ticks.map(|text| text.parse::<f64>().unwrap()).sum::<f64>() / 100.0
+}
+
+/// Kills the session, and waits until it is gone: one that is just dying has its lock still.
+fn kill_session(project: &Project) {
+    kill_process(session(project), Signal::KILL).unwrap();
+    let begun = Instant::now();
+    let is_gone = || {
+        let words = ["session", "status", "-o", "json"];
+        let status = project.quietly(env!("CARGO_BIN_EXE_devenv"), &words);
+        serde_json::from_str(&status).is_ok_and(|status: Value| status["running"] == false)
+    };
+    while !is_gone() {
+        assert!(begun.elapsed() < PATIENCE, "the session does not go");
+        std::thread::sleep(LOOK_AGAIN);
+    }
 }
 
 fn session(project: &Project) -> Pid {

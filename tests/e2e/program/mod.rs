@@ -303,8 +303,15 @@ impl Project {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// The processes that were started for this project and run still, one a line.
+    /// The processes that were started for this project and run still, one a line; not its session, which is to.
     pub(crate) fn processes(&self) -> String {
+        let is_session = |line: &&str| line.contains(" session run ");
+        let all = self.processes_with_session();
+        let others = all.lines().filter(|line| !is_session(line));
+        others.map(|line| format!("{line}\n")).collect()
+    }
+
+    fn processes_with_session(&self) -> String {
         let home = format!("HOME={}", self.home().display()).into_bytes();
         let mut found = String::new();
         for directory in children(Path::new("/proc")) {
@@ -325,7 +332,7 @@ impl Project {
     pub(crate) fn end(self) {
         self.devenv(&["down", "--volumes", "--yes"]).assert_code(0);
         assert_eq!(self.left_behind(), "");
-        assert_eq!(self.processes(), "");
+        assert_eq!(self.processes_with_session(), "");
         assert_eq!(children(&self.root.path().join("tmp")), [] as [PathBuf; 0]);
         self.decoy.assert_untouched();
     }
