@@ -34,6 +34,7 @@ lint: ## formatting, clippy, shellcheck, go vet
 bench: build ## the figures of the README's table, measured here
 	@bash scripts/with-tools.sh bash benches/figures.sh
 	@bash scripts/with-tools.sh bash benches/by-hand.sh
+	@bash scripts/with-tools.sh python3 benches/live.py
 
 clean: ## what builds and tests leave in target/, and clusters that broken tests left
 	@bash scripts/clean-tests.sh

@@ -6,6 +6,7 @@
 )]
 
 mod checkout;
+mod engine;
 mod scene;
 mod troubles;
 

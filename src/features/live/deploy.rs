@@ -11,6 +11,7 @@ use crate::{
     features::{
         Project,
         observe::observe,
+        power,
         up::{Scope, Wanted, up},
     },
     report::{Outbox, Up},
@@ -88,7 +89,32 @@ pub(super) async fn deploy(
     cancel: &CancellationToken,
 ) -> Result<Option<Up>, Failures> {
     let project = &shared.project;
-    let _lock = lock(project, deployment, cancel).await?;
+    let deploying = async |outbox: &Outbox| match deployment.wanted(project, outbox).await? {
+        Some(wanted) => up(project, &wanted, outbox, cancel).await.map(Some),
+        None => Ok(None),
+    };
+    alone(shared, &deployment.command(), cancel, deploying).await
+}
+
+/// Starts the cluster with all that is in it, in the same way.
+pub(super) async fn start(shared: &Shared, cancel: &CancellationToken) -> Result<(), Failures> {
+    let project = &shared.project;
+    let starting = async |outbox: &Outbox| {
+        let started = power::start(project, outbox, cancel, DEADLINE).await;
+        started.map(|_| ())
+    };
+    alone(shared, "session (start)", cancel, starting).await
+}
+
+/// Does something to the environment while no command does, and keeps a journal of it.
+async fn alone<T>(
+    shared: &Shared,
+    command: &str,
+    cancel: &CancellationToken,
+    work: impl AsyncFnOnce(&Outbox) -> Result<T, Failures>,
+) -> Result<T, Failures> {
+    let project = &shared.project;
+    let _lock = lock(project, command, cancel).await?;
     let (outbox, mut messages) = Outbox::keeping(shared.redactor.clone());
     let journal = Journal::begin(
         &project.paths.journal(),
@@ -100,16 +126,11 @@ pub(super) async fn deploy(
     if let Ok(journal) = journal {
         outbox.listen(Box::new(journal));
     }
-    let deploying = async {
-        match deployment.wanted(project, &outbox).await? {
-            Some(wanted) => up(project, &wanted, &outbox, cancel).await.map(Some),
-            None => Ok(None),
-        }
-    };
-    tokio::pin!(deploying);
+    let working = work(&outbox);
+    tokio::pin!(working);
     loop {
         tokio::select! {
-            done = &mut deploying => return done,
+            done = &mut working => return done,
             // The journal has heard it; nobody else listens.
             _ = messages.recv() => {}
         }
@@ -118,10 +139,10 @@ pub(super) async fn deploy(
 
 async fn lock(
     project: &Project,
-    deployment: &Deployment,
+    command: &str,
     cancel: &CancellationToken,
 ) -> Result<EnvironmentLock, Failures> {
-    let command = format!("devenv {}", deployment.command());
+    let command = format!("devenv {command}");
     loop {
         let now = Timestamp::now();
         match EnvironmentLock::take(&project.paths, &command, now) {

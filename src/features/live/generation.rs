@@ -16,26 +16,25 @@ use super::{
     Open,
     deploy::{Deployment, deploy},
     follower::{Follower, Order},
+    lost::{Fate, Lost, start_again},
     shared::{Shared, change},
     stopwatch::{Stopwatch, millis},
     watching,
 };
 use crate::{
     adapters::{
-        docker::ClusterContainer,
         host::slept_since_boot,
         kube::{ClusterView, Connection, LiveView},
         watch::{self, Batch, Changes, TreeId, WatchError, Watched, Watcher},
     },
     domain::{Failure, Live, Service, ServiceName, Workload},
-    engine::{NAMESPACE, check_identity},
+    engine::NAMESPACE,
     features::{
         Project,
         logs::{Collector, Pods, collect},
         process::{Process, pods_of},
     },
     report::{LiveAction, LiveLeft, LiveWhat},
-    state::{LoadedRecord, Record},
 };
 
 /// How often to look whether the machine slept, or whether a cluster that does not answer is still there.
@@ -70,8 +69,8 @@ pub(super) struct Generation {
     changes: Changes,
     /// By the number of their tree.
     services: Vec<Followed>,
-    /// Whether the cluster did not answer when it was heard of last.
-    is_lost: bool,
+    /// Where the cluster did not answer when it was heard of last.
+    lost: Option<Lost>,
     tasks: JoinSet<()>,
 }
 
@@ -104,7 +103,7 @@ impl Generation {
             watcher,
             changes,
             services,
-            is_lost: false,
+            lost: None,
             tasks,
         })
     }
@@ -155,7 +154,12 @@ impl Generation {
                 },
                 news = view.changed() => if news.is_ok() {
                     let now = Arc::clone(&view.borrow_and_update());
+                    let was_there = self.lost.is_none();
                     self.tell_connection(&now.connection);
+                    if was_there && self.lost.is_some() {
+                        // A docker engine that is away may be back in a second.
+                        look.reset_immediately();
+                    }
                     self.seen(&now);
                 },
                 _ = look.tick() => {
@@ -163,8 +167,15 @@ impl Generation {
                         self.shared.audience.inform(None, "this machine slept: everything is looked at again");
                         self.watcher.rescan();
                     }
-                    if self.is_lost && self.is_gone().await {
-                        return End::ClusterGone;
+                    if let Some(lost) = &mut self.lost {
+                        match lost.fate(&self.shared).await {
+                            Fate::Unknown => {}
+                            Fate::Gone => return End::ClusterGone,
+                            Fate::LeftStopped => {
+                                let shared = Arc::clone(&self.shared);
+                                self.tasks.spawn(start_again(shared, cancel.child_token()));
+                            }
+                        }
                     }
                 }
             }
@@ -217,14 +228,14 @@ impl Generation {
     fn tell_connection(&mut self, connection: &Connection) {
         let audience = &self.shared.audience;
         match connection {
-            Connection::Reconnecting { reason, .. } if !self.is_lost => {
-                self.is_lost = true;
+            Connection::Reconnecting { reason, .. } if self.lost.is_none() => {
+                self.lost = Some(Lost::default());
                 let text =
                     format!("the cluster does not answer ({reason}): its new containers wait");
                 audience.warn(None, text);
             }
-            Connection::Live if self.is_lost => {
-                self.is_lost = false;
+            Connection::Live if self.lost.is_some() => {
+                self.lost = None;
                 audience.inform(None, "the cluster answers again");
             }
             _ => {}
@@ -243,33 +254,6 @@ impl Generation {
                 followed.processes.clone_from(&processes);
                 let _ = followed.orders.send(Order::Processes(processes));
             }
-        }
-    }
-
-    /// Whether the cluster that does not answer is gone, or another has its name.
-    async fn is_gone(&self) -> bool {
-        let Shared {
-            project,
-            tools,
-            cluster,
-            ..
-        } = &*self.shared;
-        let nodes = tools
-            .docker
-            .nodes_of(&project.environment.id.cluster())
-            .await;
-        let id = project.environment.id.as_str();
-        let is_own = |node: &ClusterContainer| node.environment.as_deref() == Some(id);
-        // A docker that does not answer either says nothing.
-        if nodes.is_ok_and(|nodes| !nodes.iter().any(is_own)) {
-            return true;
-        }
-        let Ok(LoadedRecord::Found(record)) = Record::load(&project.paths.record()) else {
-            return false;
-        };
-        match cluster.identity().await {
-            Ok(identity) => check_identity(record.identity.as_ref(), &identity).is_err(),
-            Err(_) => false,
         }
     }
 }

@@ -13,6 +13,7 @@ mod follower;
 mod generation;
 mod host_build;
 mod known;
+mod lost;
 mod reach;
 mod ready;
 mod rules;
