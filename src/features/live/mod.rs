@@ -107,8 +107,7 @@ pub async fn follow(
                 if let Ok(now) = open()
                     && now.environment != project.environment
                 {
-                    before.get_or_insert_with(|| services(&project));
-                    project = now;
+                    change(&mut project, now, &mut before);
                 }
                 continue;
             }
@@ -118,9 +117,7 @@ pub async fn follow(
             End::Cancelled => return LiveEnd::Cancelled,
             End::ClusterGone => return gone(&audience),
             End::Manifest(changed) => {
-                // Where nothing is live, the manifest waits for the next `devenv up`.
-                before = changed.environment.is_live().then(|| services(&project));
-                project = *changed;
+                change(&mut project, *changed, &mut before);
             }
             End::WatcherEnded => {
                 audience.warn(None, "the watcher of files ended; it is started again");
@@ -129,8 +126,13 @@ pub async fn follow(
     }
 }
 
-fn services(project: &Project) -> Vec<ServiceName> {
-    project.environment.services.keys().cloned().collect()
+/// Goes over to what the manifest says `now`; notes what services it had `before` where that is to be applied.
+fn change(project: &mut Project, now: Project, before: &mut Option<Vec<ServiceName>>) {
+    let old = std::mem::replace(project, now);
+    // Where nothing is live, the manifest waits for the next `devenv up`.
+    if project.environment.is_live() {
+        before.get_or_insert_with(|| old.environment.services.into_keys().collect());
+    }
 }
 
 fn agents(tools: &Tools, audience: &Audience) -> Agents {
