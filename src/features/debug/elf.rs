@@ -1,13 +1,10 @@
 //! Whether a program of this machine runs in any container of it. Pure: nothing is looked at.
 
-/// A program's own file format begins with this; 64 bits, the least significant byte first.
-const HEAD: &[u8] = b"\x7fELF\x02\x01";
-/// Where the header says for which processor it is.
-const MACHINE: usize = 18;
-/// Where it says where the table of its segments begins, how long a row is, and how many there are.
-const SEGMENTS: (usize, usize, usize) = (32, 54, 56);
-/// The kind of the segment that names who loads a program that is not static.
-const INTERPRETER: u32 = 3;
+use object::{
+    Architecture, Object as _,
+    elf::{FileHeader64, PT_INTERP},
+    read::elf::{ElfFile, ProgramHeader as _},
+};
 
 /// Why a program does not run in a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -25,56 +22,42 @@ pub(super) enum Unfit {
 
 /// Fails unless a file is a static program for `processor`, as `std::env::consts::ARCH` names it.
 pub(super) fn check(file: &[u8], processor: &str) -> Result<(), Unfit> {
-    if !file.starts_with(HEAD) {
-        return Err(Unfit::NoProgram);
-    }
-    let machine = u16_at(file, MACHINE).ok_or(Unfit::NoProgram)?;
-    if !is_of(machine, processor) {
+    let program = ElfFile::<FileHeader64<object::Endianness>>::parse(file);
+    let program = program.map_err(|_| Unfit::NoProgram)?;
+    if !is_of(program.architecture(), processor) {
         return Err(Unfit::OtherProcessor);
     }
-    let kinds = segments(file).ok_or(Unfit::NoProgram)?;
-    if kinds.contains(&INTERPRETER) {
+    let order = program.endian();
+    // Who loads a program that is not static is named in a segment of its own.
+    let mut segments = program.elf_program_headers().iter();
+    if segments.any(|segment| segment.p_type(order) == PT_INTERP) {
         return Err(Unfit::NotStatic);
     }
     Ok(())
 }
 
-/// What the header calls a processor; one that is not known here may be any.
-fn is_of(machine: u16, processor: &str) -> bool {
+/// Whether a program is for a processor; one that is not known here may be any.
+fn is_of(architecture: Architecture, processor: &str) -> bool {
     match processor {
-        "x86_64" => machine == 62,
-        "aarch64" => machine == 183,
+        "x86_64" => architecture == Architecture::X86_64,
+        "aarch64" => architecture == Architecture::Aarch64,
         _ => true,
     }
-}
-
-/// The kinds of a program's segments.
-fn segments(file: &[u8]) -> Option<Vec<u32>> {
-    let first = usize::try_from(u64::from_le_bytes(bytes(file, SEGMENTS.0)?)).ok()?;
-    let (length, count) = (u16_at(file, SEGMENTS.1)?, u16_at(file, SEGMENTS.2)?);
-    let places = (0..usize::from(count)).map(|row| first.checked_add(row * usize::from(length)));
-    places
-        .map(|at| Some(u32::from_le_bytes(bytes(file, at?)?)))
-        .collect()
-}
-
-fn u16_at(file: &[u8], at: usize) -> Option<u16> {
-    Some(u16::from_le_bytes(bytes(file, at)?))
-}
-
-fn bytes<const N: usize>(file: &[u8], at: usize) -> Option<[u8; N]> {
-    file.get(at..at.checked_add(N)?)?.try_into().ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Of 64 bits, the least significant byte first, of the one version that there is.
+    const HEAD: &[u8] = b"\x7fELF\x02\x01\x01";
+
     /// A program for the processor of number `machine`, with segments of these kinds.
     fn program(machine: u16, kinds: &[u32]) -> Vec<u8> {
         let mut file = vec![0; 64];
         file[..HEAD.len()].copy_from_slice(HEAD);
         file[18..20].copy_from_slice(&machine.to_le_bytes());
+        file[20..24].copy_from_slice(&1_u32.to_le_bytes());
         file[32..40].copy_from_slice(&64_u64.to_le_bytes());
         file[54..56].copy_from_slice(&56_u16.to_le_bytes());
         file[56..58].copy_from_slice(&u16::try_from(kinds.len()).unwrap().to_le_bytes());
@@ -93,7 +76,7 @@ mod tests {
 
     #[test]
     fn one_with_an_interpreter_one_of_another_processor_and_what_is_no_program_do_not() {
-        let dynamic = program(62, &[6, INTERPRETER, 1]);
+        let dynamic = program(62, &[6, PT_INTERP, 1]);
         assert_eq!(check(&dynamic, "x86_64"), Err(Unfit::NotStatic));
         let other = program(183, &[1]);
         assert_eq!(check(&other, "x86_64"), Err(Unfit::OtherProcessor));
