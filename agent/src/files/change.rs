@@ -1,6 +1,7 @@
 //! Changes files of a container: all are written first, then they take their places.
 
 use std::{
+    collections::BTreeSet,
     fs::File,
     io::{self, Read, Write},
     os::{fd::OwnedFd, unix::ffi::OsStrExt},
@@ -10,11 +11,11 @@ use std::{
 
 use devenv_agent::protocol::{AgentError, FileChange, FileProblem, LONGEST_CHUNK, read_frame};
 use rustix::{
-    fs::{Mode, OFlags, RawMode, fchmod, fstat, openat, renameat, symlinkat},
+    fs::{FileType, Mode, OFlags, RawMode, Stat, fchmod, fstat, openat, renameat, symlinkat},
     io::Errno,
 };
 
-use super::tree::{Missing, Root, at, give, joined, look, problem_at, remove};
+use super::tree::{Missing, Root, at, give, joined, kind, look, problem_at, remove};
 
 /// What the names of files that are being written begin with.
 pub(super) const UNFINISHED: &str = ".devenv-unfinished-";
@@ -24,14 +25,14 @@ pub(super) const PERMISSIONS: RawMode = 0o7777;
 /// Numbers the files that are being written.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
-/// A change that is ready to take its place.
+/// A change that is ready to take its place. Paths are whole.
 enum Ready {
-    /// What was written beside its place takes it.
-    Rename { path: Vec<u8>, from: PathBuf },
+    /// What was written elsewhere, beside its place as a rule, takes it.
+    Rename { to: PathBuf, from: PathBuf },
     /// A directory is made, or its permissions are set.
-    Directory { path: Vec<u8>, mode: RawMode },
+    Directory { path: PathBuf, mode: RawMode },
     /// What is there goes.
-    Absent { path: Vec<u8> },
+    Absent { path: PathBuf },
 }
 
 /// Carries out the changes that `records` holds, below `base`: all, or none if they do not come whole. Returns how many.
@@ -44,9 +45,10 @@ pub(crate) fn change(
         root: Root::new(root),
         base,
         ready: Vec::new(),
+        gone: BTreeSet::new(),
     };
     let staged = work.stage_all(records);
-    let done = staged.and_then(|()| work.commit());
+    let done = staged.and_then(|count| work.commit().map(|()| count));
     if done.is_err() {
         work.take_back();
     }
@@ -57,14 +59,18 @@ struct Work<'a> {
     root: Root,
     base: &'a [u8],
     ready: Vec<Ready>,
+    /// What will have gone: nothing can be written below it until then.
+    gone: BTreeSet<PathBuf>,
 }
 
 impl Work<'_> {
-    fn stage_all(&mut self, records: &mut impl Read) -> Result<(), AgentError> {
+    fn stage_all(&mut self, records: &mut impl Read) -> Result<u32, AgentError> {
+        let mut count = 0;
         while let Some(change) = next_change(records)? {
             self.stage(change, records)?;
+            count += 1;
         }
-        Ok(())
+        Ok(count)
     }
 
     fn stage(&mut self, change: FileChange, records: &mut impl Read) -> Result<(), AgentError> {
@@ -75,23 +81,29 @@ impl Work<'_> {
                 size,
                 hash,
             } => {
-                let from = self.write(&path, mode, size, hash, records)?;
-                self.ready.push(Ready::Rename { path, from });
+                let to = joined(self.base, &path)?;
+                self.write(to, mode, size, hash, records)?;
             }
             FileChange::Link { path, target } => {
-                let from = unfinished();
-                let place = self.root.place(self.base, &path, Missing::Make)?;
-                symlinkat(target.as_slice(), place.directory, &from)
-                    .map_err(|error| at("link", &place.path, error))?;
-                self.ready.push(Ready::Rename { path, from });
+                let to = joined(self.base, &path)?;
+                let there = self.now_at(&to, Missing::Make)?;
+                let from = self.beside(&to);
+                let place = self.root.place(&from, Missing::Make)?;
+                symlinkat(target.as_slice(), place.directory, &place.name)
+                    .map_err(|error| at("link", &to, error))?;
+                self.take_over(to, from, there.as_ref());
             }
             FileChange::Directory { path, mode } => {
-                joined(self.base, &path)?;
+                let path = joined(self.base, &path)?;
+                let there = self.now_at(&path, Missing::Refuse)?;
+                if there.is_some_and(|there| kind(&there) != FileType::Directory) {
+                    self.clear(path.clone());
+                }
                 self.ready.push(Ready::Directory { path, mode });
             }
             FileChange::Absent { path } => {
-                joined(self.base, &path)?;
-                self.ready.push(Ready::Absent { path });
+                let path = joined(self.base, &path)?;
+                self.clear(path);
             }
         }
         Ok(())
@@ -100,25 +112,26 @@ impl Work<'_> {
     /// Writes a file beside its place. It belongs to whom the one that is there belongs to, else to its directory's owner.
     fn write(
         &mut self,
-        path: &[u8],
+        to: PathBuf,
         mode: u32,
         size: u64,
         hash: [u8; 32],
         records: &mut impl Read,
-    ) -> Result<PathBuf, AgentError> {
-        let from = unfinished();
-        let place = self.root.place(self.base, path, Missing::Make)?;
-        let failed = |error| at("write", &place.path, error);
+    ) -> Result<(), AgentError> {
+        let there = self.now_at(&to, Missing::Make)?;
+        let from = self.beside(&to);
+        let place = self.root.place(&from, Missing::Make)?;
+        let failed = |error| at("write", &to, error);
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let file = openat(place.directory, &from, flags, made_with(mode));
+        let file = openat(place.directory, &place.name, flags, made_with(mode));
         let mut file = File::from(file.map_err(failed)?);
         let written = copy(records, &mut file, size);
         let settled = written.and_then(|hashed| {
             if hashed != hash {
                 return Err(Stopped::Refused(FileProblem::Damaged));
             }
-            let owner = match look(place.directory, &place.name)? {
+            let owner = match there {
                 Some(there) => there,
                 None => fstat(place.directory)?,
             };
@@ -126,7 +139,7 @@ impl Work<'_> {
             let made = fstat(&file)?;
             let is_its = (made.st_uid, made.st_gid) == (owner.st_uid, owner.st_gid);
             if !is_its {
-                give(place.directory, &from, &owner)?;
+                give(place.directory, &place.name, &owner)?;
             }
             if !is_its || made.st_mode & PERMISSIONS != mode & PERMISSIONS {
                 fchmod(&file, Mode::from_raw_mode(mode & PERMISSIONS))?;
@@ -134,56 +147,104 @@ impl Work<'_> {
             Ok(())
         });
         settled.map_err(|stopped| {
-            let _ = remove(place.directory, &from);
+            let _ = remove(place.directory, &place.name);
             match stopped {
                 Stopped::ByStream => AgentError::Cancelled,
                 Stopped::BySystem(error) => failed(error),
-                Stopped::Refused(problem) => problem_at("write", &place.path, problem),
+                Stopped::Refused(problem) => problem_at("write", &to, problem),
             }
         })?;
-        Ok(from)
+        self.take_over(to, from, there.as_ref());
+        Ok(())
     }
 
-    fn commit(&mut self) -> Result<u32, AgentError> {
-        let mut done = 0;
+    /// What is at a path and stays there until it is replaced.
+    fn now_at(&mut self, path: &Path, missing: Missing) -> Result<Option<Stat>, AgentError> {
+        if path.parent().is_none() || self.goes_with(path).is_some() {
+            return Ok(None);
+        }
+        match self.root.place(path, missing) {
+            Ok(place) => {
+                look(place.directory, &place.name).map_err(|error| at("look at", path, error))
+            }
+            Err(error) if missing == Missing::Refuse && is_not_there(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where something is written that is to be at a path: in its directory, or above the outermost that will have gone.
+    fn beside(&self, path: &Path) -> PathBuf {
+        self.goes_with(path)
+            .unwrap_or(path)
+            .with_file_name(unfinished())
+    }
+
+    /// The outermost of what will have gone that a path is or lies in.
+    fn goes_with<'p>(&self, path: &'p Path) -> Option<&'p Path> {
+        if self.gone.is_empty() {
+            return None;
+        }
+        let above = path.ancestors();
+        above.filter(|above| self.gone.contains(*above)).last()
+    }
+
+    /// Has what is at a path go.
+    fn clear(&mut self, path: PathBuf) {
+        self.gone.insert(path.clone());
+        self.ready.push(Ready::Absent { path });
+    }
+
+    /// Has what was written take its place, where there may be something.
+    fn take_over(&mut self, to: PathBuf, from: PathBuf, there: Option<&Stat>) {
+        // A rename replaces anything else.
+        if there.is_some_and(|there| kind(there) == FileType::Directory) {
+            self.clear(to.clone());
+        }
+        self.ready.push(Ready::Rename { to, from });
+    }
+
+    fn commit(&mut self) -> Result<(), AgentError> {
         for ready in std::mem::take(&mut self.ready) {
             let settled = self.settle(&ready);
             if settled.is_err() {
                 self.discard(&ready);
             }
             settled?;
-            done += 1;
         }
-        Ok(done)
+        Ok(())
     }
 
     fn settle(&mut self, ready: &Ready) -> Result<(), AgentError> {
         match ready {
-            Ready::Rename { path, from } => {
-                let place = self.root.place(self.base, path, Missing::Refuse)?;
-                let moved = renameat(place.directory, from, place.directory, &place.name);
+            Ready::Rename { to, from } => {
+                let above = from.parent().unwrap_or(Path::new("/"));
+                let elsewhere = if to.parent() == Some(above) {
+                    None
+                } else {
+                    Some(self.root.directory(above, Missing::Refuse)?)
+                };
+                let place = self.root.place(to, Missing::Make)?;
+                let name = Path::new(from.file_name().unwrap_or_default());
+                let directory = elsewhere.as_ref().unwrap_or(place.directory);
+                let moved = renameat(directory, name, place.directory, &place.name);
                 match moved {
                     // Something is mounted there: it keeps its file and gets the contents.
-                    Err(Errno::BUSY) => overwrite(place.directory, from, &place.name),
+                    Err(Errno::BUSY) => overwrite(place.directory, name, &place.name),
                     other => other,
                 }
-                .map_err(|error| at("write", &place.path, error))
+                .map_err(|error| at("write", to, error))
             }
             Ready::Directory { path, mode } => {
-                let whole = joined(self.base, path)?;
-                let directory = self.root.directory(&whole, Missing::Make)?;
+                let directory = self.root.directory(path, Missing::Make)?;
                 fchmod(&directory, Mode::from_raw_mode(mode & PERMISSIONS))
-                    .map_err(|error| at("make", &whole, error))
+                    .map_err(|error| at("make", path, error))
             }
             Ready::Absent { path } => {
-                let removed = match self.root.place(self.base, path, Missing::Refuse) {
+                let removed = match self.root.place(path, Missing::Refuse) {
                     Ok(place) => remove(place.directory, &place.name)
-                        .map_err(|error| at("remove", &place.path, error)),
+                        .map_err(|error| at("remove", path, error)),
                     // What is above it is not there either.
-                    Err(AgentError::File {
-                        problem: FileProblem::NotThere,
-                        ..
-                    }) => Ok(()),
+                    Err(error) if is_not_there(&error) => Ok(()),
                     Err(error) => Err(error),
                 };
                 // The directory that went may be the one used last.
@@ -201,10 +262,10 @@ impl Work<'_> {
 
     /// Removes what was written for a change. Best effort: the request has failed for another reason already.
     fn discard(&mut self, ready: &Ready) {
-        if let Ready::Rename { path, from } = ready
-            && let Ok(place) = self.root.place(self.base, path, Missing::Refuse)
+        if let Ready::Rename { from, .. } = ready
+            && let Ok(place) = self.root.place(from, Missing::Refuse)
         {
-            let _ = remove(place.directory, from);
+            let _ = remove(place.directory, &place.name);
         }
     }
 }
@@ -278,6 +339,17 @@ fn overwrite(directory: &OwnedFd, from: &Path, to: &Path) -> Result<(), Errno> {
     io::copy(&mut File::from(source), &mut File::from(target))
         .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
     remove(directory, from)
+}
+
+/// Whether an error says that there is nothing at a path.
+const fn is_not_there(error: &AgentError) -> bool {
+    matches!(
+        error,
+        AgentError::File {
+            problem: FileProblem::NotThere,
+            ..
+        }
+    )
 }
 
 fn unfinished() -> PathBuf {

@@ -32,7 +32,7 @@ pub(crate) fn list(
         count: 0,
     };
     let mut root = Root::new(root);
-    match file(&mut root, directory)? {
+    match file(&mut root, &base)? {
         Some(found) => walk.tell(Path::new(""), found)?,
         None => walk.directory(&root.directory(&base, Missing::Refuse)?, Path::new(""))?,
     }
@@ -40,12 +40,12 @@ pub(crate) fn list(
 }
 
 /// What is at `path`, if it is a file.
-fn file(root: &mut Root, path: &[u8]) -> Result<Option<EntryKind>, AgentError> {
-    let Ok(place) = root.place(path, b"", Missing::Refuse) else {
+fn file(root: &mut Root, path: &Path) -> Result<Option<EntryKind>, AgentError> {
+    let Ok(place) = root.place(path, Missing::Refuse) else {
         // The root itself, or nothing.
         return Ok(None);
     };
-    let failed = |error| at("read", &place.path, error);
+    let failed = |error| at("read", path, error);
     match look(place.directory, &place.name).map_err(failed)? {
         Some(stat) if kind(&stat) == FileType::RegularFile => {
             entry(place.directory, &place.name, &stat).map_err(failed)

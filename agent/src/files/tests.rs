@@ -127,6 +127,62 @@ fn files_links_and_directories_come_and_go() {
     assert_eq!(stage.unfinished(), Vec::<PathBuf>::new());
 }
 
+/// The records of a tree in which `a` is a directory, `b` a file, and `c` a directory.
+fn turned() -> Vec<Vec<u8>> {
+    let directory = |path: &str| {
+        frame(&FileChange::Directory {
+            path: path.into(),
+            mode: 0o755,
+        })
+        .unwrap()
+    };
+    vec![
+        directory("a"),
+        file("a/x", b"in a"),
+        file("b", b"b"),
+        absent("b/y"),
+        directory("c"),
+        directory("c/d"),
+        file("c/d/z", b"in d"),
+    ]
+}
+
+#[test]
+fn files_directories_and_links_take_each_others_places() {
+    let stage = Stage::new();
+    let at = |path: &str| stage.at(&format!("root/app/src/{path}"));
+    fs::write(at("a"), "a file").unwrap();
+    fs::create_dir_all(at("b/of/image")).unwrap();
+    fs::write(at("b/y"), "in b").unwrap();
+    fs::create_dir(at("linked")).unwrap();
+    std::os::unix::fs::symlink("linked", at("c")).unwrap();
+    assert_eq!(stage.change("/app/src", &turned().concat()), Ok(7));
+    assert_eq!(fs::read(at("a/x")).unwrap(), b"in a");
+    assert_eq!(fs::read(at("b")).unwrap(), b"b");
+    assert_eq!(fs::read(at("c/d/z")).unwrap(), b"in d");
+    assert!(!at("c").symlink_metadata().unwrap().is_symlink());
+    assert_eq!(fs::read_dir(at("linked")).unwrap().count(), 0);
+    assert_eq!(stage.unfinished(), Vec::<PathBuf>::new());
+}
+
+#[test]
+fn what_is_said_of_a_path_last_counts() {
+    let stage = Stage::new();
+    let at = |path: &str| stage.at(&format!("root/app/src/{path}"));
+    let mut records = vec![
+        file("a", b"first"),
+        file("gone", b"soon"),
+        absent("a"),
+        absent("gone"),
+    ];
+    records.extend(turned());
+    records.push(file("a/x", b"last"));
+    assert_eq!(stage.change("/app/src", &records.concat()), Ok(12));
+    assert_eq!(fs::read(at("a/x")).unwrap(), b"last");
+    assert!(!at("gone").exists());
+    assert_eq!(stage.unfinished(), Vec::<PathBuf>::new());
+}
+
 #[test]
 fn a_listing_says_what_a_change_has_made() {
     let stage = Stage::new();
@@ -164,6 +220,20 @@ fn a_stream_that_breaks_off_or_is_damaged_changes_nothing() {
     let mut after = stage.list("/");
     // Directories that were made for it are all that it leaves.
     after.retain(|entry| entry.path != b"app/src/deep");
+    assert_eq!(after, before);
+}
+
+#[test]
+fn a_stream_that_breaks_off_leaves_what_another_kind_of_file_was_to_replace() {
+    let stage = Stage::new();
+    fs::write(stage.at("root/app/src/a"), "a file").unwrap();
+    fs::create_dir(stage.at("root/app/src/b")).unwrap();
+    let before = stage.list("/");
+    let whole = turned().concat();
+    assert!(stage.change("/app/src", &whole[..whole.len() - 1]).is_err());
+    assert_eq!(stage.unfinished(), Vec::<PathBuf>::new());
+    let mut after = stage.list("/");
+    after.retain(|entry| !entry.path.starts_with(b"app/src/c"));
     assert_eq!(after, before);
 }
 

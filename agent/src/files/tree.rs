@@ -37,8 +37,6 @@ pub(super) enum Missing {
 pub(super) struct Place<'a> {
     pub(super) directory: &'a OwnedFd,
     pub(super) name: PathBuf,
-    /// The whole path, for messages.
-    pub(super) path: PathBuf,
 }
 
 impl Root {
@@ -46,27 +44,19 @@ impl Root {
         Self { fd, last: None }
     }
 
-    /// The place of `base` and `path` together; its directory is there or made.
-    pub(super) fn place(
-        &mut self,
-        base: &[u8],
-        path: &[u8],
-        missing: Missing,
-    ) -> Result<Place<'_>, AgentError> {
-        let path = joined(base, path)?;
-        let refused = |problem| problem_at("use", &path, problem);
+    /// The place of an absolute path; its directory is there or made.
+    pub(super) fn place(&mut self, path: &Path, missing: Missing) -> Result<Place<'_>, AgentError> {
+        let refused = |problem| problem_at("use", path, problem);
         let parent = path.parent().ok_or_else(|| refused(FileProblem::Path))?;
         let name = path.file_name().ok_or_else(|| refused(FileProblem::Path))?;
-        let (parent, name) = (parent.to_owned(), PathBuf::from(name));
         if self.last.as_ref().is_none_or(|(last, _)| *last != parent) {
-            let directory = self.directory(&parent, missing)?;
-            self.last = Some((parent, directory));
+            let directory = self.directory(parent, missing)?;
+            self.last = Some((parent.to_owned(), directory));
         }
         match &self.last {
             Some((_, directory)) => Ok(Place {
                 directory,
-                name,
-                path,
+                name: PathBuf::from(name),
             }),
             None => Err(refused(FileProblem::Path)),
         }
