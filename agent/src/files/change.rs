@@ -4,7 +4,7 @@ use std::{
     collections::BTreeSet,
     fs::File,
     io::{self, Read, Write},
-    os::{fd::OwnedFd, unix::ffi::OsStrExt},
+    os::fd::OwnedFd,
     path::{Path, PathBuf},
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -357,9 +357,13 @@ fn unfinished() -> PathBuf {
     format!("{UNFINISHED}{}-{number}", std::process::id()).into()
 }
 
-/// Whether a name is one of a file that was being written.
-pub(super) fn is_unfinished(name: &Path) -> bool {
-    name.as_os_str()
-        .as_bytes()
-        .starts_with(UNFINISHED.as_bytes())
+/// The process that writes or wrote a file that is not finished; `None` if a name is none of such a file.
+pub(super) fn writer_of(name: &Path) -> Option<u32> {
+    let numbers = name.to_str()?.strip_prefix(UNFINISHED)?;
+    numbers.split_once('-')?.0.parse().ok()
+}
+
+/// Whether a process is there. Agents of other nodes do not reach the same containers.
+pub(super) fn is_alive(process: u32) -> bool {
+    Path::new("/proc").join(process.to_string()).exists()
 }

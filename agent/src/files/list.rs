@@ -14,12 +14,12 @@ use rustix::{
 };
 
 use super::{
-    change::{PERMISSIONS, is_unfinished},
-    tree::{Missing, Root, at, children, joined, kind, look, open_directory},
+    change::{PERMISSIONS, is_alive, writer_of},
+    tree::{Missing, Root, at, children, joined, kind, look, open_directory, remove},
 };
 
 /// Writes an entry for everything below `directory` to `to`, in the order of the paths; for a file one without a path.
-/// Returns how many.
+/// Returns how many. What an agent was writing that was killed is removed.
 pub(crate) fn list(
     root: OwnedFd,
     directory: &[u8],
@@ -64,7 +64,14 @@ impl<W: Write> Walk<'_, W> {
     fn directory(&mut self, directory: &OwnedFd, path: &Path) -> Result<(), AgentError> {
         let failed = |path: &Path, error| at("read", path, error);
         let names = children(directory).map_err(|error| failed(&self.base.join(path), error))?;
-        for name in names.iter().filter(|name| !is_unfinished(name)) {
+        for name in &names {
+            if let Some(writer) = writer_of(name) {
+                // Best effort: it is in nobody's way.
+                if !is_alive(writer) {
+                    let _ = remove(directory, name);
+                }
+                continue;
+            }
             let path = path.join(name);
             let whole = self.base.join(&path);
             // What is gone meanwhile is not there.

@@ -16,7 +16,7 @@ use devenv_agent::protocol::{
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tempfile::TempDir;
 
-use super::{change, list};
+use super::{change, change::UNFINISHED, list};
 
 struct Stage {
     directory: TempDir,
@@ -61,7 +61,7 @@ impl Stage {
         while let Some(directory) = open.pop() {
             for entry in fs::read_dir(directory).unwrap() {
                 let path = entry.unwrap().path();
-                if path.to_string_lossy().contains(super::change::UNFINISHED) {
+                if path.to_string_lossy().contains(UNFINISHED) {
                     left.push(path);
                 } else if path.is_dir() && !path.is_symlink() {
                     open.push(path);
@@ -235,6 +235,26 @@ fn a_stream_that_breaks_off_leaves_what_another_kind_of_file_was_to_replace() {
     let mut after = stage.list("/");
     after.retain(|entry| !entry.path.starts_with(b"app/src/c"));
     assert_eq!(after, before);
+}
+
+#[test]
+fn what_a_killed_agent_was_writing_is_removed_by_the_next_look_and_anothers_is_not() {
+    let stage = Stage::new();
+    // Numbers of processes end far below this one.
+    let killed = stage.at(&format!("root/app/src/{UNFINISHED}{}-3", u32::MAX));
+    let anothers = stage.at(&format!(
+        "root/app/src/{UNFINISHED}{}-3",
+        std::os::unix::process::parent_id()
+    ));
+    let own = stage.at(&format!("root/app/src/{UNFINISHED}of-somebody"));
+    for path in [&killed, &anothers, &own] {
+        fs::write(path, "half").unwrap();
+    }
+    let listed = stage.list("/app/src");
+    assert!(!killed.exists());
+    assert!(anothers.exists());
+    assert_eq!(listed.len(), 1, "{listed:?}");
+    assert!(own.exists());
 }
 
 #[test]
