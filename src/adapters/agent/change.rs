@@ -224,11 +224,11 @@ impl Outgoing {
         Ok(())
     }
 
-    /// Sends what is left, and that it was all.
-    pub(super) async fn finish(self, asked: &mut Asked) -> Result<(), AgentFailure> {
-        if !self.chunk.is_empty() {
-            asked.send(self.chunk).await?;
+    /// Sends what is left.
+    pub(super) async fn flush(&mut self, asked: &mut Asked) -> Result<(), AgentFailure> {
+        if self.chunk.is_empty() {
+            return Ok(());
         }
-        asked.finish().await
+        asked.send(std::mem::take(&mut self.chunk)).await
     }
 }

@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    iter::repeat_with,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -23,8 +22,7 @@ use tokio::{
 };
 
 use super::{
-    AgentFailure, Change,
-    change::{Early, Outgoing, TOGETHER, read_early},
+    AgentFailure,
     install::{install, program},
 };
 use crate::adapters::docker::{Attached, AttachedInput, AttachedOutput, Docker, ExecId, Said};
@@ -128,41 +126,6 @@ impl Agent {
         match timeout(PING_WITHIN, asked.answer()).await {
             Ok(answer) => answer.map(|_| ()),
             Err(_) => Err(self.line.silent()),
-        }
-    }
-
-    /// Changes files of a container below `base`, an absolute path in it: all together, or none. Returns how many.
-    pub async fn change(
-        &self,
-        container: &ContainerId,
-        base: &[u8],
-        changes: &[Change],
-    ) -> Result<u32, AgentFailure> {
-        let request = Request::Change {
-            container: container.clone(),
-            base: base.to_vec(),
-        };
-        let mut asked = self.line.ask(request).await?;
-        let mut outgoing = Outgoing::default();
-        let mut groups = changes.chunks(TOGETHER).peekable();
-        let mut reading = groups.peek().map(|group| read_early(group));
-        while let (Some(group), Some(read)) = (groups.next(), reading.take()) {
-            // One that broke off has read nothing: each file is read in its turn.
-            let read = read.await.unwrap_or_default();
-            reading = groups.peek().map(|group| read_early(group));
-            let read = read.into_iter().chain(repeat_with(|| Early::Nothing));
-            for (change, early) in group.iter().zip(read) {
-                // An agent that has answered wants no more of it.
-                if asked.is_answered() {
-                    break;
-                }
-                change.send(early, &mut outgoing, &mut asked).await?;
-            }
-        }
-        outgoing.finish(&mut asked).await?;
-        match asked.answer().await? {
-            Answer::Changed { count } => Ok(count),
-            other => Err(self.line.not_understood(format!("{other:?} to a change"))),
         }
     }
 
@@ -295,6 +258,7 @@ impl Line {
 }
 
 /// A request that was sent.
+#[derive(Debug)]
 pub(super) struct Asked {
     line: Arc<Line>,
     id: RequestId,
@@ -308,7 +272,7 @@ pub(super) struct Asked {
 
 impl Asked {
     /// Whether there is an answer already.
-    fn is_answered(&mut self) -> bool {
+    pub(super) fn is_answered(&mut self) -> bool {
         while self.answer.is_none()
             && let Ok(message) = self.messages.try_recv()
         {
@@ -361,6 +325,15 @@ impl Asked {
                 self.line.send(&ToAgent::Taken { id, bytes }).await?;
                 return Ok(chunk);
             }
+        }
+    }
+
+    /// Waits for the answer to a change of files: how many there were.
+    pub(super) async fn changed(self) -> Result<u32, AgentFailure> {
+        let line = Arc::clone(&self.line);
+        match self.answer().await? {
+            Answer::Changed { count } => Ok(count),
+            other => Err(line.not_understood(format!("{other:?} to a change"))),
         }
     }
 

@@ -10,6 +10,7 @@ mod error;
 mod install;
 mod live;
 mod logs;
+mod transfer;
 
 pub use self::{
     change::{Change, Content},
@@ -17,6 +18,7 @@ pub use self::{
     error::AgentFailure,
     install::{install, program},
     live::Reached,
+    transfer::Transfer,
 };
 pub use devenv_agent::{
     init_protocol::{

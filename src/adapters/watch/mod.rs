@@ -74,6 +74,16 @@ pub enum ChangeKind {
     Special,
 }
 
+/// What a watcher tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum News {
+    /// What a checkout that goes on has changed since this was told last. It may change again: the batch at its end has
+    /// all of it as it is then.
+    Underway(Vec<Change>),
+    /// Changes that are complete.
+    Batch(Batch),
+}
+
 /// Changes that belong together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Batch {
@@ -222,10 +232,10 @@ pub struct Watcher {
     _stop: DropGuard,
 }
 
-/// Where the batches of a watcher come out.
+/// Where the news of a watcher come out.
 #[derive(Debug)]
 pub struct Changes {
-    batches: mpsc::Receiver<Batch>,
+    news: mpsc::Receiver<News>,
 }
 
 impl Watcher {
@@ -237,14 +247,14 @@ impl Watcher {
             tokio::task::spawn_blocking(move || Forest::plant(trees, kernel)).await??;
         let stop = CancellationToken::new();
         // One: while the receiver is busy with a batch, further hints gather into the next.
-        let (sender, batches) = mpsc::channel(1);
+        let (sender, news) = mpsc::channel(1);
         let run = run::Run::new(forest, Arc::clone(&pending), sender);
         tokio::spawn(stop.clone().run_until_cancelled_owned(run.all(outcome)));
         let watcher = Self {
             pending,
             _stop: stop.drop_guard(),
         };
-        Ok((watcher, Changes { batches }))
+        Ok((watcher, Changes { news }))
     }
 
     /// Asks for a look at everything, such as after the machine slept: its batch has [`Rescan::Asked`] as reason.
@@ -254,9 +264,9 @@ impl Watcher {
 }
 
 impl Changes {
-    /// The next batch, as soon as there is one; `None` once the watcher has ended.
-    pub async fn next(&mut self) -> Option<Batch> {
-        self.batches.recv().await
+    /// The next news, as soon as there are any; `None` once the watcher has ended.
+    pub async fn next(&mut self) -> Option<News> {
+        self.news.recv().await
     }
 }
 

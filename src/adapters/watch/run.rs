@@ -8,7 +8,7 @@ use tokio::{
 };
 
 use super::{
-    Batch,
+    Batch, News,
     batch::{self, Course, Together},
     checkout::Checkouts,
     forest::{Forest, Outcome},
@@ -24,7 +24,7 @@ const POLL: Duration = Duration::from_secs(1);
 pub(super) struct Run<K> {
     forest: Forest<K>,
     pending: Arc<Pending>,
-    batches: mpsc::Sender<Batch>,
+    news: mpsc::Sender<News>,
     checkouts: Checkouts,
     /// When to look again at what the kernel does not watch.
     next_poll: Instant,
@@ -39,20 +39,16 @@ enum Wake {
     Poll,
 }
 
-/// Nobody receives the batches any more, or the work broke off.
+/// Nobody receives the news any more, or the work broke off.
 struct Ended;
 
 impl<K: Kernel + 'static> Run<K> {
-    pub(super) fn new(
-        forest: Forest<K>,
-        pending: Arc<Pending>,
-        batches: mpsc::Sender<Batch>,
-    ) -> Self {
+    pub(super) fn new(forest: Forest<K>, pending: Arc<Pending>, news: mpsc::Sender<News>) -> Self {
         Self {
             checkouts: Checkouts::around(forest.roots()),
             forest,
             pending,
-            batches,
+            news,
             next_poll: Instant::now() + POLL,
             course: Course::Complete,
             held: None,
@@ -103,14 +99,20 @@ impl<K: Kernel + 'static> Run<K> {
     }
 
     async fn tell(&mut self, first: Instant, outcome: Outcome) -> Result<(), Ended> {
-        let outcome = match self.held.take() {
-            Some(held) => held.and_then(outcome),
-            None => outcome,
+        let held = self.held.take();
+        let together = |later: Outcome| match held {
+            Some(held) => held.and_then(later),
+            None => later,
         };
         if self.course != Course::Complete {
-            self.held = Some(outcome);
-            return Ok(());
+            let changes = outcome.changes.clone();
+            self.held = Some(together(outcome));
+            if changes.is_empty() {
+                return Ok(());
+            }
+            return self.send(News::Underway(changes)).await;
         }
+        let outcome = together(outcome);
         if !outcome.is_worth_telling() {
             return Ok(());
         }
@@ -120,6 +122,10 @@ impl<K: Kernel + 'static> Run<K> {
             reason: outcome.why,
             notices: outcome.notices,
         };
-        self.batches.send(batch).await.map_err(|_| Ended)
+        self.send(News::Batch(batch)).await
+    }
+
+    async fn send(&self, news: News) -> Result<(), Ended> {
+        self.news.send(news).await.map_err(|_| Ended)
     }
 }

@@ -27,6 +27,10 @@ async fn live() -> Live {
     let home = tempfile::tempdir().unwrap();
     let root = home.path().canonicalize().unwrap().join("root");
     fs::create_dir(&root).unwrap();
+    live_in(home, root).await
+}
+
+async fn live_in(home: tempfile::TempDir, root: PathBuf) -> Live {
     let watched = Watched {
         root: root.clone(),
         ignore: Ignore::default(),
@@ -41,9 +45,16 @@ async fn live() -> Live {
 }
 
 impl Live {
-    async fn batch(&mut self) -> Batch {
+    async fn news(&mut self) -> News {
         let next = tokio::time::timeout(PATIENCE, self.changes.next());
-        next.await.expect("a batch in time").expect("a watcher")
+        next.await.expect("news in time").expect("a watcher")
+    }
+
+    async fn batch(&mut self) -> Batch {
+        match self.news().await {
+            News::Batch(batch) => batch,
+            News::Underway(changes) => panic!("no checkout is under way: {changes:?}"),
+        }
     }
 
     /// What was told last of each path, until `is_all` says that it is all.
@@ -197,6 +208,37 @@ async fn a_rescan_that_is_asked_for_answers_even_if_nothing_changed() {
     let batch = live.batch().await;
     assert_eq!(batch.reason, Why::Rescan(Rescan::Asked));
     assert!(batch.changes.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_checkout_is_told_while_it_goes_on_and_as_a_whole_at_its_end() {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().canonicalize().unwrap().join("root");
+    fs::create_dir_all(&root).unwrap();
+    fs::create_dir(home.path().join(".git")).unwrap();
+    let mut live = live_in(home, root).await;
+    let lock = live.root.with_file_name(".git/index.lock");
+    fs::write(&lock, "").unwrap();
+    for (file, text) in [("a", "1"), ("b", "1"), ("a", "2")] {
+        fs::write(live.root.join(file), text).unwrap();
+        let told = |news: &News| match news {
+            News::Underway(changes) => changes.iter().any(|change| {
+                change.path == Path::new(file) && is_file_of(Some(&change.kind), text.as_bytes())
+            }),
+            News::Batch(batch) => panic!("the checkout goes on: {batch:?}"),
+        };
+        while !told(&live.news().await) {}
+    }
+    fs::remove_file(&lock).unwrap();
+    let batch = live.batch().await;
+    let told: BTreeMap<_, _> = batch
+        .changes
+        .into_iter()
+        .map(|change| (change.path, change.kind))
+        .collect();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(is_file_of(told.get(Path::new("a")), b"2"));
+    assert!(is_file_of(told.get(Path::new("b")), b"1"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,14 +17,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     adopt::{self, Adopted},
+    ahead::Ahead,
     deploy::{Deployment, deploy},
     edit::Edit,
     host_build,
     known::Known,
-    reach::{self, NotTold},
+    reach::{self, NotTold, ToTell},
     ready,
     rules::{Because, Decision, Rules},
     shared::{Shared, change},
+    standing::{Followed, LONGEST_PAUSE, Standing},
     stopwatch::{Stopwatch, millis},
     tree::HostTree,
 };
@@ -38,9 +40,6 @@ use crate::{
     report::{LiveAction, LiveChange, LiveLeft, LiveWhat, StandingState},
 };
 
-/// The first wait before a container that could not be adopted is tried again; each further one is twice as long.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How long a container may fail to be adopted before it is told: it may just be starting.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -54,43 +53,10 @@ pub(super) enum Order {
         /// When the first was seen.
         seen: Instant,
     },
+    /// A checkout goes on, and has changed files: their [`Changed`](Self::Changed) follows at its end.
+    Underway(Vec<(PathBuf, ChangeKind)>),
     /// The processes in which the service runs now.
     Processes(Vec<Process>),
-}
-
-/// A process and how its container stands.
-#[derive(Debug)]
-struct Followed {
-    process: Process,
-    standing: Standing,
-}
-
-/// Whether a container is the same as the files of this machine.
-#[derive(Debug)]
-enum Standing {
-    /// As far as anybody knows.
-    Same,
-    /// It must be made so.
-    Behind {
-        since: Instant,
-        pause: Duration,
-        again: Instant,
-        is_told: bool,
-    },
-    /// It cannot be: it takes no files at one of the places. The next edit may be another's.
-    Refused,
-}
-
-impl Standing {
-    fn behind() -> Self {
-        let now = Instant::now();
-        Self::Behind {
-            since: now,
-            pause: FIRST_PAUSE,
-            again: now,
-            is_told: false,
-        }
-    }
 }
 
 /// What follows one service.
@@ -106,6 +72,9 @@ pub(super) struct Follower {
     processes: Vec<Followed>,
     orders: UnboundedReceiver<Order>,
     edit: Edit,
+    /// What a checkout that goes on has changed and nobody was sent yet.
+    underway: Vec<(PathBuf, ChangeKind)>,
+    ahead: Option<Ahead>,
 }
 
 /// Nobody gives orders any more.
@@ -140,6 +109,8 @@ impl Follower {
             processes: Vec::new(),
             orders,
             edit: Edit::default(),
+            underway: Vec::new(),
+            ahead: None,
         })
     }
 
@@ -158,9 +129,13 @@ impl Follower {
         }
         self.adopt_behind().await;
         if self.edit.is_empty() {
+            self.send_ahead().await;
             return Ok(());
         }
-        match self.rules.decide(self.edit.paths()) {
+        let decision = self.rules.decide(self.edit.paths());
+        let is_copied = matches!(decision, Decision::Reach { .. });
+        let ahead = self.ahead.take().filter(|_| is_copied);
+        match decision {
             Decision::Nothing => {
                 self.edit = Edit::default();
                 Ok(())
@@ -170,8 +145,29 @@ impl Follower {
             Decision::Reach { .. } => {
                 let edit = std::mem::take(&mut self.edit);
                 let watch = Stopwatch::since(edit.began(&self.live.base));
-                self.reach(edit, watch).await
+                self.reach(edit, watch, ahead.unwrap_or_default()).await
             }
+        }
+    }
+
+    /// Sends what a checkout that goes on has changed, where its files reach the containers by a copy.
+    async fn send_ahead(&mut self) {
+        let underway = std::mem::take(&mut self.underway);
+        if underway.is_empty() || self.rules.roots().next().is_none() {
+            return;
+        }
+        if self.ahead.is_none() {
+            self.ahead = Some(Ahead::begin(&self.shared, self.same()).await);
+        }
+        let paths = underway.iter().map(|(path, _)| path.as_path());
+        let decision = self.rules.decide(paths);
+        let Some(ahead) = self.ahead.as_mut().filter(|ahead| ahead.is_open()) else {
+            return;
+        };
+        if let Decision::Rebuild(_) | Decision::Build(_) = decision {
+            ahead.give_up();
+        } else {
+            ahead.send(&self.rules, &self.host, underway).await;
         }
     }
 
@@ -206,7 +202,12 @@ impl Follower {
                         self.edit.add(path, kind, seen);
                     }
                 }
+                self.underway.clear();
+                if self.edit.is_empty() {
+                    self.ahead = None;
+                }
             }
+            Order::Underway(changes) => self.underway.extend(changes),
             Order::Processes(processes) => {
                 let mut before = std::mem::take(&mut self.processes);
                 let follow = |process: Process| {
@@ -399,7 +400,7 @@ impl Follower {
     }
 
     /// Brings an edit into the containers.
-    async fn reach(&mut self, edit: Edit, mut watch: Stopwatch) -> Result<(), Ended> {
+    async fn reach(&mut self, edit: Edit, mut watch: Stopwatch, ahead: Ahead) -> Result<(), Ended> {
         let Decision::Reach { because, run } = self.rules.decide(edit.paths()) else {
             return Ok(());
         };
@@ -413,9 +414,13 @@ impl Follower {
             self.shared.audience.inform(Some(&self.service), text);
             return Ok(());
         }
-        let changes = self.host.changes(&self.rules, edit.changes());
-        let is_copied = !changes.is_empty();
-        let (told, not_told) = reach::copy(&self.shared, processes, &changes).await;
+        let changes = ToTell {
+            all: self.host.changes(&self.rules, edit.changes()),
+            rest: ahead.rest(&self.rules, &self.host, &edit),
+            ahead,
+        };
+        let is_copied = !changes.all.is_empty();
+        let (told, not_told) = reach::copy(&self.shared, processes, changes).await;
         self.not_told(&change, not_told);
         if told.is_empty() {
             return Ok(());
@@ -530,7 +535,7 @@ impl Follower {
             self.shared.audience.inform(Some(&self.service), text);
             return Ok(());
         }
-        self.reach(reaching, watch).await
+        self.reach(reaching, watch, Ahead::default()).await
     }
 
     fn began(&self, change: &LiveChange) {

@@ -1,6 +1,7 @@
 //! The loop over one state of the manifest: what happens on this machine and in the cluster goes to the followers.
 
 use std::{
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -25,7 +26,7 @@ use crate::{
     adapters::{
         host::slept_since_boot,
         kube::{ClusterView, Connection, LiveView},
-        watch::{self, Batch, Changes, TreeId, WatchError, Watched, Watcher},
+        watch::{self, Batch, ChangeKind, Changes, News, TreeId, WatchError, Watched, Watcher},
     },
     domain::{Failure, Live, Service, ServiceName, Workload},
     engine::NAMESPACE,
@@ -148,7 +149,8 @@ impl Generation {
                 () = cancel.cancelled() => return End::Cancelled,
                 batch = self.changes.next() => match batch {
                     None => return End::WatcherEnded,
-                    Some(batch) => if let Some(end) = self.changed(batch, open) {
+                    Some(News::Underway(changes)) => self.underway(changes),
+                    Some(News::Batch(batch)) => if let Some(end) = self.changed(batch, open) {
                         return end;
                     }
                 },
@@ -187,26 +189,8 @@ impl Generation {
         for notice in &batch.notices {
             self.shared.audience.warn(None, notice.to_string());
         }
-        let mut manifest = None;
-        let mut of_services = vec![Vec::new(); self.services.len()];
-        for watch::Change {
-            tree: TreeId(tree),
-            path,
-            kind,
-        } in batch.changes
-        {
-            match of_services.get_mut(tree) {
-                Some(changes) => changes.push((path, kind)),
-                None => manifest = Some(path),
-            }
-        }
-        for (followed, changes) in self.services.iter().zip(of_services) {
-            if !changes.is_empty() {
-                let seen = batch.first_seen;
-                // A follower that broke off is started again with the next manifest.
-                let _ = followed.orders.send(Order::Changed { changes, seen });
-            }
-        }
+        let seen = batch.first_seen;
+        let manifest = self.give(batch.changes, |changes| Order::Changed { changes, seen });
         let file = manifest?.display().to_string();
         match open() {
             Ok(project) => Some(End::Manifest(Box::new(project))),
@@ -222,6 +206,35 @@ impl Generation {
                 None
             }
         }
+    }
+
+    /// Lets those whom a checkout concerns that goes on prepare for its end. A manifest of its middle is nobody's.
+    fn underway(&self, changes: Vec<watch::Change>) {
+        self.give(changes, Order::Underway);
+    }
+
+    /// Gives changes to the followers that they concern; the last of those that concern the manifest is returned.
+    fn give(
+        &self,
+        changes: Vec<watch::Change>,
+        order: impl Fn(Vec<(PathBuf, ChangeKind)>) -> Order,
+    ) -> Option<PathBuf> {
+        let mut manifest = None;
+        let mut of_services = vec![Vec::new(); self.services.len()];
+        for change in changes {
+            let TreeId(tree) = change.tree;
+            match of_services.get_mut(tree) {
+                Some(changes) => changes.push((change.path, change.kind)),
+                None => manifest = Some(change.path),
+            }
+        }
+        for (followed, changes) in self.services.iter().zip(of_services) {
+            if !changes.is_empty() {
+                // A follower that broke off is started again with the next manifest.
+                let _ = followed.orders.send(order(changes));
+            }
+        }
+        manifest
     }
 
     /// Says when the cluster does not answer, and when it does again.

@@ -6,6 +6,7 @@
 //! It prints nothing; what it does it tells its [`Audience`].
 
 mod adopt;
+mod ahead;
 mod audience;
 mod deploy;
 mod edit;
@@ -18,6 +19,7 @@ mod reach;
 mod ready;
 mod rules;
 mod shared;
+mod standing;
 mod stopwatch;
 mod tree;
 mod watching;

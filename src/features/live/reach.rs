@@ -4,9 +4,9 @@ use std::{collections::BTreeSet, time::Duration};
 
 use futures::future::{join_all, try_join_all};
 
-use super::shared::Shared;
+use super::{ahead::Ahead, shared::Shared};
 use crate::{
-    adapters::agent::{AgentFailure, Change},
+    adapters::agent::{AgentFailure, Change, Transfer},
     domain::{ExitClass, Failure, Live, OnChange, ReloadBy, ServiceName},
     features::process::Process,
     report::LiveAction,
@@ -31,18 +31,39 @@ pub(super) struct NotTold {
     pub(super) error: AgentFailure,
 }
 
+/// Changes of files that containers are to be told.
+#[derive(Debug)]
+pub(super) struct ToTell {
+    pub(super) all: Vec<Change>,
+    /// What those still have to be told that were sent some ahead.
+    pub(super) rest: Vec<Change>,
+    pub(super) ahead: Ahead,
+}
+
 /// Tells the containers of all processes of changes at the same time; gives those that were told, and those that were not.
 pub(super) async fn copy(
     shared: &Shared,
     processes: Vec<Process>,
-    changes: &[Change],
+    changes: ToTell,
 ) -> (Vec<Process>, Vec<NotTold>) {
-    if changes.is_empty() {
+    let ToTell {
+        all,
+        rest,
+        mut ahead,
+    } = changes;
+    if all.is_empty() {
         return (processes, Vec::new());
     }
-    let telling = processes.into_iter().map(|process| async move {
-        let told = shared.agents.change(&process, changes).await;
-        (process, told)
+    let telling = processes.into_iter().map(|process| {
+        let begun = ahead.take(&process);
+        let (all, rest) = (&all, &rest);
+        async move {
+            let told = match begun {
+                Some(transfer) => finish(shared, &process, transfer, all, rest).await,
+                None => shared.agents.change(&process, all).await,
+            };
+            (process, told)
+        }
     });
     let (mut told, mut not_told) = (Vec::new(), Vec::new());
     for (process, result) in join_all(telling).await {
@@ -52,6 +73,25 @@ pub(super) async fn copy(
         }
     }
     (told, not_told)
+}
+
+/// Ends a transfer with what is left; where it breaks off, the container is told all.
+async fn finish(
+    shared: &Shared,
+    process: &Process,
+    mut transfer: Transfer,
+    all: &[Change],
+    rest: &[Change],
+) -> Result<(), AgentFailure> {
+    let finishing = async {
+        transfer.send(rest).await?;
+        transfer.finish().await
+    };
+    match finishing.await {
+        Ok(_) => Ok(()),
+        Err(refused @ AgentFailure::Refused(_)) => Err(refused),
+        Err(_) => shared.agents.change(process, all).await,
+    }
 }
 
 /// Runs commands of the manifest in all containers, one after another; one that fails ends it.

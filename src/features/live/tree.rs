@@ -52,6 +52,12 @@ impl HostTree {
             .collect()
     }
 
+    /// What is at a path.
+    pub(super) fn now(&self, path: &Path) -> ChangeKind {
+        let found = self.found.get(path);
+        found.cloned().unwrap_or(ChangeKind::Removed)
+    }
+
     /// All paths, relative to the base.
     pub(super) fn paths(&self) -> impl Iterator<Item = &Path> {
         self.found.keys().map(PathBuf::as_path)

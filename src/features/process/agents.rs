@@ -10,11 +10,15 @@ use crate::{
     adapters::{
         agent::{
             Agent, AgentError, AgentFailure, Change, Entry, FileProblem, Probe, Ran, ServiceState,
+            Transfer,
         },
         docker::Docker,
     },
     domain::{Failure, ObservedPod, ServiceName, Signal},
 };
+
+/// What the paths of changes are relative to.
+const ROOT: &[u8] = b"/";
 
 /// Hears why an agent is started again.
 type Told = Box<dyn Fn(&AgentFailure) + Send + Sync>;
@@ -173,9 +177,20 @@ impl Agents {
         changes: &[Change],
     ) -> Result<(), AgentFailure> {
         let asked = self.ask(&process.node, |agent| async move {
-            agent.change(&process.container, b"/", changes).await
+            agent.change(&process.container, ROOT, changes).await
         });
         asked.await.map(|_| ())
+    }
+
+    /// The same in several goes.
+    pub(in crate::features) async fn begin_change(
+        &self,
+        process: &Process,
+    ) -> Result<Transfer, AgentFailure> {
+        let asked = self.ask(&process.node, |agent| async move {
+            agent.begin_change(&process.container, ROOT).await
+        });
+        asked.await
     }
 
     /// What lies at a place of the container, relative to its root; `None` if nothing does.
