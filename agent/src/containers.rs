@@ -1,4 +1,4 @@
-//! Finds the root directory of a container in this node.
+//! Finds the first process and the root directory of a container in this node.
 
 use std::{
     collections::HashMap,
@@ -38,6 +38,12 @@ impl Containers {
         known.insert(id.clone(), process);
         Ok(root)
     }
+}
+
+/// The first process of a container that runs.
+pub(crate) fn process_of(id: &ContainerId) -> Result<u32, AgentError> {
+    let first = first_process(id).ok_or_else(|| AgentError::NoContainer(id.clone()))?;
+    Ok(first.pid)
 }
 
 impl Process {

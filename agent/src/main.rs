@@ -1,8 +1,10 @@
 //! The agent: devenv's helper inside a node of the cluster.
 //!
 //! `devenv-agent serve` speaks the protocol on standard input and output until its input ends. It keeps nothing.
+//! `devenv-agent thaw` waits for one that froze containers, and thaws them.
 //! `devenv-agent init` is the first process of a live service's container: it runs the service and restarts it.
 
+mod cgroups;
 mod containers;
 mod files;
 mod init;
@@ -27,17 +29,23 @@ fn main() -> ExitCode {
     let command = arguments.next();
     match command.as_deref().and_then(OsStr::to_str) {
         Some("init") => init::main(arguments),
-        Some("serve") => serve(),
+        Some("serve") => ended(serve()),
+        Some("thaw") => ended(cgroups::thaw_when_left(arguments)),
         Some(command) => not_begun(&format!("there is no command `{command}`")),
         None => not_begun("which command?"),
     }
 }
 
 /// Runs `devenv-agent serve`.
-fn serve() -> ExitCode {
+fn serve() -> io::Result<()> {
     // Files are made with the rights that they are asked to have.
     umask(Mode::empty());
-    match serve::serve(&mut io::stdin().lock(), io::stdout()) {
+    serve::serve(&mut io::stdin().lock(), io::stdout())
+}
+
+/// How a command ended.
+fn ended(end: io::Result<()>) -> ExitCode {
+    match end {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(&error.to_string());

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{init_protocol, log_protocol::LogPosition};
 
 /// The version of the protocol. A devenv and an agent of different versions do not talk.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 /// The longest frame, in bytes, without its length.
 pub const LONGEST_FRAME: usize = 1 << 20;
 /// The longest chunk, in bytes.
@@ -139,6 +139,20 @@ pub enum Request {
         /// How long it has for that, in milliseconds.
         within_ms: u32,
     },
+    /// Stops all processes of containers at once. One chunk, a [`Stands`] record, says that they stand. They go on when
+    /// the request's [`End`](ToAgent::End) comes, or sooner: when it is cancelled, the stream ends, the agent is killed,
+    /// or the time is over.
+    Freeze {
+        /// The containers.
+        containers: Vec<ContainerId>,
+        /// How long they may stand, in milliseconds.
+        at_most_ms: u32,
+    },
+    /// What containers use, in the order in which they are named.
+    Usage {
+        /// The containers.
+        containers: Vec<ContainerId>,
+    },
     /// Tells what the containers of a namespace said and say, until it is cancelled. Chunks of the answer are
     /// [`LogRecord`](crate::log_protocol::LogRecord)s: each its length (4 bytes, little endian) and its encoding.
     Logs {
@@ -153,9 +167,12 @@ impl Request {
     /// How long the agent may rightly say nothing, beside the moment that anything takes.
     pub fn may_take(&self) -> Duration {
         match self {
-            Self::Ping | Self::Change { .. } | Self::List { .. } | Self::Logs { .. } => {
-                Duration::ZERO
-            }
+            Self::Ping
+            | Self::Change { .. }
+            | Self::List { .. }
+            | Self::Usage { .. }
+            | Self::Logs { .. } => Duration::ZERO,
+            Self::Freeze { at_most_ms, .. } => Duration::from_millis((*at_most_ms).into()),
             Self::Control { request, .. } => request.may_take(),
             Self::Probe { within_ms, .. } => Duration::from_millis((*within_ms).into()),
         }
@@ -172,6 +189,24 @@ pub enum ProbeWhat {
     },
     /// It accepts a connection.
     Tcp,
+}
+
+/// Containers stand: what a chunk of [`Request::Freeze`] says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stands {
+    /// From the first that stood to the last, in microseconds.
+    pub took_us: u64,
+}
+
+/// What a container uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Of processors since it was started, in microseconds.
+    pub cpu_us: u64,
+    /// Of memory, in bytes, without what the kernel keeps of files and could give up.
+    pub memory: u64,
+    /// The most memory that it may use, in bytes; `None` without a limit.
+    pub memory_limit: Option<u64>,
 }
 
 /// What the agent answers.
@@ -198,6 +233,13 @@ pub enum Answer {
         /// How often it was tried.
         attempts: u32,
     },
+    /// To [`Request::Freeze`]: the processes go on, as was asked.
+    Thawed {
+        /// How long they stood at most, in microseconds.
+        stood_us: u64,
+    },
+    /// To [`Request::Usage`]: of each container; `None` for one that does not run.
+    Used(Vec<Option<Usage>>),
 }
 
 /// The id of a container as its runtime knows it: 64 hexadecimal digits.
@@ -338,6 +380,17 @@ pub enum AgentError {
     /// The init did not answer in time.
     #[error("the init of the container {0} does not answer")]
     InitSilent(ContainerId),
+    /// The control group of a container does not do what it has to.
+    #[error("cannot {doing} a container's control group: {reason}")]
+    ControlGroup {
+        /// What was tried, such as `freeze`.
+        doing: String,
+        /// In the system's words.
+        reason: String,
+    },
+    /// Containers stood longer than they may, and went on before that was asked.
+    #[error("the containers went on by themselves, as the time was over")]
+    StoodTooLong,
     /// A service could not be reached in time.
     #[error("not reached in time: {last}")]
     NotReached {

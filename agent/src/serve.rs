@@ -14,8 +14,8 @@ use std::{
 };
 
 use devenv_agent::protocol::{
-    AgentError, Answer, FromAgent, Hello, LONGEST_CHUNK, Request, RequestId, ToAgent, VERSION,
-    WINDOW, read_frame, write_frame,
+    AgentError, Answer, ContainerId, FromAgent, Hello, LONGEST_CHUNK, Request, RequestId, Stands,
+    ToAgent, VERSION, WINDOW, frame, read_frame, write_frame,
 };
 
 use rustix::{
@@ -23,7 +23,11 @@ use rustix::{
     io::Errno,
 };
 
-use crate::{containers::Containers, files, inits, logs, probe};
+use crate::{
+    cgroups,
+    containers::{Containers, process_of},
+    files, inits, logs, probe,
+};
 
 /// Speaks the protocol until `input` ends. What is under way then is broken off with its request.
 pub(crate) fn serve<W: Write + Send + 'static>(input: &mut impl Read, output: W) -> io::Result<()> {
@@ -168,6 +172,20 @@ impl<W: Write> Server<W> {
                 let within = Duration::from_millis(within_ms.into());
                 probe::reach(address, &what, within, &|pause| exchange.pause(pause))
             }
+            Request::Freeze {
+                containers,
+                at_most_ms,
+            } => exchange.freeze(&containers, Duration::from_millis(at_most_ms.into())),
+            Request::Usage { containers } => {
+                let used = containers.iter().map(|container| {
+                    match process_of(container).and_then(cgroups::usage) {
+                        // It may have ended meanwhile.
+                        Err(_) if process_of(container).is_err() => Ok(None),
+                        usage => usage.map(Some),
+                    }
+                });
+                used.collect::<Result<_, _>>().map(Answer::Used)
+            }
             Request::Logs { namespace, from } => {
                 let mut records = Outgoing::new(exchange);
                 let directory = Path::new(logs::DIRECTORY);
@@ -196,6 +214,40 @@ impl<W: Write> Exchange<'_, W> {
         }
     }
 
+    /// Freezes containers, says so, and thaws them when all is sent that belongs to the request.
+    fn freeze(&self, containers: &[ContainerId], at_most: Duration) -> Result<Answer, AgentError> {
+        let processes = containers.iter().map(process_of);
+        let processes: Vec<u32> = processes.collect::<Result<_, _>>()?;
+        let frozen = cgroups::freeze(&processes, at_most)?;
+        let until = Instant::now() + at_most;
+        let took_us = micros(frozen.took());
+        let stands = frame(&Stands { took_us }).map_err(|_| AgentError::Cancelled)?;
+        let (id, bytes) = (self.id, stands);
+        let told = self.server.send(&FromAgent::Chunk { id, bytes });
+        told.map_err(|_| AgentError::Cancelled)?;
+        let asked = self.wait_for_end(until);
+        let stood = frozen.thaw()?;
+        asked?;
+        Ok(Answer::Thawed {
+            stood_us: micros(stood),
+        })
+    }
+
+    /// Waits until all is sent that belongs to the request; fails once it is cancelled or the time is over.
+    fn wait_for_end(&self, until: Instant) -> Result<(), AgentError> {
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match self.heard.pieces.recv_timeout(left) {
+                Ok(Piece::End) => return Ok(()),
+                Ok(Piece::Cancel) | Err(RecvTimeoutError::Disconnected) => {
+                    return Err(AgentError::Cancelled);
+                }
+                Err(RecvTimeoutError::Timeout) => return Err(AgentError::StoodTooLong),
+                Ok(_) => {}
+            }
+        }
+    }
+
     /// Waits; fails once the request is cancelled or the stream has ended.
     fn pause(&self, pause: Duration) -> io::Result<()> {
         let until = Instant::now() + pause;
@@ -210,6 +262,10 @@ impl<W: Write> Exchange<'_, W> {
             }
         }
     }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// The chunks of a request as a stream of bytes.

@@ -1,5 +1,6 @@
 //! The agent in a node of a real cluster: files of containers that have no shell, no root and nothing to write to.
 
+mod cgroups;
 mod live;
 
 use std::{
@@ -70,8 +71,10 @@ async fn files_reach_any_container_in_a_blink_and_nothing_leaves_it() {
     what_may_only_be_read_is_named(&stage, &agent).await;
     an_image_without_anything_takes_files(&stage, &agent).await;
     a_link_leads_nobody_out(&stage, &agent).await;
+    cgroups::what_containers_use_is_told(&stage, &agent).await;
+    cgroups::containers_stand_at_once_and_go_on(&stage, &agent).await;
     a_killed_agent_is_noticed_and_another_goes_on(&stage, &docker, &node, &agent).await;
-    drop(agent);
+    cgroups::containers_go_on_when_their_agent_is_killed(&stage, &docker, &node).await;
     stage.project.end();
 }
 

@@ -337,6 +337,15 @@ impl Asked {
         }
     }
 
+    /// Waits until what was frozen has thawed: how long it stood.
+    pub(super) async fn thawed(self) -> Result<Duration, AgentFailure> {
+        let line = Arc::clone(&self.line);
+        match self.answer().await? {
+            Answer::Thawed { stood_us } => Ok(Duration::from_micros(stood_us)),
+            other => Err(line.not_understood(format!("{other:?} to a freeze"))),
+        }
+    }
+
     /// Waits for the answer.
     async fn answer(mut self) -> Result<Answer, AgentFailure> {
         self.collect(&mut Vec::new()).await

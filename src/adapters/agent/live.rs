@@ -149,6 +149,6 @@ impl Agent {
 }
 
 /// No longer than fits: 49 days.
-fn milliseconds(duration: Duration) -> u32 {
+pub(super) fn milliseconds(duration: Duration) -> u32 {
     u32::try_from(duration.as_millis()).unwrap_or(u32::MAX)
 }

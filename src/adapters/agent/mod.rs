@@ -4,6 +4,7 @@
 //! fraction of a millisecond, where a `kubectl exec` takes a tenth of a second. The agent keeps nothing: when its
 //! stream breaks, connecting again is all there is to do. It is put into the node by the docker engine's API.
 
+mod cgroups;
 mod change;
 mod connection;
 mod error;
@@ -13,6 +14,7 @@ mod logs;
 mod transfer;
 
 pub use self::{
+    cgroups::Frozen,
     change::{Change, Content},
     connection::Agent,
     error::AgentFailure,
@@ -26,5 +28,5 @@ pub use devenv_agent::{
         Status as ServiceStatus,
     },
     log_protocol::{FileId, LogPosition, LogRecord, RunId},
-    protocol::{AgentError, ContainerId, Entry, EntryKind, FileProblem, ProbeWhat as Probe},
+    protocol::{AgentError, ContainerId, Entry, EntryKind, FileProblem, ProbeWhat as Probe, Usage},
 };
