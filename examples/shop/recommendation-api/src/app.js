@@ -1,7 +1,8 @@
 'use strict';
 // Recommendations: computed from the orders, cached in Redis until the next order.
 
-const redis = require('redis');
+// Without the modules for search, graphs and the like: reading them takes as long again.
+const redis = require('@redis/client');
 const { call } = require('./kit/client');
 const log = require('./kit/log');
 const { Failure, json, run } = require('./kit/server');

@@ -27,6 +27,8 @@ function run(handle, ready = async () => {}) {
     const url = new URL(request.url, 'http://localhost');
     request.id = request.headers['x-request-id'] || randomUUID();
     response.setHeader('X-Request-Id', request.id);
+    // Who keeps asking over an open connection would keep a server alive that stops.
+    if (!server.listening) response.setHeader('Connection', 'close');
     try {
       await (url.pathname === '/healthz' ? health(ready, response) : handle(request, response, url));
     } catch (problem) {
