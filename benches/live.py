@@ -3,12 +3,14 @@
 
 Usage: bash scripts/with-tools.sh python3 benches/live.py [EDITS] [DEVENV]
 Prints rows of Markdown: medians and 95th percentiles of EDITS (50). Every edit writes another text, and counts once the
-service answers with just that text. The next one follows after a pause, as nobody saves ten times in a second. The copy,
-its cluster and its data are removed at the end.
+service answers with just that text. The next one follows after a pause, as nobody saves ten times in a second. What does
+not answer soon is asked again: the ingress may wait for a pod that was replaced. The copy, its cluster and its data are
+removed at the end.
 """
 
 import json
 import os
+import random
 import shutil
 import socket
 import statistics
@@ -23,9 +25,11 @@ EDITS = int(sys.argv[1]) if len(sys.argv) > 1 else 50
 DEVENV = sys.argv[2] if len(sys.argv) > 2 else str(ROOT / "target/e2e/devenv")
 PORT = 18480
 PATIENCE = 120.0
-# Seconds between an answer and the next edit, and between two questions.
-PAUSE = 0.5
-ASK_EVERY = 0.002
+# Seconds between an answer and the next edit, at least and at most: not in step with anything.
+PAUSE = (0.3, 1.2)
+# Seconds between two questions, and until one is given up.
+ASK_EVERY = 0.005
+ANSWERS_WITHIN = 0.5
 # Seconds for which a session is looked at that has nothing to do.
 IDLE = 20.0
 
@@ -72,7 +76,7 @@ class Shop:
 def answer(host, path):
     """What the ingress answers; nothing where it does not answer with 200."""
     try:
-        with socket.create_connection(("127.0.0.1", PORT), timeout=5) as stream:
+        with socket.create_connection(("127.0.0.1", PORT), timeout=ANSWERS_WITHIN) as stream:
             stream.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
             parts = []
             while part := stream.recv(65536):
@@ -104,7 +108,7 @@ def edits(shop, service, edit, host, path, count):
         mark = f"edit-{os.getpid()}-{number}-of-{service}"
         file.write_text(original.replace(old, new.replace("EDIT", mark), 1))
         times.append(until_answers(host, path, mark))
-        time.sleep(PAUSE)
+        time.sleep(random.uniform(*PAUSE))
     # The first ones find what they need for the first time.
     return times[2:]
 
@@ -159,7 +163,7 @@ def compiled_on_this_machine(shop):
 def idle(shop):
     """What the session and its agents cost while nothing happens."""
     session = json.loads(shop.devenv("session", "status", "-o", "json"))["pid"]
-    time.sleep(PAUSE)
+    time.sleep(max(PAUSE))
     ticks = os.sysconf("SC_CLK_TCK")
 
     def used():
