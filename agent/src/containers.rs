@@ -2,13 +2,15 @@
 
 use std::{
     collections::HashMap,
-    fs, io,
+    fs,
     os::fd::OwnedFd,
     sync::{Mutex, PoisonError},
 };
 
 use devenv_agent::protocol::{AgentError, ContainerId};
 use rustix::fs::{CWD, Mode, OFlags, openat};
+
+use crate::processes;
 
 /// A process, told from a later one of the same id by its start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,19 +55,18 @@ impl Process {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(CWD, path, flags, Mode::empty()).ok()?;
         // The id may have been given to another process: it is looked at after the directory was opened.
-        (started(self.pid).ok()? == self.started).then_some(root)
+        (processes::stat(self.pid)?.started == self.started).then_some(root)
     }
 }
 
 /// The process of a container that all others of it come from.
 fn first_process(id: &ContainerId) -> Option<Process> {
-    let processes = fs::read_dir("/proc").ok()?.filter_map(|entry| {
-        let pid = entry.ok()?.file_name().to_str()?.parse().ok()?;
+    let processes = processes::all().filter_map(|pid| {
         let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
         if !cgroups.contains(id.as_str()) {
             return None;
         }
-        let started = started(pid).ok()?;
+        let started = processes::stat(pid)?.started;
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         Some((!is_first(&status), Process { pid, started }))
     });
@@ -82,29 +83,9 @@ fn is_first(status: &str) -> bool {
     ids.len() > 1 && ids.last() == Some(&"1")
 }
 
-/// When a process was started, in clock ticks since boot.
-fn started(pid: u32) -> io::Result<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    start_of(&stat).ok_or_else(|| io::ErrorKind::InvalidData.into())
-}
-
-/// The 22nd field of a `/proc/<pid>/stat`. The second is the name in parentheses, which may hold any of both.
-fn start_of(stat: &str) -> Option<u64> {
-    let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_whitespace().nth(19)?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_start_is_read_behind_any_name() {
-        let rest: Vec<String> = (3..=52).map(|field| field.to_string()).collect();
-        let stat = format!("7 (a) b) S) {}", rest.join(" "));
-        assert_eq!(start_of(&stat), Some(22));
-        assert_eq!(start_of("7 (a"), None);
-    }
 
     #[test]
     fn the_first_process_is_number_one_in_a_namespace_of_its_own() {
@@ -126,7 +107,7 @@ mod tests {
         let pid = std::process::id();
         let process = Process {
             pid,
-            started: started(pid).unwrap(),
+            started: processes::stat(pid).unwrap().started,
         };
         assert!(process.root().is_some());
         let other = Process {

@@ -11,6 +11,7 @@ mod init;
 mod inits;
 mod logs;
 mod probe;
+mod processes;
 mod serve;
 
 use std::{

@@ -362,8 +362,3 @@ pub(super) fn writer_of(name: &Path) -> Option<u32> {
     let numbers = name.to_str()?.strip_prefix(UNFINISHED)?;
     numbers.split_once('-')?.0.parse().ok()
 }
-
-/// Whether a process is there. Agents of other nodes do not reach the same containers.
-pub(super) fn is_alive(process: u32) -> bool {
-    Path::new("/proc").join(process.to_string()).exists()
-}

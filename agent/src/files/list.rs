@@ -13,8 +13,10 @@ use rustix::{
     io::Errno,
 };
 
+use crate::processes;
+
 use super::{
-    change::{PERMISSIONS, is_alive, writer_of},
+    change::{PERMISSIONS, writer_of},
     tree::{Missing, Root, at, children, joined, kind, look, open_directory, remove},
 };
 
@@ -66,8 +68,8 @@ impl<W: Write> Walk<'_, W> {
         let names = children(directory).map_err(|error| failed(&self.base.join(path), error))?;
         for name in &names {
             if let Some(writer) = writer_of(name) {
-                // Best effort: it is in nobody's way.
-                if !is_alive(writer) {
+                // Best effort: it is in nobody's way. Agents of other nodes do not reach the same containers.
+                if processes::stat(writer).is_none() {
                     let _ = remove(directory, name);
                 }
                 continue;
