@@ -7,9 +7,11 @@ mod containers;
 mod files;
 mod init;
 mod inits;
+mod listener;
 mod logs;
 mod probe;
 mod serve;
+mod volumes;
 
 use std::{
     ffi::OsStr,

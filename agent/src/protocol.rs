@@ -13,10 +13,10 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{init_protocol, log_protocol::LogPosition};
+use crate::{init_protocol, log_protocol::LogPosition, volume_protocol};
 
 /// The version of the protocol. A devenv and an agent of different versions do not talk.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 /// The longest frame, in bytes, without its length.
 pub const LONGEST_FRAME: usize = 1 << 20;
 /// The longest chunk, in bytes.
@@ -147,15 +147,26 @@ pub enum Request {
         /// Runs that were read before go on behind their positions; others begin with the oldest that is kept.
         from: Vec<LogPosition>,
     },
+    /// Does something with directories of the node, such as volumes. Chunks of the answer are
+    /// [`Progress`](volume_protocol::Progress) records: each its length (4 bytes, little endian) and its encoding.
+    Volume {
+        /// The directory of the node in which they are, absolute.
+        root: Vec<u8>,
+        /// What.
+        request: volume_protocol::Request,
+    },
 }
 
 impl Request {
     /// How long the agent may rightly say nothing, beside the moment that anything takes.
     pub fn may_take(&self) -> Duration {
         match self {
-            Self::Ping | Self::Change { .. } | Self::List { .. } | Self::Logs { .. } => {
-                Duration::ZERO
-            }
+            // Work on a volume tells how far it is.
+            Self::Ping
+            | Self::Change { .. }
+            | Self::List { .. }
+            | Self::Logs { .. }
+            | Self::Volume { .. } => Duration::ZERO,
             Self::Control { request, .. } => request.may_take(),
             Self::Probe { within_ms, .. } => Duration::from_millis((*within_ms).into()),
         }
@@ -198,6 +209,8 @@ pub enum Answer {
         /// How often it was tried.
         attempts: u32,
     },
+    /// To [`Request::Volume`].
+    Volume(volume_protocol::Answer),
 }
 
 /// The id of a container as its runtime knows it: 64 hexadecimal digits.
@@ -313,12 +326,12 @@ pub enum AgentError {
     /// No process of that container runs in this node.
     #[error("the container {0} does not run")]
     NoContainer(ContainerId),
-    /// The container's file system refused.
+    /// The file system of a container or of the node refused.
     #[error("cannot {doing} {path}: {problem}", path = String::from_utf8_lossy(path))]
     File {
         /// What was tried, such as `write`.
         doing: String,
-        /// The path in the container.
+        /// The path in the container or in the node.
         path: Vec<u8>,
         /// What went wrong.
         problem: FileProblem,
@@ -355,6 +368,9 @@ pub enum FileProblem {
     /// It, or a directory above it, is not there.
     #[error("it is not there")]
     NotThere,
+    /// Something is there already.
+    #[error("it is there already")]
+    Exists,
     /// There is no room.
     #[error("no space is left")]
     NoSpace,

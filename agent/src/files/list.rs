@@ -14,8 +14,8 @@ use rustix::{
 };
 
 use super::{
-    change::{PERMISSIONS, is_alive, writer_of},
-    tree::{Missing, Root, at, children, joined, kind, look, open_directory, remove},
+    tree::{Missing, PERMISSIONS, Root, at, children, joined, kind, look, open_directory, remove},
+    unfinished::{is_alive, writer_of},
 };
 
 /// Writes an entry for everything below `directory` to `to`, in the order of the paths; for a file one without a path.
