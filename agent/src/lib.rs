@@ -6,3 +6,4 @@
 pub mod init_protocol;
 pub mod log_protocol;
 pub mod protocol;
+pub mod volume_protocol;

@@ -9,10 +9,12 @@ mod containers;
 mod files;
 mod init;
 mod inits;
+mod listener;
 mod logs;
 mod probe;
 mod processes;
 mod serve;
+mod volumes;
 
 use std::{
     ffi::OsStr,

@@ -13,7 +13,7 @@ use std::{
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{init_protocol, log_protocol::LogPosition};
+use crate::{init_protocol, log_protocol::LogPosition, volume_protocol};
 
 /// The version of the protocol. A devenv and an agent of different versions do not talk.
 pub const VERSION: u16 = 4;
@@ -161,17 +161,27 @@ pub enum Request {
         /// Runs that were read before go on behind their positions; others begin with the oldest that is kept.
         from: Vec<LogPosition>,
     },
+    /// Does something with directories of the node, such as volumes. Chunks of the answer are
+    /// [`Progress`](volume_protocol::Progress) records: each its length (4 bytes, little endian) and its encoding.
+    Volume {
+        /// The directory of the node in which they are, absolute.
+        root: Vec<u8>,
+        /// What.
+        request: volume_protocol::Request,
+    },
 }
 
 impl Request {
     /// How long the agent may rightly say nothing, beside the moment that anything takes.
     pub fn may_take(&self) -> Duration {
         match self {
+            // Work on a volume tells how far it is.
             Self::Ping
             | Self::Change { .. }
             | Self::List { .. }
             | Self::Usage { .. }
-            | Self::Logs { .. } => Duration::ZERO,
+            | Self::Logs { .. }
+            | Self::Volume { .. } => Duration::ZERO,
             Self::Freeze { at_most_ms, .. } => Duration::from_millis((*at_most_ms).into()),
             Self::Control { request, .. } => request.may_take(),
             Self::Probe { within_ms, .. } => Duration::from_millis((*within_ms).into()),
@@ -240,6 +250,8 @@ pub enum Answer {
     },
     /// To [`Request::Usage`]: of each container; `None` for one that does not run.
     Used(Vec<Option<Usage>>),
+    /// To [`Request::Volume`].
+    Volume(volume_protocol::Answer),
 }
 
 /// The id of a container as its runtime knows it: 64 hexadecimal digits.
@@ -355,12 +367,12 @@ pub enum AgentError {
     /// No process of that container runs in this node.
     #[error("the container {0} does not run")]
     NoContainer(ContainerId),
-    /// The container's file system refused.
+    /// The file system of a container or of the node refused.
     #[error("cannot {doing} {path}: {problem}", path = String::from_utf8_lossy(path))]
     File {
         /// What was tried, such as `write`.
         doing: String,
-        /// The path in the container.
+        /// The path in the container or in the node.
         path: Vec<u8>,
         /// What went wrong.
         problem: FileProblem,
@@ -408,6 +420,9 @@ pub enum FileProblem {
     /// It, or a directory above it, is not there.
     #[error("it is not there")]
     NotThere,
+    /// Something is there already.
+    #[error("it is there already")]
+    Exists,
     /// There is no room.
     #[error("no space is left")]
     NoSpace,

@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    convert::Infallible,
     io::{self, Read, Write},
     os::{fd::BorrowedFd, unix::net::UnixStream},
     path::Path,
@@ -26,8 +27,13 @@ use rustix::{
 use crate::{
     cgroups,
     containers::{Containers, process_of},
-    files, inits, logs, probe,
+    files, inits,
+    listener::Listener,
+    logs, probe, volumes,
 };
+
+/// How long work that leaves something behind may take to undo it once the stream has ended.
+const UNDO_WITHIN: Duration = Duration::from_mins(1);
 
 /// Speaks the protocol until `input` ends. What is under way then is broken off with its request.
 pub(crate) fn serve<W: Write + Send + 'static>(input: &mut impl Read, output: W) -> io::Result<()> {
@@ -39,6 +45,20 @@ pub(crate) fn serve<W: Write + Send + 'static>(input: &mut impl Read, output: W)
         version: VERSION,
         pid: std::process::id(),
     }))?;
+    let (working, undone) = channel();
+    let ended = hear(&server, input, &working);
+    drop(working);
+    // Nobody sends anything: it ends when the last who works has dropped their end.
+    let _ = undone.recv_timeout(UNDO_WITHIN);
+    ended
+}
+
+/// Takes messages until `input` ends. Who may leave something behind holds `working` until it is undone.
+fn hear<W: Write + Send + 'static>(
+    server: &Arc<Server<W>>,
+    input: &mut impl Read,
+    working: &Sender<Infallible>,
+) -> io::Result<()> {
     let mut open: HashMap<RequestId, Asker> = HashMap::new();
     while let Some(message) = read_frame(input)? {
         let (id, piece) = match message {
@@ -47,8 +67,16 @@ pub(crate) fn serve<W: Write + Send + 'static>(input: &mut impl Read, output: W)
                 // Those that were answered have dropped their end.
                 open.retain(|_, asker| asker.pieces.send(Piece::Nothing).is_ok());
                 open.insert(id, asker);
-                let server = Arc::clone(&server);
-                thread::spawn(move || server.answer(id, request, heard));
+                let server = Arc::clone(server);
+                let leaves = matches!(
+                    request,
+                    Request::Change { .. } | Request::Freeze { .. } | Request::Volume { .. }
+                );
+                let working = leaves.then(|| working.clone());
+                thread::spawn(move || {
+                    server.answer(id, request, heard);
+                    drop(working);
+                });
                 continue;
             }
             ToAgent::Chunk { id, bytes } => (id, Piece::Chunk(bytes)),
@@ -191,6 +219,10 @@ impl<W: Write> Server<W> {
                 let directory = Path::new(logs::DIRECTORY);
                 Err(logs::follow(directory, &namespace, from, &mut records))
             }
+            Request::Volume { root, request } => {
+                let mut progress = Outgoing::new(exchange);
+                volumes::carry_out(&root, &request, &mut progress).map(Answer::Volume)
+            }
         }
     }
 }
@@ -315,7 +347,7 @@ impl<W: Write> Read for Incoming<'_, W> {
     }
 }
 
-impl<W: Write> logs::Listener for Outgoing<'_, W> {
+impl<W: Write> Listener for Outgoing<'_, W> {
     fn wait(&mut self, stirs: Option<BorrowedFd<'_>>, at_most: Duration) -> io::Result<()> {
         let bell = &self.exchange.heard.bell;
         let mut both = vec![PollFd::new(bell, PollFlags::IN)];
@@ -404,6 +436,7 @@ mod tests {
     use devenv_agent::{
         init_protocol,
         protocol::{ContainerId, ProbeWhat},
+        volume_protocol,
     };
 
     use super::*;
@@ -485,6 +518,35 @@ mod tests {
             asker.send(Piece::Cancel);
             assert_eq!(telling.join().unwrap(), AgentError::Cancelled);
         });
+    }
+
+    #[test]
+    fn a_copy_is_undone_before_the_agent_ends_with_its_stream() {
+        let node = tempfile::tempdir().unwrap();
+        let files = node.path().join("volume");
+        std::fs::create_dir(&files).unwrap();
+        for number in 0..5_000 {
+            std::fs::write(files.join(number.to_string()), "small").unwrap();
+        }
+        let (mut devenv, agent) = UnixStream::pair().unwrap();
+        let mut input = agent.try_clone().unwrap();
+        let serving = thread::spawn(move || serve(&mut input, agent));
+        let (from, to) = (b"volume".to_vec(), b"copy".to_vec());
+        let request = Request::Volume {
+            root: node.path().as_os_str().as_encoded_bytes().to_vec(),
+            request: volume_protocol::Request::Copy { from, to },
+        };
+        write_frame(&mut devenv, &ToAgent::Request { id: 1, request }).unwrap();
+        let names = || {
+            let entries = std::fs::read_dir(node.path()).unwrap();
+            entries.map(|entry| entry.unwrap().file_name())
+        };
+        while names().count() == 1 {
+            assert!(!serving.is_finished());
+        }
+        devenv.shutdown(std::net::Shutdown::Write).unwrap();
+        serving.join().unwrap().unwrap();
+        assert!(names().eq(["volume"]));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod cgroups;
 mod live;
+mod volumes;
 
 use std::{
     fs,
@@ -61,7 +62,7 @@ spec:
 #[tokio::test(flavor = "multi_thread")]
 async fn files_reach_any_container_in_a_blink_and_nothing_leaves_it() {
     let stage = Stage::up();
-    let docker = stage.docker().await;
+    let docker = docker().await;
     let node = format!("k3d-{}-server-0", stage.project.cluster_name());
     let agent = Agent::start(&docker, &node).await.unwrap();
     agent.ping().await.unwrap();
@@ -130,12 +131,6 @@ impl Stage {
         }
     }
 
-    async fn docker(&self) -> Docker {
-        let variables = std::env::vars().filter(|(name, _)| name == "DOCKER_HOST");
-        let host = HostEnvironment::from_variables(variables);
-        Docker::connect(&host).await.unwrap()
-    }
-
     fn container(&self, app: &str) -> ContainerId {
         let selector = match app {
             "plain" => "app.kubernetes.io/name=plain".to_owned(),
@@ -152,6 +147,12 @@ impl Stage {
         let words = ["exec", "plain", "--", "sh", "-c", command];
         self.project.devenv(&words).assert_code(0).stdout
     }
+}
+
+async fn docker() -> Docker {
+    let variables = std::env::vars().filter(|(name, _)| name == "DOCKER_HOST");
+    let host = HostEnvironment::from_variables(variables);
+    Docker::connect(&host).await.unwrap()
 }
 
 #[expect(clippy::disallowed_methods, reason = "a file of the test's own")]

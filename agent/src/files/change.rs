@@ -6,7 +6,6 @@ use std::{
     io::{self, Read, Write},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU64, Ordering},
 };
 
 use devenv_agent::protocol::{AgentError, FileChange, FileProblem, LONGEST_CHUNK, read_frame};
@@ -15,15 +14,10 @@ use rustix::{
     io::Errno,
 };
 
-use super::tree::{Missing, Root, at, give, joined, kind, look, problem_at, remove};
-
-/// What the names of files that are being written begin with.
-pub(super) const UNFINISHED: &str = ".devenv-unfinished-";
-/// The bits of a mode that are permissions.
-pub(super) const PERMISSIONS: RawMode = 0o7777;
-
-/// Numbers the files that are being written.
-static NEXT: AtomicU64 = AtomicU64::new(0);
+use super::{
+    tree::{Missing, PERMISSIONS, Root, at, give, joined, kind, look, problem_at, remove},
+    unfinished::unfinished,
+};
 
 /// A change that is ready to take its place. Paths are whole.
 enum Ready {
@@ -350,15 +344,4 @@ const fn is_not_there(error: &AgentError) -> bool {
             ..
         }
     )
-}
-
-fn unfinished() -> PathBuf {
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    format!("{UNFINISHED}{}-{number}", std::process::id()).into()
-}
-
-/// The process that writes or wrote a file that is not finished; `None` if a name is none of such a file.
-pub(super) fn writer_of(name: &Path) -> Option<u32> {
-    let numbers = name.to_str()?.strip_prefix(UNFINISHED)?;
-    numbers.split_once('-')?.0.parse().ok()
 }

@@ -16,8 +16,8 @@ use rustix::{
 use crate::processes;
 
 use super::{
-    change::{PERMISSIONS, writer_of},
-    tree::{Missing, Root, at, children, joined, kind, look, open_directory, remove},
+    tree::{Missing, PERMISSIONS, Root, at, children, joined, kind, look, open_directory, remove},
+    unfinished::writer_of,
 };
 
 /// Writes an entry for everything below `directory` to `to`, in the order of the paths; for a file one without a path.

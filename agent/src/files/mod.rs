@@ -6,10 +6,17 @@
 mod change;
 mod list;
 mod tree;
+mod unfinished;
 
 pub(crate) use change::change;
 pub(crate) use list::list;
-pub(crate) use tree::{at, open_below};
+pub(crate) use tree::{
+    PERMISSIONS, at, children, give, joined, kind, look, open_below, open_directory, open_within,
+    problem_at, remove,
+};
+#[cfg(test)]
+pub(crate) use unfinished::UNFINISHED;
+pub(crate) use unfinished::{unfinished, writer_of};
 
 #[cfg(test)]
 mod tests;

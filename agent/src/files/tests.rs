@@ -16,7 +16,7 @@ use devenv_agent::protocol::{
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tempfile::TempDir;
 
-use super::{change, change::UNFINISHED, list};
+use super::{UNFINISHED, change, list};
 
 struct Stage {
     directory: TempDir,

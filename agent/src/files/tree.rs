@@ -11,12 +11,14 @@ use std::{
 use devenv_agent::protocol::{AgentError, FileProblem};
 use rustix::{
     fs::{
-        AtFlags, Dir, FileType, Gid, Mode, OFlags, ResolveFlags, Stat, Uid, chownat, fstat,
-        mkdirat, openat, openat2, statat, unlinkat,
+        AtFlags, Dir, FileType, Gid, Mode, OFlags, RawMode, ResolveFlags, Stat, Uid, chownat,
+        fstat, mkdirat, openat, openat2, statat, unlinkat,
     },
     io::Errno,
 };
 
+/// The bits of a mode that are permissions.
+pub(crate) const PERMISSIONS: RawMode = 0o7777;
 /// How often a path is resolved anew while somebody moves directories in it.
 const PATIENCE: usize = 100;
 
@@ -105,8 +107,17 @@ pub(crate) fn open_below(
     flags: OFlags,
     within: ResolveFlags,
 ) -> Result<OwnedFd, Errno> {
+    open_within(root, path, flags, within | ResolveFlags::IN_ROOT)
+}
+
+/// Opens what is at a path as far as it may be resolved.
+pub(crate) fn open_within(
+    root: impl AsFd,
+    path: &Path,
+    flags: OFlags,
+    within: ResolveFlags,
+) -> Result<OwnedFd, Errno> {
     let flags = flags | OFlags::CLOEXEC;
-    let within = within | ResolveFlags::IN_ROOT;
     for _ in 0..PATIENCE {
         match openat2(&root, path, flags, Mode::empty(), within) {
             Err(Errno::AGAIN | Errno::INTR) => {}
@@ -117,7 +128,7 @@ pub(crate) fn open_below(
 }
 
 /// Gives what is at `name` to the owner of something else.
-pub(super) fn give(directory: impl AsFd, name: &Path, owner: &Stat) -> Result<(), Errno> {
+pub(crate) fn give(directory: impl AsFd, name: &Path, owner: &Stat) -> Result<(), Errno> {
     let (user, group) = (Uid::from_raw(owner.st_uid), Gid::from_raw(owner.st_gid));
     chownat(
         directory,
@@ -129,7 +140,7 @@ pub(super) fn give(directory: impl AsFd, name: &Path, owner: &Stat) -> Result<()
 }
 
 /// Removes what is at `name` with all below it; nothing there is fine. Links are removed, not followed.
-pub(super) fn remove(directory: impl AsFd, name: &Path) -> Result<(), Errno> {
+pub(crate) fn remove(directory: impl AsFd, name: &Path) -> Result<(), Errno> {
     match unlinkat(&directory, name, AtFlags::empty()) {
         Err(Errno::ISDIR | Errno::PERM) => {}
         Err(Errno::NOENT) => return Ok(()),
@@ -148,7 +159,7 @@ pub(super) fn remove(directory: impl AsFd, name: &Path) -> Result<(), Errno> {
 }
 
 /// The names in a directory, sorted.
-pub(super) fn children(directory: &OwnedFd) -> Result<Vec<PathBuf>, Errno> {
+pub(crate) fn children(directory: &OwnedFd) -> Result<Vec<PathBuf>, Errno> {
     let mut names = Vec::new();
     for entry in Dir::read_from(directory)? {
         let entry = entry?;
@@ -162,13 +173,13 @@ pub(super) fn children(directory: &OwnedFd) -> Result<Vec<PathBuf>, Errno> {
 }
 
 /// Opens a directory that is no link.
-pub(super) fn open_directory(directory: impl AsFd, name: &Path) -> Result<OwnedFd, Errno> {
+pub(crate) fn open_directory(directory: impl AsFd, name: &Path) -> Result<OwnedFd, Errno> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     openat(directory, name, flags, Mode::empty())
 }
 
 /// What is at `name`, links not followed; `None` if nothing is.
-pub(super) fn look(directory: impl AsFd, name: &Path) -> Result<Option<Stat>, Errno> {
+pub(crate) fn look(directory: impl AsFd, name: &Path) -> Result<Option<Stat>, Errno> {
     match statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
         Ok(stat) => Ok(Some(stat)),
         Err(Errno::NOENT) => Ok(None),
@@ -177,12 +188,12 @@ pub(super) fn look(directory: impl AsFd, name: &Path) -> Result<Option<Stat>, Er
 }
 
 /// What kind of thing a `stat` speaks of.
-pub(super) fn kind(stat: &Stat) -> FileType {
+pub(crate) fn kind(stat: &Stat) -> FileType {
     FileType::from_raw_mode(stat.st_mode)
 }
 
 /// `base` and `path` together: absolute, and made of names alone.
-pub(super) fn joined(base: &[u8], path: &[u8]) -> Result<PathBuf, AgentError> {
+pub(crate) fn joined(base: &[u8], path: &[u8]) -> Result<PathBuf, AgentError> {
     let (base, path) = (
         Path::new(OsStr::from_bytes(base)),
         Path::new(OsStr::from_bytes(path)),
@@ -205,13 +216,14 @@ pub(crate) fn at(doing: &str, path: &Path, error: Errno) -> AgentError {
         Errno::ROFS => FileProblem::ReadOnly,
         Errno::NOSPC | Errno::DQUOT => FileProblem::NoSpace,
         Errno::NOENT | Errno::NOTDIR => FileProblem::NotThere,
+        Errno::EXIST => FileProblem::Exists,
         other => FileProblem::Other(std::io::Error::from(other).to_string()),
     };
     problem_at(doing, path, problem)
 }
 
 /// The error of a path.
-pub(super) fn problem_at(doing: &str, path: &Path, problem: FileProblem) -> AgentError {
+pub(crate) fn problem_at(doing: &str, path: &Path, problem: FileProblem) -> AgentError {
     AgentError::File {
         doing: doing.to_owned(),
         path: path.as_os_str().as_bytes().to_vec(),

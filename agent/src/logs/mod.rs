@@ -12,7 +12,6 @@ mod tests;
 
 use std::{
     io::{self, Write},
-    os::fd::BorrowedFd,
     path::Path,
     time::{Duration, Instant},
 };
@@ -23,7 +22,7 @@ use devenv_agent::{
 };
 
 use self::tail::{Left, Tail};
-use crate::files::at;
+use crate::{files::at, listener::Listener};
 
 /// Where the kubelet has the logs of a node's pods.
 pub(crate) const DIRECTORY: &str = "/var/log/pods";
@@ -31,12 +30,6 @@ pub(crate) const DIRECTORY: &str = "/var/log/pods";
 const LOOK_AGAIN: Duration = Duration::from_secs(30);
 /// How long lines gather after some were read: reading each as it comes would cost as much as writing it.
 const GATHER: Duration = Duration::from_millis(20);
-
-/// Who reads what is told.
-pub(crate) trait Listener: Write {
-    /// Waits until `stirs` can be read, the listener says something, or the time is over; fails once nobody listens.
-    fn wait(&mut self, stirs: Option<BorrowedFd<'_>>, at_most: Duration) -> io::Result<()>;
-}
 
 /// Tells what the containers of a namespace said after `from`, and what they say, until nobody listens.
 pub(crate) fn follow(

@@ -14,6 +14,7 @@ use devenv_agent::protocol::{
     WINDOW, decode, frame, length, read_frame,
 };
 use futures::StreamExt as _;
+use serde::de::DeserializeOwned;
 use tokio::{
     io::AsyncWriteExt as _,
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender, error::SendTimeoutError},
@@ -362,6 +363,32 @@ impl Asked {
             if taken > 0 {
                 let (id, bytes) = (self.id, taken);
                 self.line.send(&ToAgent::Taken { id, bytes }).await?;
+            }
+        }
+    }
+
+    /// Waits for the answer and gives the records that come before it, each in a chunk of its own, to `told`.
+    pub(super) async fn followed<T: DeserializeOwned>(
+        &mut self,
+        mut told: impl FnMut(T) + Send,
+    ) -> Result<Answer, AgentFailure> {
+        loop {
+            if let Some(answer) = self.answer.take() {
+                return answer;
+            }
+            let message = self.next().await?;
+            let mut chunk = Vec::new();
+            let bytes = self.note(message, Some(&mut chunk));
+            if bytes == 0 {
+                continue;
+            }
+            let (id, line) = (self.id, &self.line);
+            line.send(&ToAgent::Taken { id, bytes }).await?;
+            let mut records = chunk.as_slice();
+            while let Some(record) =
+                read_frame(&mut records).map_err(|error| line.not_understood(error.to_string()))?
+            {
+                told(record);
             }
         }
     }

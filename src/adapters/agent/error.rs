@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use devenv_agent::{init_protocol::Refusal, protocol::AgentError};
+use devenv_agent::{
+    init_protocol::Refusal,
+    protocol::{AgentError, FileProblem},
+};
 
 use super::super::docker::DockerError;
 use crate::domain::{ExitClass, Failure};
@@ -41,6 +44,9 @@ pub enum AgentFailure {
     /// It could not do what it was asked.
     #[error(transparent)]
     Refused(AgentError),
+    /// It could not do with a volume what it was asked.
+    #[error(transparent)]
+    Volume(AgentError),
     /// The init of a live service did not do what it was asked.
     #[error(transparent)]
     Init(Refusal),
@@ -68,6 +74,7 @@ impl AgentFailure {
             Self::NotUnderstood { .. } => cluster("agent.not-understood")
                 .help("devenv down && devenv up   # the data is kept"),
             Self::Refused(error) => by_agent(error),
+            Self::Volume(error) => of_volume(error),
             Self::Init(refusal) => by_init(refusal),
             Self::Local { source, .. } => Failure::new(
                 "agent.local-file",
@@ -114,6 +121,26 @@ fn by_agent(error: &AgentError) -> Failure {
     }
 }
 
+/// What the agent refused about volumes.
+fn of_volume(error: &AgentError) -> Failure {
+    match error {
+        AgentError::File {
+            problem: FileProblem::NoSpace,
+            ..
+        } => Failure::new(
+            "agent.disk-full",
+            ExitClass::Prerequisite,
+            error.to_string(),
+        )
+        .help("free space on the file system of the volumes: `df -h`")
+        .help("then run the same command again"),
+        AgentError::File { .. } => cluster("agent.volume", error)
+            .because("the file system of the node refuses it")
+            .help("see who uses the volume: devenv status"),
+        other => by_agent(other),
+    }
+}
+
 /// What the init of a live service refused.
 fn by_init(refusal: &Refusal) -> Failure {
     let cluster = |code| cluster(code, refusal);
@@ -145,6 +172,22 @@ fn last_lines(output: &[u8]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_full_disk_under_a_volume_is_told_from_other_refusals() {
+        let refused = |problem| {
+            AgentFailure::Volume(AgentError::File {
+                doing: "copy to".to_owned(),
+                path: b"/volumes/a".to_vec(),
+                problem,
+            })
+            .failure()
+        };
+        let full = refused(FileProblem::NoSpace);
+        assert_eq!(full.code.0, "agent.disk-full");
+        assert_eq!(full.what, "cannot copy to /volumes/a: no space is left");
+        assert_eq!(refused(FileProblem::Exists).code.0, "agent.volume");
+    }
 
     #[test]
     fn of_a_command_that_took_too_long_the_last_lines_are_shown() {

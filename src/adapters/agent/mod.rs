@@ -1,6 +1,6 @@
 //! The agent in a node: a small static program that devenv carries, starts in each node and keeps talking to.
 //!
-//! Called by the features that work on running containers. One stream a node stays open, so that a request costs a
+//! Called by the features that work on running containers and on volumes. One stream a node stays open, so that a request costs a
 //! fraction of a millisecond, where a `kubectl exec` takes a tenth of a second. The agent keeps nothing: when its
 //! stream breaks, connecting again is all there is to do. It is put into the node by the docker engine's API.
 
@@ -12,6 +12,7 @@ mod install;
 mod live;
 mod logs;
 mod transfer;
+mod volumes;
 
 pub use self::{
     cgroups::Frozen,
@@ -21,6 +22,7 @@ pub use self::{
     install::{install, program},
     live::Reached,
     transfer::Transfer,
+    volumes::Volumes,
 };
 pub use devenv_agent::{
     init_protocol::{
@@ -29,4 +31,5 @@ pub use devenv_agent::{
     },
     log_protocol::{FileId, LogPosition, LogRecord, RunId},
     protocol::{AgentError, ContainerId, Entry, EntryKind, FileProblem, ProbeWhat as Probe, Usage},
+    volume_protocol::{Copied, Means, Measured, Progress, TreeHash},
 };

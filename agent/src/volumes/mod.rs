@@ -1,0 +1,50 @@
+//! Volumes: directories of the node that belong to anybody, measured, copied, hashed, moved and removed.
+//!
+//! Called by the server for what devenv builds snapshots and resets on. Paths are resolved by the kernel below a root
+//! (`openat2`) without following a link, and what lies in a volume is reached name by name from open directories: pods
+//! may change it meanwhile and must not lead anybody out. Nothing here knows what is in a volume, nor stops who uses it.
+
+mod attributes;
+mod contents;
+mod copy;
+mod hash;
+mod measure;
+mod moves;
+mod place;
+mod progress;
+mod temporary;
+mod walk;
+
+#[cfg(test)]
+mod tests;
+
+use devenv_agent::{
+    protocol::AgentError,
+    volume_protocol::{Answer, Request},
+};
+
+use self::{place::Root, progress::Progress};
+use crate::listener::Listener;
+
+/// Carries out a request and tells the listener how far it is. Once nobody listens it is broken off and undone.
+pub(crate) fn carry_out(
+    root: &[u8],
+    request: &Request,
+    listener: &mut impl Listener,
+) -> Result<Answer, AgentError> {
+    let root = Root::open(root)?;
+    progress::told(listener, |progress| work(&root, request, progress))
+}
+
+fn work(root: &Root, request: &Request, progress: &Progress) -> Result<Answer, AgentError> {
+    match request {
+        Request::Measure { path } => measure::measure(root, path, progress).map(Answer::Measured),
+        Request::Copy { from, to } => copy::copy(root, from, to, progress).map(Answer::Copied),
+        Request::Hash { path } => hash::hash(root, path, progress).map(Answer::Hashed),
+        Request::Exchange { one, other } => {
+            moves::exchange(root, one, other).map(|()| Answer::Exchanged)
+        }
+        Request::Rename { from, to } => moves::rename(root, from, to).map(|()| Answer::Renamed),
+        Request::Remove { path } => moves::remove(root, path).map(|()| Answer::Removed),
+    }
+}

@@ -1,0 +1,123 @@
+//! Directories of a node, such as volumes, through its agent.
+
+use std::{os::unix::ffi::OsStrExt as _, path::Path};
+
+use devenv_agent::{
+    protocol::{Answer, Request},
+    volume_protocol::{self, Copied, Measured, Progress, TreeHash},
+};
+
+use super::{Agent, AgentFailure};
+
+/// The directories below one of a node. Paths are relative to it and made of names alone; no link in them is followed.
+///
+/// Nothing here may be asked again of another agent without a look, as a listing may: an exchange that was made would
+/// be unmade. What is dropped before it is answered is broken off, and undone by the agent.
+#[derive(Debug, Clone, Copy)]
+pub struct Volumes<'a> {
+    agent: &'a Agent,
+    root: &'a Path,
+}
+
+impl Agent {
+    /// The directories below an absolute path of the node.
+    pub fn volumes<'a>(&'a self, root: &'a Path) -> Volumes<'a> {
+        Volumes { agent: self, root }
+    }
+}
+
+impl Volumes<'_> {
+    /// How much is in a directory.
+    pub async fn measure(&self, path: &Path) -> Result<Measured, AgentFailure> {
+        let path = bytes(path);
+        let request = volume_protocol::Request::Measure { path };
+        match self.ask(request, |_| {}).await? {
+            volume_protocol::Answer::Measured(measured) => Ok(measured),
+            other => Err(self.not_understood(&other, "measurement")),
+        }
+    }
+
+    /// Copies a directory, which nobody should write to meanwhile, to where nothing is. The copy is there whole and on
+    /// disk, or not at all. `told` hears how far it is, ten times a second at most.
+    pub async fn copy(
+        &self,
+        from: &Path,
+        to: &Path,
+        told: impl FnMut(Progress) + Send,
+    ) -> Result<Copied, AgentFailure> {
+        let (from, to) = (bytes(from), bytes(to));
+        let request = volume_protocol::Request::Copy { from, to };
+        match self.ask(request, told).await? {
+            volume_protocol::Answer::Copied(copied) => Ok(copied),
+            other => Err(self.not_understood(&other, "copy")),
+        }
+    }
+
+    /// The hash of a directory, the same for a copy of it. `told` hears how far it is.
+    pub async fn hash(
+        &self,
+        path: &Path,
+        told: impl FnMut(Progress) + Send,
+    ) -> Result<TreeHash, AgentFailure> {
+        let path = bytes(path);
+        let request = volume_protocol::Request::Hash { path };
+        match self.ask(request, told).await? {
+            volume_protocol::Answer::Hashed(hash) => Ok(hash),
+            other => Err(self.not_understood(&other, "hash")),
+        }
+    }
+
+    /// Has two directories take each other's places at one moment.
+    pub async fn exchange(&self, one: &Path, other: &Path) -> Result<(), AgentFailure> {
+        let (one, other) = (bytes(one), bytes(other));
+        let request = volume_protocol::Request::Exchange { one, other };
+        match self.ask(request, |_| {}).await? {
+            volume_protocol::Answer::Exchanged => Ok(()),
+            other => Err(self.not_understood(&other, "exchange")),
+        }
+    }
+
+    /// Gives a directory another path, at which nothing may be.
+    pub async fn rename(&self, from: &Path, to: &Path) -> Result<(), AgentFailure> {
+        let (from, to) = (bytes(from), bytes(to));
+        let request = volume_protocol::Request::Rename { from, to };
+        match self.ask(request, |_| {}).await? {
+            volume_protocol::Answer::Renamed => Ok(()),
+            other => Err(self.not_understood(&other, "renaming")),
+        }
+    }
+
+    /// Removes what is at a path with all below it, which goes at one moment; nothing there is fine.
+    pub async fn remove(&self, path: &Path) -> Result<(), AgentFailure> {
+        let path = bytes(path);
+        let request = volume_protocol::Request::Remove { path };
+        match self.ask(request, |_| {}).await? {
+            volume_protocol::Answer::Removed => Ok(()),
+            other => Err(self.not_understood(&other, "removal")),
+        }
+    }
+
+    async fn ask(
+        &self,
+        request: volume_protocol::Request,
+        told: impl FnMut(Progress) + Send,
+    ) -> Result<volume_protocol::Answer, AgentFailure> {
+        let root = bytes(self.root);
+        let mut asked = self.agent.ask(Request::Volume { root, request }).await?;
+        match asked.followed(told).await {
+            Ok(Answer::Volume(answer)) => Ok(answer),
+            Ok(other) => Err(self.not_understood(&other, "question about volumes")),
+            Err(AgentFailure::Refused(error)) => Err(AgentFailure::Volume(error)),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    fn not_understood(&self, answer: &dyn std::fmt::Debug, asked: &str) -> AgentFailure {
+        self.agent
+            .not_understood(format!("{answer:?} to a {asked}"))
+    }
+}
+
+fn bytes(path: &Path) -> Vec<u8> {
+    path.as_os_str().as_bytes().to_vec()
+}
