@@ -3,7 +3,10 @@
 //! Whoever works at one holds a lock on it, which a killed process gives up. Nodes share the volumes of an environment
 //! and do not see each other's processes, so that the number in a name says nothing here.
 
-use std::{os::fd::OwnedFd, path::PathBuf};
+use std::{
+    os::fd::OwnedFd,
+    path::{Path, PathBuf},
+};
 
 use rustix::{
     fs::{FlockOperation, Mode, RenameFlags, flock, fremovexattr, mkdirat, renameat_with},
@@ -29,14 +32,13 @@ impl Temporary {
                 Err(Errno::EXIST) => continue,
                 made => made?,
             }
-            // Before it was locked somebody may have taken it for one that was left behind.
-            let fd = match open_directory(&place.directory, &name) {
-                Err(Errno::NOENT) => continue,
-                opened => opened?,
-            };
-            if lock(&fd).is_ok() && look(&place.directory, &name)?.is_some() {
-                disinherit(&fd)?;
-                return Ok(Self { name, fd });
+            match begin(place, &name) {
+                Ok(Some(fd)) => return Ok(Self { name, fd }),
+                Ok(None) => {}
+                Err(error) => {
+                    let _ = remove(&place.directory, &name);
+                    return Err(error);
+                }
             }
         }
     }
@@ -66,6 +68,23 @@ impl Temporary {
     pub(super) fn remove(&self, place: &Place) -> Result<(), Errno> {
         remove(&place.directory, &self.name)
     }
+}
+
+/// Opens and locks a new one; `None` if somebody has taken it for left behind before it was locked.
+fn begin(place: &Place, name: &Path) -> Result<Option<OwnedFd>, Errno> {
+    let fd = match open_directory(&place.directory, name) {
+        Err(Errno::NOENT) => return Ok(None),
+        opened => opened?,
+    };
+    match lock(&fd) {
+        Err(Errno::WOULDBLOCK) => return Ok(None),
+        locked => locked?,
+    }
+    if look(&place.directory, name)?.is_none() {
+        return Ok(None);
+    }
+    disinherit(&fd)?;
+    Ok(Some(fd))
 }
 
 /// Removes what those who were killed have left beside a place. Best effort: it is in nobody's way.
