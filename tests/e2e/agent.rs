@@ -24,6 +24,8 @@ use crate::{
 
 /// The program itself is what the image without anything else runs.
 const PROGRAM: &[u8] = include_bytes!(env!("DEVENV_AGENT"));
+/// It goes into every node, and is part of devenv.
+const _: () = assert!(PROGRAM.len() < 3_000_000, "the agent is small");
 /// What the issue of an edit may take at most, of which this is the copy alone.
 const A_BLINK: Duration = Duration::from_millis(30);
 const FILES: usize = 10_000;

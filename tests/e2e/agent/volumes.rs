@@ -23,7 +23,7 @@ const MEGABYTES: u64 = 200;
 /// How often, to be compared at the median.
 const TIMES: usize = 3;
 /// How much longer a copy, which is on disk when it is answered, may take than `cp -a` and a `sync` behind it.
-const AS_LONG: f64 = 1.5;
+const AS_LONG: f64 = 2.0;
 
 /// All kinds of files, as a service may leave them; prints how many there are that are copied.
 const KINDS: &str = r#"use strict; use Socket;
