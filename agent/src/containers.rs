@@ -29,23 +29,31 @@ pub(crate) struct Containers {
 impl Containers {
     /// The root directory of a container that runs.
     pub(crate) fn root(&self, id: &ContainerId) -> Result<OwnedFd, AgentError> {
+        self.look(id, Process::root)
+    }
+
+    /// The number of the first process of a container that runs.
+    pub(crate) fn process(&self, id: &ContainerId) -> Result<u32, AgentError> {
+        self.look(id, |process| process.is_there().then_some(process.pid))
+    }
+
+    /// Looks at the first process of a container; it is found anew if the known one has ended.
+    fn look<T>(
+        &self,
+        id: &ContainerId,
+        look: impl Fn(Process) -> Option<T>,
+    ) -> Result<T, AgentError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(root) = known.get(id).and_then(|process| process.root()) {
-            return Ok(root);
+        if let Some(found) = known.get(id).and_then(|process| look(*process)) {
+            return Ok(found);
         }
         known.remove(id);
         let absent = || AgentError::NoContainer(id.clone());
         let process = first_process(id).ok_or_else(absent)?;
-        let root = process.root().ok_or_else(absent)?;
+        let found = look(process).ok_or_else(absent)?;
         known.insert(id.clone(), process);
-        Ok(root)
+        Ok(found)
     }
-}
-
-/// The first process of a container that runs.
-pub(crate) fn process_of(id: &ContainerId) -> Result<u32, AgentError> {
-    let first = first_process(id).ok_or_else(|| AgentError::NoContainer(id.clone()))?;
-    Ok(first.pid)
 }
 
 impl Process {
@@ -55,7 +63,11 @@ impl Process {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let root = openat(CWD, path, flags, Mode::empty()).ok()?;
         // The id may have been given to another process: it is looked at after the directory was opened.
-        (processes::stat(self.pid)?.started == self.started).then_some(root)
+        self.is_there().then_some(root)
+    }
+
+    fn is_there(self) -> bool {
+        processes::stat(self.pid).is_some_and(|now| now.started == self.started)
     }
 }
 

@@ -393,10 +393,12 @@ pub enum AgentError {
     #[error("the init of the container {0} does not answer")]
     InitSilent(ContainerId),
     /// The control group of a container does not do what it has to.
-    #[error("cannot {doing} a container's control group: {reason}")]
+    #[error("cannot {doing} the control group of the container {container}: {reason}")]
     ControlGroup {
         /// What was tried, such as `freeze`.
         doing: String,
+        /// The container.
+        container: ContainerId,
         /// In the system's words.
         reason: String,
     },

@@ -16,7 +16,7 @@ use std::{
 
 use devenv_agent::protocol::{
     AgentError, Answer, ContainerId, FromAgent, Hello, LONGEST_CHUNK, Request, RequestId, Stands,
-    ToAgent, VERSION, WINDOW, frame, read_frame, write_frame,
+    ToAgent, Usage, VERSION, WINDOW, frame, read_frame, write_frame,
 };
 
 use rustix::{
@@ -25,11 +25,7 @@ use rustix::{
 };
 
 use crate::{
-    cgroups,
-    containers::{Containers, process_of},
-    files, inits,
-    listener::Listener,
-    logs, probe, volumes,
+    cgroups, containers::Containers, files, inits, listener::Listener, logs, probe, volumes,
 };
 
 /// How long work that leaves something behind may take to undo it once the stream has ended.
@@ -203,15 +199,9 @@ impl<W: Write> Server<W> {
             Request::Freeze {
                 containers,
                 at_most_ms,
-            } => exchange.freeze(&containers, Duration::from_millis(at_most_ms.into())),
+            } => exchange.freeze(containers, Duration::from_millis(at_most_ms.into())),
             Request::Usage { containers } => {
-                let used = containers.iter().map(|container| {
-                    match process_of(container).and_then(cgroups::usage) {
-                        // It may have ended meanwhile.
-                        Err(_) if process_of(container).is_err() => Ok(None),
-                        usage => usage.map(Some),
-                    }
-                });
+                let used = containers.iter().map(|container| self.usage(container));
                 used.collect::<Result<_, _>>().map(Answer::Used)
             }
             Request::Logs { namespace, from } => {
@@ -223,6 +213,20 @@ impl<W: Write> Server<W> {
                 let mut progress = Outgoing::new(exchange);
                 volumes::carry_out(&root, &request, &mut progress).map(Answer::Volume)
             }
+        }
+    }
+}
+
+impl<W> Server<W> {
+    /// What a container uses; `None` if it does not run.
+    fn usage(&self, container: &ContainerId) -> Result<Option<Usage>, AgentError> {
+        let Ok(process) = self.containers.process(container) else {
+            return Ok(None);
+        };
+        match cgroups::usage(container, process) {
+            // It ended meanwhile.
+            Err(_) if self.containers.process(container).is_err() => Ok(None),
+            used => used.map(Some),
         }
     }
 }
@@ -247,17 +251,23 @@ impl<W: Write> Exchange<'_, W> {
     }
 
     /// Freezes containers, says so, and thaws them when all is sent that belongs to the request.
-    fn freeze(&self, containers: &[ContainerId], at_most: Duration) -> Result<Answer, AgentError> {
-        let processes = containers.iter().map(process_of);
-        let processes: Vec<u32> = processes.collect::<Result<_, _>>()?;
-        let frozen = cgroups::freeze(&processes, at_most)?;
-        let until = Instant::now() + at_most;
+    fn freeze(
+        &self,
+        containers: Vec<ContainerId>,
+        at_most: Duration,
+    ) -> Result<Answer, AgentError> {
+        let known = &self.server.containers;
+        let containers = containers.into_iter().map(|container| {
+            let process = known.process(&container)?;
+            Ok((container, process))
+        });
+        let frozen = cgroups::freeze(containers.collect::<Result<_, _>>()?, at_most)?;
         let took_us = micros(frozen.took());
         let stands = frame(&Stands { took_us }).map_err(|_| AgentError::Cancelled)?;
         let (id, bytes) = (self.id, stands);
         let told = self.server.send(&FromAgent::Chunk { id, bytes });
         told.map_err(|_| AgentError::Cancelled)?;
-        let asked = self.wait_for_end(until);
+        let asked = self.wait_for_end(frozen.until());
         let stood = frozen.thaw()?;
         asked?;
         Ok(Answer::Thawed {

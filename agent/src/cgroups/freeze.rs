@@ -14,7 +14,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use devenv_agent::protocol::AgentError;
+use devenv_agent::protocol::{AgentError, ContainerId};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -33,41 +33,79 @@ const LOOK_AGAIN: Duration = Duration::from_millis(1);
 /// Containers whose processes all stand. They go on when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Frozen {
-    groups: Vec<Place>,
+    groups: Vec<Group>,
     thawer: Child,
     since: Instant,
+    until: Instant,
     /// From the first that stood to the last.
     took: Duration,
 }
 
-/// Freezes the containers of these processes, for a while at most.
-pub(crate) fn freeze(processes: &[u32], at_most: Duration) -> Result<Frozen, AgentError> {
-    let groups = processes
-        .iter()
-        .map(|process| place::of(*process, Controller::Freezer))
-        .collect::<io::Result<Vec<Place>>>()
-        .map_err(|error| refused("find", &error))?;
-    let thawer = thawer(&groups, at_most).map_err(|error| refused("watch", &error))?;
+/// The control group of a container.
+#[derive(Debug)]
+struct Group {
+    container: ContainerId,
+    place: Place,
+}
+
+/// Freezes containers, each given with one of its processes, for a while at most.
+pub(crate) fn freeze(
+    containers: Vec<(ContainerId, u32)>,
+    at_most: Duration,
+) -> Result<Frozen, AgentError> {
+    let groups = containers.into_iter().map(Group::of);
+    let groups: Vec<Group> = groups.collect::<Result<_, _>>()?;
+    let Some(first) = groups.first() else {
+        return Err(AgentError::Protocol("no container is named".to_owned()));
+    };
+    // Before the thawer begins to count: it never thaws before `until`.
+    let until = Instant::now() + at_most;
+    let thawer = thawer(&groups, at_most);
+    let thawer = thawer.map_err(|error| refused("watch", &first.container, &error))?;
     let mut frozen = Frozen {
         groups,
         thawer,
         since: Instant::now(),
+        until,
         took: Duration::ZERO,
     };
-    frozen.stop().map_err(|error| refused("freeze", &error))?;
+    frozen.stop()?;
     frozen.took = frozen.since.elapsed();
     Ok(frozen)
 }
 
+impl Group {
+    fn of((container, process): (ContainerId, u32)) -> Result<Self, AgentError> {
+        let place = place::of(process, Controller::Freezer);
+        let place = place.map_err(|error| refused("find", &container, &error))?;
+        Ok(Self { container, place })
+    }
+
+    fn write(&self, state: State) -> Result<(), AgentError> {
+        let doing = match state {
+            State::Frozen => "freeze",
+            State::Thawed => "thaw",
+        };
+        let written = self.place.write(state);
+        written.map_err(|error| refused(doing, &self.container, &error))
+    }
+
+    fn stands(&self) -> Result<bool, AgentError> {
+        let stands = self.place.stands();
+        stands.map_err(|error| refused("freeze", &self.container, &error))
+    }
+}
+
 impl Frozen {
-    fn stop(&self) -> io::Result<()> {
+    fn stop(&self) -> Result<(), AgentError> {
         for group in &self.groups {
             group.write(State::Frozen)?;
         }
         for group in &self.groups {
             while !group.stands()? {
                 if self.since.elapsed() > STANDS_WITHIN {
-                    return Err(io::ErrorKind::TimedOut.into());
+                    let late = io::ErrorKind::TimedOut.into();
+                    return Err(refused("freeze", &group.container, &late));
                 }
                 sleep(LOOK_AGAIN);
                 // One that was just being made was not reached.
@@ -82,19 +120,31 @@ impl Frozen {
         self.took
     }
 
+    /// Until when they stand for certain.
+    pub(crate) const fn until(&self) -> Instant {
+        self.until
+    }
+
     /// Lets the processes go on; returns how long they stood at most.
     pub(crate) fn thaw(mut self) -> Result<Duration, AgentError> {
-        self.go_on().map_err(|error| refused("thaw", &error))?;
+        self.go_on()?;
         Ok(self.since.elapsed())
     }
 
-    fn go_on(&mut self) -> io::Result<()> {
+    fn go_on(&mut self) -> Result<(), AgentError> {
         drop(self.thawer.stdin.take());
-        if self.thawer.wait()?.success() {
+        if self.thawer.wait().is_ok_and(|end| end.success()) {
             return Ok(());
         }
-        // It was killed.
-        thaw(&self.groups)
+        // It was killed, or could not.
+        let thawed = self
+            .groups
+            .iter()
+            .map(|group| match group.write(State::Thawed) {
+                Err(_) if group.place.is_gone() => Ok(()),
+                other => other,
+            });
+        thawed.fold(Ok(()), Result::and)
     }
 }
 
@@ -133,6 +183,12 @@ impl Place {
         })
     }
 
+    /// Whether the container has ended, and nothing of it stands.
+    fn is_gone(&self) -> bool {
+        let (Self::First(group) | Self::Second(group)) = self;
+        !group.exists()
+    }
+
     /// The version and the directory as words of a command line.
     fn words(&self) -> [OsString; 2] {
         match self {
@@ -142,21 +198,21 @@ impl Place {
     }
 }
 
-/// Lets all groups go on, whatever becomes of some. One that is gone has nothing that stands.
+/// Lets all groups go on, whatever becomes of some.
 fn thaw(groups: &[Place]) -> io::Result<()> {
     let thawed = groups.iter().map(|group| match group.write(State::Thawed) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(_) if group.is_gone() => Ok(()),
         other => other,
     });
     thawed.fold(Ok(()), Result::and)
 }
 
 /// Starts the process that thaws.
-fn thawer(groups: &[Place], at_most: Duration) -> io::Result<Child> {
+fn thawer(groups: &[Group], at_most: Duration) -> io::Result<Child> {
     Command::new("/proc/self/exe")
         .arg("thaw")
         .arg(at_most.as_millis().to_string())
-        .args(groups.iter().flat_map(Place::words))
+        .args(groups.iter().flat_map(|group| group.place.words()))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

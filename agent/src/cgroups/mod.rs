@@ -12,12 +12,13 @@ pub(crate) use self::{
     usage::usage,
 };
 
-use devenv_agent::protocol::AgentError;
+use devenv_agent::protocol::{AgentError, ContainerId};
 
-/// The error of a file of a control group.
-fn refused(doing: &str, error: &std::io::Error) -> AgentError {
+/// The error of a file of a container's control group.
+fn refused(doing: &str, container: &ContainerId, error: &std::io::Error) -> AgentError {
     AgentError::ControlGroup {
         doing: doing.to_owned(),
+        container: container.clone(),
         reason: error.to_string(),
     }
 }

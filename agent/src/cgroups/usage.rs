@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path};
 
-use devenv_agent::protocol::{AgentError, Usage};
+use devenv_agent::protocol::{AgentError, ContainerId, Usage};
 
 use super::{
     place::{self, Controller, Place},
@@ -12,8 +12,8 @@ use super::{
 /// Limits from this on are the kernel's way to say that there is none.
 const NO_LIMIT: u64 = 1 << 62;
 
-/// What the container of a process uses.
-pub(crate) fn usage(process: u32) -> Result<Usage, AgentError> {
+/// What a container uses, by one of its processes.
+pub(crate) fn usage(container: &ContainerId, process: u32) -> Result<Usage, AgentError> {
     let read = || {
         let (memory, memory_limit) = memory(&place::of(process, Controller::Memory)?)?;
         Ok(Usage {
@@ -22,7 +22,7 @@ pub(crate) fn usage(process: u32) -> Result<Usage, AgentError> {
             memory_limit,
         })
     };
-    read().map_err(|error| refused("read", &error))
+    read().map_err(|error| refused("read", container, &error))
 }
 
 /// Microseconds of a processor.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use devenv_agent::protocol::{Answer, ContainerId, Request, Stands, Usage, decode};
+use devenv_agent::protocol::{Answer, ContainerId, Request, Stands, Usage};
 
 use super::{Agent, AgentFailure, connection::Asked, live::milliseconds};
 
@@ -26,10 +26,9 @@ impl Agent {
             at_most_ms: milliseconds(at_most),
         };
         let mut asked = self.ask(request).await?;
-        let stands = asked.chunk().await?;
-        // A frame: its length and what it says.
-        let stands = decode::<Stands>(stands.get(4..).unwrap_or_default());
-        let stands = stands.map_err(|error| self.not_understood(error.to_string()))?;
+        let Some(stands) = asked.records::<Stands>().await?.pop() else {
+            return asked.answer_to("a freeze", Err).await;
+        };
         let took = Duration::from_micros(stands.took_us);
         Ok(Frozen { asked, took })
     }
@@ -51,6 +50,10 @@ impl Frozen {
     /// Lets the processes go on; returns how long they stood at most. Fails if they went on before, as the time was over.
     pub async fn thaw(self) -> Result<Duration, AgentFailure> {
         self.asked.finish().await?;
-        self.asked.thawed().await
+        let stood = |answer| match answer {
+            Answer::Thawed { stood_us } => Ok(Duration::from_micros(stood_us)),
+            other => Err(other),
+        };
+        self.asked.answer_to("a freeze", stood).await
     }
 }

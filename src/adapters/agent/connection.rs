@@ -2,6 +2,8 @@
 
 use std::{
     collections::HashMap,
+    io,
+    iter::from_fn,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -329,22 +331,15 @@ impl Asked {
         }
     }
 
-    /// Waits for the answer to a change of files: how many there were.
-    pub(super) async fn changed(self) -> Result<u32, AgentFailure> {
+    /// Waits for the answer to `what`, which `take` gives back if it is another's.
+    pub(super) async fn answer_to<T>(
+        self,
+        what: &str,
+        take: impl FnOnce(Answer) -> Result<T, Answer>,
+    ) -> Result<T, AgentFailure> {
         let line = Arc::clone(&self.line);
-        match self.answer().await? {
-            Answer::Changed { count } => Ok(count),
-            other => Err(line.not_understood(format!("{other:?} to a change"))),
-        }
-    }
-
-    /// Waits until what was frozen has thawed: how long it stood.
-    pub(super) async fn thawed(self) -> Result<Duration, AgentFailure> {
-        let line = Arc::clone(&self.line);
-        match self.answer().await? {
-            Answer::Thawed { stood_us } => Ok(Duration::from_micros(stood_us)),
-            other => Err(line.not_understood(format!("{other:?} to a freeze"))),
-        }
+        let answer = self.answer().await?;
+        take(answer).map_err(|other| line.not_understood(format!("{other:?} to {what}")))
     }
 
     /// Waits for the answer.
@@ -367,15 +362,23 @@ impl Asked {
         }
     }
 
-    /// Waits for the answer and gives the records that come before it, each in a chunk of its own, to `told`.
+    /// Waits for the answer and gives the records that come before it to `told`.
     pub(super) async fn followed<T: DeserializeOwned>(
         &mut self,
         mut told: impl FnMut(T) + Send,
     ) -> Result<Answer, AgentFailure> {
         loop {
-            if let Some(answer) = self.answer.take() {
-                return answer;
+            let records = self.records().await?;
+            if records.is_empty() {
+                return self.collect(&mut Vec::new()).await;
             }
+            records.into_iter().for_each(&mut told);
+        }
+    }
+
+    /// The next records, which come whole in a chunk; none once the answer has come.
+    pub(super) async fn records<T: DeserializeOwned>(&mut self) -> Result<Vec<T>, AgentFailure> {
+        while self.answer.is_none() {
             let message = self.next().await?;
             let mut chunk = Vec::new();
             let bytes = self.note(message, Some(&mut chunk));
@@ -384,13 +387,12 @@ impl Asked {
             }
             let (id, line) = (self.id, &self.line);
             line.send(&ToAgent::Taken { id, bytes }).await?;
-            let mut records = chunk.as_slice();
-            while let Some(record) =
-                read_frame(&mut records).map_err(|error| line.not_understood(error.to_string()))?
-            {
-                told(record);
-            }
+            let mut rest = chunk.as_slice();
+            let records = from_fn(|| read_frame(&mut rest).transpose());
+            let records: io::Result<Vec<T>> = records.collect();
+            return records.map_err(|error| line.not_understood(error.to_string()));
         }
+        Ok(Vec::new())
     }
 
     /// The next message; fails when none can come any more, or none comes for too long.

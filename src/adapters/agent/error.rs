@@ -109,9 +109,8 @@ fn by_agent(error: &AgentError) -> Failure {
             Failure::new("agent.not-reached", ExitClass::NotReady, what)
                 .help("see what it says: devenv logs")
         }
-        AgentError::ControlGroup { .. } => {
-            cluster("agent.control-group").help("see what the node has: devenv status")
-        }
+        AgentError::ControlGroup { .. } => cluster("agent.control-group")
+            .help("see which control groups the machine has: docker info"),
         AgentError::StoodTooLong => {
             cluster("agent.stood-too-long").help("try it again when the machine has less to do")
         }

@@ -2,7 +2,7 @@
 
 use std::iter::repeat_with;
 
-use devenv_agent::protocol::{ContainerId, Request};
+use devenv_agent::protocol::{Answer, ContainerId, Request};
 
 use super::{
     Agent, AgentFailure, Change,
@@ -74,6 +74,10 @@ impl Transfer {
     pub async fn finish(self) -> Result<u32, AgentFailure> {
         let Self { asked, .. } = self;
         asked.finish().await?;
-        asked.changed().await
+        let count = |answer| match answer {
+            Answer::Changed { count } => Ok(count),
+            other => Err(other),
+        };
+        asked.answer_to("a change", count).await
     }
 }
