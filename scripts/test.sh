@@ -44,8 +44,9 @@ stage_shop() { bash scripts/test-shop.sh; }
 stage_scripts() { bash scripts/test-setup.sh; }
 # Where the kit is not in use its dependencies are not there to check against.
 stage_kit() { [ -z "${DEVENV_NODE_IMAGE:-}" ] || bash airgap/vet.sh; }
-# One at a time: each brings up a cluster of its own, and the machine is small.
-stage_e2e() { debuggers && cargo_test --test e2e -- --test-threads=1; }
+# One at a time: each brings up a cluster of its own, and the machine is small. What tests left that were killed goes
+# first: a test that finds it takes it for its own.
+stage_e2e() { bash scripts/clean-tests.sh && debuggers && cargo_test --test e2e -- --test-threads=1; }
 
 # tally LOG: "PASSED FAILED", over all result lines.
 tally() {
