@@ -15,6 +15,9 @@ use crate::adapters::host::HostEnvironment;
 const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// How long the engine may take for something that is quick by nature.
 pub(super) const QUICK: Duration = Duration::from_secs(30);
+/// How long the engine may take to remove files: those of a node's store are some hundred thousand, and the disk may be
+/// busy with others.
+pub(super) const REMOVES_WITHIN: Duration = Duration::from_mins(4);
 /// The oldest API that has all that is used here, and the engine it came with.
 const OLDEST_API: (usize, usize) = (1, 41);
 const OLDEST_ENGINE: &str = "20.10";

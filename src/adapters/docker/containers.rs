@@ -13,7 +13,10 @@ use bollard::{
 };
 use jiff::Timestamp;
 
-use super::{Docker, DockerError, client::QUICK};
+use super::{
+    Docker, DockerError,
+    client::{QUICK, REMOVES_WITHIN},
+};
 use crate::domain::{ClusterName, PortNumber};
 
 /// How often a container that is being removed is looked at.
@@ -210,7 +213,11 @@ impl Docker {
             .build();
         let remove = self.client().remove_container(name, Some(options));
         let removed = self
-            .call(&format!("remove the container {name}"), QUICK, remove)
+            .call(
+                &format!("remove the container {name}"),
+                REMOVES_WITHIN,
+                remove,
+            )
             .await;
         match removed {
             // Somebody else's request, such as that of a run which was killed.
@@ -234,7 +241,7 @@ impl Docker {
             }
         };
         let what = format!("see the container {name} removed");
-        absent_is_fine(self.call(&what, QUICK, gone).await)
+        absent_is_fine(self.call(&what, REMOVES_WITHIN, gone).await)
     }
 
     /// Whether there is a network called `name`.

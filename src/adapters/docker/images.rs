@@ -6,7 +6,11 @@ use bollard::query_parameters::{
     ListImagesOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
 };
 
-use super::{Docker, DockerError, client::QUICK, containers::absent_is_fine};
+use super::{
+    Docker, DockerError,
+    client::{QUICK, REMOVES_WITHIN},
+    containers::absent_is_fine,
+};
 
 /// An image under one of its names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,7 +97,7 @@ impl Docker {
         let options = RemoveImageOptionsBuilder::new().force(true).build();
         let remove = self.client().remove_image(reference, Some(options), None);
         let what = format!("remove the image {reference}");
-        let removed = self.call(&what, QUICK, remove).await.map(|_| ());
+        let removed = self.call(&what, REMOVES_WITHIN, remove).await.map(|_| ());
         absent_is_fine(removed)
     }
 }

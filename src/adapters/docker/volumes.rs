@@ -12,7 +12,7 @@ use bollard::{
 
 use super::{
     Docker, DockerError,
-    client::QUICK,
+    client::{QUICK, REMOVES_WITHIN},
     containers::{LOOK_AGAIN, absent_is_fine},
 };
 
@@ -77,7 +77,7 @@ impl Docker {
         loop {
             let options = RemoveVolumeOptionsBuilder::new().build();
             let remove = self.client().remove_volume(name, Some(options));
-            match self.call(&what, QUICK, remove).await {
+            match self.call(&what, REMOVES_WITHIN, remove).await {
                 Err(DockerError::Refused { message, .. })
                     if message.contains("volume is in use") && started.elapsed() < FREE_WITHIN =>
                 {
