@@ -72,17 +72,6 @@ class Shop:
             sys.exit(f"devenv {' '.join(words)}: {ran.stdout}{ran.stderr}")
         return ran.stdout
 
-    def remove(self):
-        """Takes it down; the session may still be at work on the last edit, and nothing is taken down meanwhile."""
-        began = time.monotonic()
-        while True:
-            ran = subprocess.run([DEVENV, "down", "--volumes", "--yes"], cwd=self.directory, capture_output=True, check=False)
-            if ran.returncode == 0:
-                return
-            if time.monotonic() - began > PATIENCE:
-                sys.exit(f"it is still there: {ran.stderr.decode()}")
-            time.sleep(max(PAUSE))
-
 
 def answer(host, path):
     """What the ingress answers; nothing where it does not answer with 200."""
@@ -211,7 +200,7 @@ def main():
         try:
             measure(shop)
         finally:
-            shop.remove()
+            shop.devenv("down", "--volumes", "--yes")
 
 
 main()

@@ -2,14 +2,13 @@
 
 use std::{path::PathBuf, str::FromStr, time::Duration};
 
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    adapters::{environment::HostVariables, host::HostEnvironment, process},
-    domain::{EventKind, ExitClass, Failure, Failures, NoticeLevel, ProfileName},
+    adapters::{environment::HostVariables, host::HostEnvironment},
+    domain::{ExitClass, Failure, Failures, ProfileName},
     report::{Outbox, OutputFormat},
-    state::{EnvironmentLock, EnvironmentPaths, Journal, LockError, Settings, UserPaths},
+    state::{Settings, UserPaths},
 };
 
 /// What every command gets.
@@ -112,38 +111,6 @@ impl Context {
         UserPaths::of(&self.host).map_err(|error| error.failure().into())
     }
 
-    /// Begins a run that changes an environment: its directories are made, its lock is taken, its journal
-    /// listens and its readers are told. The run ends when the lock is dropped.
-    pub async fn begin_run(
-        &self,
-        paths: &EnvironmentPaths,
-        command: &str,
-    ) -> Result<EnvironmentLock, Failures> {
-        paths.create().map_err(|error| error.failure())?;
-        let now = Timestamp::now();
-        let lock = EnvironmentLock::take(paths, &format!("devenv {command}"), now)
-            .map_err(|error: LockError| error.failure(now))?;
-        // A run that was killed let go of the lock, and what it had started may be at work still.
-        for program in process::end_orphans(paths.state()).await {
-            let text = format!("ended {program}, which a killed devenv had left at work");
-            self.outbox.notice(NoticeLevel::Info, text).await;
-        }
-        let redactor = self.outbox.redactor().clone();
-        match Journal::begin(&paths.journal(), command, now, redactor) {
-            Ok(journal) => self.outbox.listen(Box::new(journal)),
-            // A run without its journal is better than no run.
-            Err(error) => {
-                let text = format!("{error}: {}", source_text(&error));
-                self.outbox.notice(NoticeLevel::Warning, text).await;
-            }
-        }
-        let started = EventKind::RunStarted {
-            command: command.to_owned(),
-        };
-        self.outbox.event(started).await;
-        Ok(lock)
-    }
-
     /// Asks before something that cannot be undone; `true` means go on.
     pub async fn confirm(&self, question: &str) -> Result<bool, Failures> {
         match self.consent {
@@ -164,10 +131,6 @@ impl Context {
             .into()),
         }
     }
-}
-
-fn source_text(error: &dyn std::error::Error) -> String {
-    error.source().map_or_else(String::new, ToString::to_string)
 }
 
 #[cfg(test)]

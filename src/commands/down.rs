@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Context, Exit, project};
+use super::{Context, Exit, begin::Rollout, project};
 use crate::{
     adapters::files,
     domain::{ExitClass, Failure, Failures},
@@ -66,7 +66,9 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     {
         return Err(declined().into());
     }
-    let lock = context.begin_run(&project.paths, "down").await?;
+    let lock = context
+        .begin_run(&project.paths, "down", Rollout::GivenUp)
+        .await?;
     undo_killed(&project, &context.outbox).await;
     session::end(&project.paths).await?;
     let deadline = context.timeout.unwrap_or(DEADLINE);

@@ -7,6 +7,7 @@
 //! `UPDATE_DOCS=1 cargo test --test hermetic documents` writes docs/cli.md.
 
 mod attach;
+mod begin;
 mod completions;
 mod context;
 mod debug;

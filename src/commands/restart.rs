@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Context, Exit, project, session};
+use super::{Context, Exit, begin::Rollout, project, session};
 use crate::{
     domain::{ExitClass, Failure, Failures},
     features::{
@@ -54,7 +54,9 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     let mut services = project::services(&project, &names)?;
     services.sort();
     services.dedup();
-    let _lock = context.begin_run(&project.paths, "restart").await?;
+    let _lock = context
+        .begin_run(&project.paths, "restart", Rollout::Awaited)
+        .await?;
     undo_killed(&project, &context.outbox).await;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let (outbox, cancel) = (&context.outbox, &context.cancel);

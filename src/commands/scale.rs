@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Context, Exit, project, session};
+use super::{Context, Exit, begin::Rollout, project, session};
 use crate::{
     domain::{ExitClass, Failure, Failures, ServiceName},
     features::{Project, scale::scale},
@@ -33,7 +33,9 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     let project = project::open_deployed(context).await?;
     session::revive(context, &project).await;
     let wanted = known(&project, &words)?;
-    let _lock = context.begin_run(&project.paths, "scale").await?;
+    let _lock = context
+        .begin_run(&project.paths, "scale", Rollout::Awaited)
+        .await?;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let (outbox, cancel) = (&context.outbox, &context.cancel);
     let report = scale(&project, &wanted, outbox, cancel, deadline).await?;

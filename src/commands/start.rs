@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Context, Exit, project, session};
+use super::{Context, Exit, begin::Rollout, project, session};
 use crate::{
     domain::Failures,
     features::{
@@ -30,7 +30,9 @@ pub(super) async fn run(_: Args, context: &Context) -> Result<Exit, Failures> {
     if !is_there(&project).await? {
         return Err(nothing_to_start().into());
     }
-    let _lock = context.begin_run(&project.paths, "start").await?;
+    let _lock = context
+        .begin_run(&project.paths, "start", Rollout::Awaited)
+        .await?;
     undo_killed(&project, &context.outbox).await;
     session::ensure_if_possible(context, &project).await;
     let deadline = context.timeout.unwrap_or(DEADLINE);

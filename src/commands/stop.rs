@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Context, Exit, project, session};
+use super::{Context, Exit, begin::Rollout, project, session};
 use crate::{
     domain::Failures,
     features::{
@@ -47,7 +47,9 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         context.outbox.report(Report::Stop(report)).await;
         return Ok(Exit::Success);
     }
-    let _lock = context.begin_run(&project.paths, "stop").await?;
+    let _lock = context
+        .begin_run(&project.paths, "stop", Rollout::GivenUp)
+        .await?;
     undo_killed(&project, &context.outbox).await;
     end(&project.paths).await?;
     let deadline = context.timeout.unwrap_or(DEADLINE);

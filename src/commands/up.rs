@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Context, Exit, attach, project, session};
+use super::{Context, Exit, attach, begin::Rollout, project, session};
 use crate::{
     domain::Failures,
     features::{
@@ -79,7 +79,9 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         deadline: context.timeout.unwrap_or(DEADLINE),
     };
     let session_use = args.session_use();
-    let lock = context.begin_run(&project.paths, "up").await?;
+    let lock = context
+        .begin_run(&project.paths, "up", Rollout::Awaited)
+        .await?;
     undo_killed(&project, &context.outbox).await;
     match session_use {
         SessionUse::Background | SessionUse::Attached => session::ensure(context, &project).await?,

@@ -89,6 +89,11 @@ pub struct Failure {
 }
 
 impl Failure {
+    /// What the user ended, by Ctrl-C or a signal.
+    pub fn interrupted() -> Self {
+        Self::new("run.interrupted", ExitClass::Interrupted, "interrupted")
+    }
+
     /// A failure with its code, class and what failed; the rest is added by the methods below.
     pub fn new(code: &'static str, class: ExitClass, what: impl Into<String>) -> Self {
         Self {

@@ -49,11 +49,7 @@ pub(super) async fn wait_until_reachable(
         match cancel.run_until_cancelled(waiting).await {
             Some(reached) => reached?,
             None => {
-                return Err(Failure::new(
-                    "run.interrupted",
-                    ExitClass::Interrupted,
-                    "interrupted",
-                ));
+                return Err(Failure::interrupted());
             }
         }
     }

@@ -97,11 +97,7 @@ pub(super) async fn wait_until_ready(
     let limited = tokio::time::timeout(within, cancel.run_until_cancelled(waiting)).await;
     let trouble = match limited {
         Ok(None) => {
-            return Err(Failure::new(
-                "run.interrupted",
-                ExitClass::Interrupted,
-                "interrupted",
-            ));
+            return Err(Failure::interrupted());
         }
         Ok(Some(None)) => return Ok(Finished::Done),
         Ok(Some(Some(trouble))) => trouble,

@@ -228,7 +228,7 @@ pub(super) fn completed(result: RunResult) -> Result<RunResult, Failures> {
 
 /// The failure of a command that the user ended.
 pub(super) fn interrupted() -> Failure {
-    Failure::new("run.interrupted", ExitClass::Interrupted, "interrupted")
+    Failure::interrupted()
         .because("what was done so far stays; the next command goes on from there")
         .help("devenv up")
         .help("devenv down")

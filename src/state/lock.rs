@@ -22,12 +22,26 @@ pub struct EnvironmentLock {
     _file: LockedFile,
 }
 
+/// What changes an environment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Actor {
+    /// A command that somebody called.
+    #[default]
+    Command,
+    /// The session, which follows edits.
+    Session,
+}
+
 /// Who holds a lock.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// Its process.
     pub pid: u32,
-    /// The command as typed, without values that may be secret.
+    /// What it is.
+    #[serde(default)]
+    pub by: Actor,
+    /// The command as typed, without values that may be secret; of the session, what it does.
     pub command: String,
     /// Since when.
     pub since: Timestamp,
@@ -104,9 +118,11 @@ impl Holder {
 }
 
 impl EnvironmentLock {
-    /// Takes the lock of an environment whose directories exist, for `command` at `now`, without waiting.
+    /// Takes the lock of an environment whose directories exist, for `command` (such as `up`) at `now`, without
+    /// waiting.
     pub fn take(
         paths: &EnvironmentPaths,
+        by: Actor,
         command: &str,
         now: Timestamp,
     ) -> Result<Self, LockError> {
@@ -114,7 +130,8 @@ impl EnvironmentLock {
             LockAttempt::Held(mut file) => {
                 let holder = Holder {
                     pid: std::process::id(),
-                    command: command.to_owned(),
+                    by,
+                    command: format!("devenv {command}"),
                     since: now,
                 };
                 file.describe(&serde_json::json!(holder).to_string())?;
@@ -155,8 +172,8 @@ mod tests {
     #[test]
     fn a_second_command_fails_at_once_and_names_the_first() {
         let (_home, paths) = environment();
-        let _first = EnvironmentLock::take(&paths, "devenv up", at(0)).unwrap();
-        let failure = EnvironmentLock::take(&paths, "devenv down", at(40))
+        let _first = EnvironmentLock::take(&paths, Actor::Command, "up", at(0)).unwrap();
+        let failure = EnvironmentLock::take(&paths, Actor::Command, "down", at(40))
             .unwrap_err()
             .failure(at(40));
         assert_eq!(failure.class, ExitClass::Locked);
@@ -168,11 +185,11 @@ mod tests {
     #[test]
     fn a_lock_that_was_let_go_is_free() {
         let (_home, paths) = environment();
-        let lock = EnvironmentLock::take(&paths, "devenv up", at(0)).unwrap();
+        let lock = EnvironmentLock::take(&paths, Actor::Command, "up", at(0)).unwrap();
         assert_eq!(Holder::of(&paths).unwrap().command, "devenv up");
         drop(lock);
         assert_eq!(Holder::of(&paths), None);
-        EnvironmentLock::take(&paths, "devenv down", at(1)).unwrap();
+        EnvironmentLock::take(&paths, Actor::Command, "down", at(1)).unwrap();
     }
 
     #[test]
@@ -181,6 +198,6 @@ mod tests {
         let gone = br#"{"pid":4194304,"command":"devenv up","since":"2026-01-02T03:04:05Z"}"#;
         files::write_private(&paths.lock(), gone).unwrap();
         assert_eq!(Holder::of(&paths), None);
-        EnvironmentLock::take(&paths, "devenv up", at(0)).unwrap();
+        EnvironmentLock::take(&paths, Actor::Command, "up", at(0)).unwrap();
     }
 }

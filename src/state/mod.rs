@@ -15,7 +15,7 @@ mod settings;
 
 pub use journal::{Journal, JournalError};
 pub use live_store::{LiveStore, live_events, live_times};
-pub use lock::{EnvironmentLock, Holder, LockError};
+pub use lock::{Actor, EnvironmentLock, Holder, LockError};
 pub use paths::{EnvironmentPaths, PathsError, UserPaths};
 pub use record::{LoadedRecord, PortsRecord, Record, RecordError};
 pub use session::{

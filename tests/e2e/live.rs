@@ -301,7 +301,33 @@ fn what_cannot_be_copied_is_rolled_out_and_what_cannot_be_built_leaves_the_old_r
         "/tmp/rebuilt\n"
     );
     a_manifest_that_changes_is_applied(&mut scene);
+    commands_wait_for_a_rollout_and_stop_gives_it_up(&mut scene, &dockerfile);
     a_session_ends_with_its_cluster(scene);
+}
+
+fn commands_wait_for_a_rollout_and_stop_gives_it_up(scene: &mut Scene, dockerfile: &str) {
+    let rolls_out = |scene: &mut Scene, seconds: u32| {
+        let slow = format!("{dockerfile}RUN sleep {seconds}; touch /tmp/slept\n");
+        scene.project.write("greeter/Dockerfile", &slow);
+        scene.until("the session rolls out", |scene| {
+            let status = scene.project.devenv(&["status", "-o", "json"]);
+            status.stdout.contains("devenv session (rebuild greeter)")
+        });
+    };
+    rolls_out(scene, 5);
+    let scaled = scene.project.devenv(&["scale", "greeter=2"]);
+    scaled
+        .assert_code(0)
+        .assert_says(&["waits for", "rebuild greeter"]);
+    assert_eq!(scene.exec("greeter", &["ls", "/tmp/slept"]), "/tmp/slept\n");
+    rolls_out(scene, 1000);
+    let stopped = scene.project.devenv(&["stop"]).assert_code(0);
+    stopped.assert_says(&["gives up", "rebuild greeter"]);
+    assert_eq!(scene.project.processes(), "");
+    scene.project.write("greeter/Dockerfile", dockerfile);
+    scene.project.devenv(&["start"]).assert_code(0);
+    scene.attach_again();
+    scene.until_answers("greeter", "followed as before");
 }
 
 fn a_session_ends_with_its_cluster(mut scene: Scene) {

@@ -10,7 +10,7 @@ use crate::{
         k3d::{ClusterRequest, NodeVolume},
         registry,
     },
-    domain::{ExitClass, Failure},
+    domain::Failure,
     engine::{
         Finished, Progress, World, check_identity,
         steps::{image_store, node_image, remove},
@@ -63,7 +63,7 @@ pub(in crate::engine) async fn ensure_registry(
     }
     let up = registry::wait_up(port, REGISTRY_WITHIN);
     let waited = cancel.run_until_cancelled(up).await;
-    let waited = waited.ok_or_else(interrupted)?;
+    let waited = waited.ok_or_else(Failure::interrupted)?;
     waited.map_err(|error| {
         let container = name.registry_container();
         error.failure().help(format!("docker logs {container}"))
@@ -211,10 +211,6 @@ async fn ready(
     };
     match cancel.run_until_cancelled(waiting).await {
         Some(ready) => ready.map_err(|e| e.failure()),
-        None => Err(interrupted()),
+        None => Err(Failure::interrupted()),
     }
-}
-
-fn interrupted() -> Failure {
-    Failure::new("run.interrupted", ExitClass::Interrupted, "interrupted")
 }

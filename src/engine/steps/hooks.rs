@@ -148,11 +148,7 @@ async fn in_service(
     let end = match waited {
         Err(_) => return Err(too_long(hook, hook.within)),
         Ok(None) => {
-            return Err(Failure::new(
-                "run.interrupted",
-                ExitClass::Interrupted,
-                "interrupted",
-            ));
+            return Err(Failure::interrupted());
         }
         Ok(Some(end)) => end.map_err(|error| error.failure())?,
     };

@@ -15,7 +15,7 @@ use crate::{
         up::{Scope, Wanted, up},
     },
     report::{Outbox, Up},
-    state::{EnvironmentLock, Journal, LockError},
+    state::{Actor, EnvironmentLock, Journal, LockError},
 };
 
 /// How often the lock is asked for while a command holds it.
@@ -142,10 +142,9 @@ async fn lock(
     command: &str,
     cancel: &CancellationToken,
 ) -> Result<EnvironmentLock, Failures> {
-    let command = format!("devenv {command}");
     loop {
         let now = Timestamp::now();
-        match EnvironmentLock::take(&project.paths, &command, now) {
+        match EnvironmentLock::take(&project.paths, Actor::Session, command, now) {
             Ok(lock) => return Ok(lock),
             Err(LockError::Held { .. }) if !cancel.is_cancelled() => {
                 tokio::time::sleep(ASK_AGAIN).await;

@@ -1,0 +1,120 @@
+//! The beginning of every run that changes an environment.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::{Instant, sleep};
+
+use super::Context;
+use crate::{
+    adapters::process,
+    domain::{EventKind, Failure, Failures, NoticeLevel},
+    session,
+    state::{Actor, EnvironmentLock, EnvironmentPaths, Holder, Journal, LockError},
+};
+
+/// How long until a lock is asked for again.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
+/// How long the kernel may take to free the lock of a session that has ended.
+const FREED_WITHIN: Duration = Duration::from_secs(5);
+
+/// What becomes of an edit that the session is rolling out when a command wants the environment for itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rollout {
+    /// It is waited for: the command goes on from what it made.
+    Awaited,
+    /// It is given up, and the session is ended: the command ends both anyway.
+    GivenUp,
+}
+
+impl Context {
+    /// Begins a run that changes an environment: its directories are made, its lock is taken, its journal
+    /// listens and its readers are told. The run ends when the lock is dropped.
+    ///
+    /// Another command that is at work is an error; the session is not, as nobody called it.
+    pub async fn begin_run(
+        &self,
+        paths: &EnvironmentPaths,
+        command: &str,
+        rollout: Rollout,
+    ) -> Result<EnvironmentLock, Failures> {
+        paths.create().map_err(|error| error.failure())?;
+        let lock = self.lock(paths, command, rollout).await?;
+        // A run that was killed let go of the lock, and what it had started may be at work still.
+        for program in process::end_orphans(paths.state()).await {
+            let text = format!("ended {program}, which a killed devenv had left at work");
+            self.outbox.notice(NoticeLevel::Info, text).await;
+        }
+        let redactor = self.outbox.redactor().clone();
+        match Journal::begin(&paths.journal(), command, Timestamp::now(), redactor) {
+            Ok(journal) => self.outbox.listen(Box::new(journal)),
+            // A run without its journal is better than no run.
+            Err(error) => {
+                let text = format!("{error}: {}", source_text(&error));
+                self.outbox.notice(NoticeLevel::Warning, text).await;
+            }
+        }
+        let started = EventKind::RunStarted {
+            command: command.to_owned(),
+        };
+        self.outbox.event(started).await;
+        Ok(lock)
+    }
+
+    async fn lock(
+        &self,
+        paths: &EnvironmentPaths,
+        command: &str,
+        rollout: Rollout,
+    ) -> Result<EnvironmentLock, Failures> {
+        let take = || EnvironmentLock::take(paths, Actor::Command, command, Timestamp::now());
+        let held = match take() {
+            Err(LockError::Held {
+                holder: Some(holder),
+            }) if holder.by == Actor::Session => holder,
+            taken => return Ok(taken.map_err(|error| now(&error))?),
+        };
+        let within = match rollout {
+            Rollout::Awaited => {
+                self.say("waits for", &held).await;
+                self.timeout
+            }
+            Rollout::GivenUp => {
+                self.say("gives up", &held).await;
+                session::end(paths).await?;
+                Some(FREED_WITHIN)
+            }
+        };
+        let deadline = within.map(|within| Instant::now() + within);
+        loop {
+            match take() {
+                Err(LockError::Held {
+                    holder: Some(holder),
+                }) if holder.by == Actor::Session
+                    && deadline.is_none_or(|deadline| Instant::now() < deadline) => {}
+                taken => return Ok(taken.map_err(|error| now(&error))?),
+            }
+            if self
+                .cancel
+                .run_until_cancelled(sleep(ASK_AGAIN))
+                .await
+                .is_none()
+            {
+                return Err(Failure::interrupted().into());
+            }
+        }
+    }
+
+    async fn say(&self, verb: &str, holder: &Holder) {
+        let text = format!("{verb} what the session is doing: {}", holder.command);
+        self.outbox.notice(NoticeLevel::Info, text).await;
+    }
+}
+
+fn now(error: &LockError) -> Failure {
+    error.failure(Timestamp::now())
+}
+
+fn source_text(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(String::new, ToString::to_string)
+}
