@@ -10,7 +10,7 @@ cd "$root"
 
 if [ "${1:-}" = down ]; then
   [ -x "$devenv" ] || fail 'devenv is not built, so there is no demo to end'
-  exec bash scripts/with-tools.sh "$devenv" down -f $manifest --volumes
+  exec bash scripts/with-tools.sh "$devenv" down -f $manifest --volumes --yes
 fi
 
 trap stop_jobs EXIT
@@ -30,7 +30,7 @@ Then try:
   devenv status                         what runs, where, and why not
   devenv logs -f order                  what a service says
   devenv exec test -- npm run integration   the shop's own tests, inside the cluster
-  edit examples/shop, then devenv up    what changed is built and deployed, and nothing else
+  devenv attach                         then edit a file of examples/shop: what becomes of it, and how fast
   devenv stop; devenv start             everything is as it was
 The end of it:
   make demo-down

@@ -1,4 +1,4 @@
-//! Finds the first process and the root directory of a container in this node.
+//! Finds the processes and the root directory of a container in this node.
 
 use std::{
     collections::HashMap,
@@ -8,7 +8,10 @@ use std::{
 };
 
 use devenv_agent::protocol::{AgentError, ContainerId};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::{
+    fs::{CWD, Mode, OFlags, openat},
+    process::{Pid, Signal, kill_process},
+};
 
 use crate::processes;
 
@@ -71,13 +74,28 @@ impl Process {
     }
 }
 
+/// Kills all processes of a container.
+pub(crate) fn kill(id: &ContainerId) {
+    for process in processes_of(id) {
+        let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
+        if let Some(pid) = pid {
+            // It may have ended meanwhile.
+            let _ = kill_process(pid, Signal::KILL);
+        }
+    }
+}
+
+/// The processes of a container, as their control groups tell.
+fn processes_of(id: &ContainerId) -> impl Iterator<Item = u32> {
+    processes::all().filter(|pid| {
+        let groups = fs::read_to_string(format!("/proc/{pid}/cgroup"));
+        groups.is_ok_and(|groups| groups.contains(id.as_str()))
+    })
+}
+
 /// The process of a container that all others of it come from.
 fn first_process(id: &ContainerId) -> Option<Process> {
-    let processes = processes::all().filter_map(|pid| {
-        let cgroups = fs::read_to_string(format!("/proc/{pid}/cgroup")).ok()?;
-        if !cgroups.contains(id.as_str()) {
-            return None;
-        }
+    let processes = processes_of(id).filter_map(|pid| {
         let started = processes::stat(pid)?.started;
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
         Some((!is_first(&status), Process { pid, started }))

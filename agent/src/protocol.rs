@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{init_protocol, log_protocol::LogPosition, volume_protocol};
 
 /// The version of the protocol. A devenv and an agent of different versions do not talk.
-pub const VERSION: u16 = 4;
+pub const VERSION: u16 = 5;
 /// The longest frame, in bytes, without its length.
 pub const LONGEST_FRAME: usize = 1 << 20;
 /// The longest chunk, in bytes.
@@ -148,6 +148,12 @@ pub enum Request {
         /// How long they may stand, in milliseconds.
         at_most_ms: u32,
     },
+    /// Kills all processes of containers; those that stand do nothing more when they are let go, but die. A container
+    /// that does not run has none.
+    Kill {
+        /// The containers.
+        containers: Vec<ContainerId>,
+    },
     /// What containers use, in the order in which they are named.
     Usage {
         /// The containers.
@@ -179,6 +185,7 @@ impl Request {
             Self::Ping
             | Self::Change { .. }
             | Self::List { .. }
+            | Self::Kill { .. }
             | Self::Usage { .. }
             | Self::Logs { .. }
             | Self::Volume { .. } => Duration::ZERO,
@@ -248,6 +255,8 @@ pub enum Answer {
         /// How long they stood at most, in microseconds.
         stood_us: u64,
     },
+    /// To [`Request::Kill`].
+    Killed,
     /// To [`Request::Usage`]: of each container; `None` for one that does not run.
     Used(Vec<Option<Usage>>),
     /// To [`Request::Volume`].

@@ -25,7 +25,11 @@ use rustix::{
 };
 
 use crate::{
-    cgroups, containers::Containers, files, inits, listener::Listener, logs, probe, volumes,
+    cgroups,
+    containers::{self, Containers},
+    files, inits,
+    listener::Listener,
+    logs, probe, volumes,
 };
 
 /// How long work that leaves something behind may take to undo it once the stream has ended.
@@ -200,6 +204,10 @@ impl<W: Write> Server<W> {
                 containers,
                 at_most_ms,
             } => exchange.freeze(containers, Duration::from_millis(at_most_ms.into())),
+            Request::Kill { containers } => {
+                containers.iter().for_each(containers::kill);
+                Ok(Answer::Killed)
+            }
             Request::Usage { containers } => {
                 let used = containers.iter().map(|container| self.usage(container));
                 used.collect::<Result<_, _>>().map(Answer::Used)

@@ -9,7 +9,9 @@
 use std::{
     fmt, fs,
     io::{self, Read as _, Seek as _, Write as _},
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _},
+    os::unix::fs::{
+        DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+    },
     path::{Component, Path, PathBuf},
 };
 
@@ -257,6 +259,15 @@ pub fn remove_file(path: &Path) -> Result<(), FileError> {
     }
 }
 
+/// Removes a file so that it does not come back, whatever happens to the machine; none there is fine.
+pub fn remove_file_for_good(path: &Path) -> Result<(), FileError> {
+    remove_file(path)?;
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    fs::File::open(directory)
+        .and_then(|directory| directory.sync_all())
+        .at(Operation::Remove, path)
+}
+
 /// Removes a directory and all in it, without following links; none there is fine.
 pub fn remove_tree(path: &Path) -> Result<(), FileError> {
     match fs::remove_dir_all(path) {
@@ -278,6 +289,16 @@ pub fn canonical(path: &Path) -> Result<PathBuf, FileError> {
 /// Whether something is there, be it a dangling link.
 pub fn exists(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok()
+}
+
+/// The number that tells a file or directory from others of its file system; `None` if nothing is there.
+pub fn inode(path: &Path) -> Result<Option<u64>, FileError> {
+    match fs::symlink_metadata(path) {
+        Err(error) if is_absent(&error) => Ok(None),
+        looked => looked
+            .map(|about| Some(about.ino()))
+            .at(Operation::Inspect, path),
+    }
 }
 
 /// When a file was changed; `None` if there is none, or it does not say.

@@ -9,6 +9,7 @@ pub mod context;
 pub mod docker;
 pub mod environment;
 pub mod files;
+pub mod git;
 pub mod helm;
 pub mod host;
 pub mod ingress;

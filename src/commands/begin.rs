@@ -9,6 +9,7 @@ use super::Context;
 use crate::{
     adapters::process,
     domain::{EventKind, Failure, Failures, NoticeLevel},
+    features::{Project, data::mend, debug::undo_killed},
     session,
     state::{Actor, EnvironmentLock, EnvironmentPaths, Holder, Journal, LockError},
 };
@@ -59,6 +60,21 @@ impl Context {
         };
         self.outbox.event(started).await;
         Ok(lock)
+    }
+
+    /// Undoes what killed commands have left in the cluster and of the data. That something cannot be undone is worth a
+    /// line. The caller holds the lock.
+    pub(super) async fn undo_killed(&self, project: &Project) {
+        undo_killed(project, &self.outbox).await;
+        let mending = Box::pin(mend(project, &self.outbox, &self.cancel));
+        if let Err(failures) = mending.await {
+            let why: Vec<&str> = failures.iter().map(|it| it.what.as_str()).collect();
+            let why = why.join("; ");
+            let text = format!(
+                "what a killed command has left of the data is not put away ({why}); the next command tries again"
+            );
+            self.outbox.notice(NoticeLevel::Warning, text).await;
+        }
     }
 
     async fn lock(

@@ -23,6 +23,7 @@ mod project;
 mod restart;
 mod scale;
 mod session;
+mod snapshot;
 mod start;
 mod status;
 mod stop;
@@ -149,6 +150,7 @@ verbs! {
     Exec => exec for Services,
     Attach => attach for Services,
     Session => session for Services,
+    Snapshot => snapshot for Data,
     Completions => completions for Program,
     Version => version for Program,
 }

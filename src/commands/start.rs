@@ -5,10 +5,7 @@ use std::time::Duration;
 use super::{Context, Exit, begin::Rollout, project, session};
 use crate::{
     domain::Failures,
-    features::{
-        debug::undo_killed,
-        power::{is_there, nothing_to_start, start},
-    },
+    features::power::{is_there, nothing_to_start, start},
     report::Report,
 };
 
@@ -33,12 +30,12 @@ pub(super) async fn run(_: Args, context: &Context) -> Result<Exit, Failures> {
     let _lock = context
         .begin_run(&project.paths, "start", Rollout::Awaited)
         .await?;
-    undo_killed(&project, &context.outbox).await;
+    context.undo_killed(&project).await;
     session::ensure_if_possible(context, &project).await;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let report = start(&project, &context.outbox, &context.cancel, deadline).await?;
     // Of a cluster that did not run, now that it does.
-    undo_killed(&project, &context.outbox).await;
+    context.undo_killed(&project).await;
     context.outbox.report(Report::Start(report)).await;
     Ok(Exit::Success)
 }

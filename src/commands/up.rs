@@ -5,10 +5,7 @@ use std::time::Duration;
 use super::{Context, Exit, attach, begin::Rollout, project, session};
 use crate::{
     domain::Failures,
-    features::{
-        debug::undo_killed,
-        up::{Scope, Wanted, up},
-    },
+    features::up::{Scope, Wanted, up},
     report::Report,
 };
 
@@ -82,7 +79,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     let lock = context
         .begin_run(&project.paths, "up", Rollout::Awaited)
         .await?;
-    undo_killed(&project, &context.outbox).await;
+    context.undo_killed(&project).await;
     match session_use {
         SessionUse::Background | SessionUse::Attached => session::ensure(context, &project).await?,
         SessionUse::Unused => {
@@ -93,7 +90,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     }
     let report = up(&project, &wanted, &context.outbox, &context.cancel).await?;
     // Of a cluster that did not run, now that it does.
-    undo_killed(&project, &context.outbox).await;
+    context.undo_killed(&project).await;
     match session_use {
         SessionUse::Background | SessionUse::Unused => {
             context.outbox.report(Report::Up(report)).await;

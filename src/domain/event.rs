@@ -48,6 +48,8 @@ pub enum Stage {
     Ready,
     /// Hooks.
     Hooks,
+    /// Copying and exchanging data.
+    Data,
     /// Removing what is no longer wanted.
     Remove,
 }
@@ -62,6 +64,7 @@ impl Stage {
             Self::Deploy => "deploy",
             Self::Ready => "ready",
             Self::Hooks => "hooks",
+            Self::Data => "data",
             Self::Remove => "remove",
         }
     }

@@ -27,12 +27,19 @@ pub struct Footprint {
     pub registry_has_images: bool,
     /// Services whose volumes hold data.
     pub volumes: Vec<String>,
+    /// How many snapshots there are of their data.
+    pub snapshots: usize,
 }
 
 impl Footprint {
     /// Whether any images are kept for it.
     pub const fn has_images(&self) -> bool {
         self.registry_has_images || !self.images.is_empty() || !self.image_stores.is_empty()
+    }
+
+    /// Whether there is data of any time.
+    pub const fn has_data(&self) -> bool {
+        !self.volumes.is_empty() || self.snapshots > 0
     }
 
     /// Whether nothing of it runs or could be started.

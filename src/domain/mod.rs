@@ -16,6 +16,7 @@ mod observed;
 mod place;
 mod quantity;
 mod said;
+mod snapshot;
 mod starts;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -36,7 +37,8 @@ pub use live::{
     BuildRule, Debug, DebugRuntime, Live, MountRule, OnChange, ReloadBy, RunRule, Signal, SyncRule,
 };
 pub use names::{
-    ClusterName, EnvironmentId, InvalidName, ProfileName, ProjectName, ServiceName, TaskName,
+    ClusterName, EnvironmentId, InvalidName, ProfileName, ProjectName, ServiceName, SnapshotId,
+    SnapshotName, TaskName, VolumeName,
 };
 pub use observed::{
     ClusterIdentity, ClusterState, ContainerState, Observed, ObservedContainer, ObservedPod,
@@ -45,5 +47,6 @@ pub use observed::{
 pub use place::{Place, Provenance};
 pub use quantity::{Cpu, InvalidQuantity, Memory};
 pub use said::{LogLevel, Said};
+pub use snapshot::{CopyMeans, Snapshot, SnapshotVolume, VolumeRef};
 pub use starts::NodeStarts;
 pub use trouble::{Trouble, TroubleKind};

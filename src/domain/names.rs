@@ -111,10 +111,33 @@ label!(
     "cluster"
 );
 label!(
+    /// The name of a volume among those of its service.
+    VolumeName,
+    "volume"
+);
+label!(
+    /// The name of a snapshot.
+    SnapshotName,
+    "snapshot"
+);
+label!(
+    /// What tells a snapshot from another of its name: names the directory of its data.
+    SnapshotId,
+    "snapshot id"
+);
+label!(
     /// A project at a place on disk: `<project>-<hash of the directory>`. Names the state directory.
     EnvironmentId,
     "environment"
 );
+
+impl SnapshotId {
+    /// An id that follows from `seed`, which is to be another every time.
+    pub fn new(seed: &str) -> Self {
+        let hash = blake3::hash(seed.as_bytes()).to_hex();
+        Self(hash[..2 * HASH_DIGITS].to_owned())
+    }
+}
 
 /// Hex digits of the directory's hash that make an environment's id unique on a machine.
 const HASH_DIGITS: usize = 8;

@@ -7,6 +7,7 @@
 mod explain;
 mod own;
 mod reach;
+mod remove;
 mod run;
 mod steps;
 mod wait;
@@ -14,6 +15,7 @@ mod world;
 
 pub use explain::explain;
 pub use own::{OwnContainers, not_ours};
+pub use remove::remove_directory;
 pub use run::{Execute, Finished, Progress, RunResult, run};
 pub use wait::{Target, log_lines, newest_ready_pod, no_pod};
 pub use world::{NAMESPACE, Places, Remember, Tools, World, check_identity};

@@ -39,6 +39,9 @@ fn words(footprint: &Footprint) -> Option<String> {
     if !footprint.volumes.is_empty() {
         parts.push(format!("all data ({})", footprint.volumes.join(", ")));
     }
+    if footprint.snapshots > 0 {
+        parts.push(snapshots(footprint));
+    }
     let last = parts.pop()?;
     Some(if parts.is_empty() {
         last
@@ -52,6 +55,13 @@ fn images(footprint: &Footprint) -> String {
         0 => "the images that its registry and its nodes keep".to_owned(),
         1 => "1 image".to_owned(),
         count => format!("{count} images"),
+    }
+}
+
+fn snapshots(footprint: &Footprint) -> String {
+    match footprint.snapshots {
+        1 => "1 snapshot".to_owned(),
+        count => format!("{count} snapshots"),
     }
 }
 
@@ -106,18 +116,28 @@ fn removed(
             Action::DeleteCluster => format!("cluster {cluster}"),
             Action::DeleteRegistry => format!("image registry {}", cluster.registry_container()),
             Action::RemoveImages(_) => images(footprint),
-            Action::RemoveData => format!("data of {}", footprint.volumes.join(", ")),
+            Action::RemoveData if footprint.snapshots > 0 => {
+                format!("{} and {}", data(footprint), snapshots(footprint))
+            }
+            Action::RemoveData => data(footprint),
             _ => return None,
         })
     };
     plan.steps.iter().filter(is_done).filter_map(what).collect()
 }
 
+fn data(footprint: &Footprint) -> String {
+    format!("data of {}", footprint.volumes.join(", "))
+}
+
 fn kept(project: &Project, footprint: &Footprint, extent: Extent) -> Vec<Kept> {
     let mut kept = Vec::new();
     if extent < Extent::Everything && !footprint.volumes.is_empty() {
         kept.push(Kept {
-            what: format!("data of {}", footprint.volumes.join(", ")),
+            what: match footprint.snapshots {
+                0 => data(footprint),
+                _ => format!("{} and {}", data(footprint), snapshots(footprint)),
+            },
             path: Some(project.paths.volumes().display().to_string()),
             remove_with: Some("devenv down --volumes".to_owned()),
         });
@@ -145,6 +165,7 @@ mod tests {
             image_stores: vec!["k3d-shop-1-server-0-images".to_owned()],
             registry_has_images: true,
             volumes: vec!["postgres".to_owned(), "redis".to_owned()],
+            snapshots: 2,
         }
     }
 
@@ -152,7 +173,7 @@ mod tests {
     fn the_question_names_what_is_there_and_nothing_else() {
         assert_eq!(
             words(&footprint()).unwrap(),
-            "the cluster, 2 images and all data (postgres, redis)"
+            "the cluster, 2 images, all data (postgres, redis) and 2 snapshots"
         );
         let images = Footprint {
             images: vec!["a".to_owned()],

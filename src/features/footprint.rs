@@ -40,7 +40,12 @@ impl Project {
                 .collect(),
             image_stores: stores.into_iter().map(|store| store.name).collect(),
             registry_has_images: !children(&registry)?.is_empty(),
-            volumes: children(&self.paths.volumes())?,
+            volumes: children(&self.paths.volumes())?
+                .into_iter()
+                // Beside the volumes there is what snapshots hold.
+                .filter(|name| !name.starts_with('.'))
+                .collect(),
+            snapshots: children(&self.paths.snapshots())?.len(),
         })
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     live,
     logs::Logs,
+    snapshots,
     steps::stage_name,
     style::{Style, Tone},
     table::{Cell, Table},
@@ -42,6 +43,12 @@ pub(super) fn text(report: &Report, style: &Style, logs: &mut Logs) -> String {
         Report::Scale(report) => scale(report, style),
         Report::Session(report) => live::session(report, style),
         Report::SessionStop(report) => live::session_stop(report, style),
+        Report::SnapshotList(report) => snapshots::list(report, style),
+        Report::SnapshotRemove(report) => snapshots::removed(report, style),
+        Report::SnapshotRestore(report) => snapshots::restored(report, style),
+        Report::SnapshotSave(report) => snapshots::saved(report, style),
+        Report::SnapshotShow(report) => snapshots::shown(report, style),
+        Report::SnapshotVerify(report) => snapshots::verified(report, style),
         Report::Start(report) => start(report, style),
         Report::Status(report) => status(report, style),
         Report::Stop(report) => stop(report, style),
@@ -514,7 +521,7 @@ fn state_cell(state: ServiceState) -> Cell {
     }
 }
 
-fn good(style: &Style) -> String {
+pub(super) fn good(style: &Style) -> String {
     style.paint(Tone::Good, style.glyph("✓", "+"))
 }
 

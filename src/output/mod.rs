@@ -11,6 +11,7 @@ mod lines;
 mod live;
 mod logs;
 mod reader;
+mod snapshots;
 mod steps;
 mod style;
 mod table;

@@ -143,6 +143,7 @@ pub(super) const fn stage_name(stage: Stage) -> &'static str {
         Stage::Deploy => "deploy",
         Stage::Ready => "ready",
         Stage::Hooks => "hooks",
+        Stage::Data => "data",
         Stage::Remove => "remove",
     }
 }

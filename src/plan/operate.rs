@@ -123,7 +123,7 @@ fn removal(footprint: &Footprint, extent: Extent) -> Plan {
             flag,
         ));
     }
-    if extent == Extent::Everything && !footprint.volumes.is_empty() {
+    if extent == Extent::Everything && footprint.has_data() {
         let services = footprint.volumes.join(", ");
         steps.push(step_after(
             &steps,
@@ -209,6 +209,17 @@ const fn is_hook(step: &Step) -> bool {
     matches!(step.action, Action::RunHook(..))
 }
 
+/// The steps that wait until `services` are ready, for a reason.
+pub fn settle(environment: &Environment, services: &[ServiceName], why: &str) -> Plan {
+    let steps = services.iter().flat_map(|service| {
+        let wait = wait(service, why, Vec::new());
+        [wait].into_iter().chain(reach(environment, service, why))
+    });
+    Plan {
+        steps: steps.collect(),
+    }
+}
+
 /// The steps that replace the pods of `services` and wait for the new ones.
 pub fn restart(environment: &Environment, services: &[ServiceName]) -> Plan {
     let steps = services.iter().flat_map(|service| {
@@ -290,6 +301,7 @@ mod tests {
             image_stores: vec!["k3d-shop-1-server-0-images".to_owned()],
             registry_has_images: true,
             volumes: vec!["postgres".to_owned()],
+            snapshots: 0,
         }
     }
 

@@ -26,6 +26,7 @@ mod redactor;
 mod restart;
 mod scale;
 mod session;
+mod snapshot;
 mod status;
 mod up;
 mod version;
@@ -52,6 +53,10 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde::Serialize;
 pub use session::{
     LiveEdit, LiveTimes, Session, SessionService, SessionStop, Standing, StandingState,
+};
+pub use snapshot::{
+    SnapshotEntry, SnapshotList, SnapshotMeans, SnapshotRemoved, SnapshotRestored, SnapshotSaved,
+    SnapshotShown, SnapshotVerified, SnapshotVolumeEntry, UnusableSnapshot, VolumeVerified,
 };
 pub use status::{
     ClusterPhase, ContainerUsage, NodeTotals, Replicas, ServiceState, ServiceStatus, Status,
@@ -111,6 +116,24 @@ pub enum Report {
     /// Of `session stop`.
     #[serde(rename = "devenv.session-stop/1")]
     SessionStop(SessionStop),
+    /// Of `snapshot list`.
+    #[serde(rename = "devenv.snapshot-list/1")]
+    SnapshotList(SnapshotList),
+    /// Of `snapshot remove`.
+    #[serde(rename = "devenv.snapshot-remove/1")]
+    SnapshotRemove(SnapshotRemoved),
+    /// Of `snapshot restore`.
+    #[serde(rename = "devenv.snapshot-restore/1")]
+    SnapshotRestore(SnapshotRestored),
+    /// Of `snapshot save`.
+    #[serde(rename = "devenv.snapshot-save/1")]
+    SnapshotSave(SnapshotSaved),
+    /// Of `snapshot show`.
+    #[serde(rename = "devenv.snapshot-show/1")]
+    SnapshotShow(SnapshotShown),
+    /// Of `snapshot verify`.
+    #[serde(rename = "devenv.snapshot-verify/1")]
+    SnapshotVerify(SnapshotVerified),
     /// Of `start`.
     #[serde(rename = "devenv.start/1")]
     Start(Start),
@@ -147,6 +170,12 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         schema_of::<Scale>("scale"),
         schema_of::<Session>("session"),
         schema_of::<SessionStop>("session-stop"),
+        schema_of::<SnapshotList>("snapshot-list"),
+        schema_of::<SnapshotRemoved>("snapshot-remove"),
+        schema_of::<SnapshotRestored>("snapshot-restore"),
+        schema_of::<SnapshotSaved>("snapshot-save"),
+        schema_of::<SnapshotShown>("snapshot-show"),
+        schema_of::<SnapshotVerified>("snapshot-verify"),
         schema_of::<Start>("start"),
         schema_of::<Status>("status"),
         schema_of::<Stop>("stop"),

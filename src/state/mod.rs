@@ -4,6 +4,7 @@
 //! Called by `cli`, `commands`, `session` and the features. Truth is the cluster and its labels; everything here
 //! can be lost and is rebuilt. Nothing here knows devenv.yaml or prints.
 
+mod exchange;
 mod journal;
 mod live_store;
 mod lock;
@@ -12,7 +13,9 @@ mod paths;
 mod record;
 mod session;
 mod settings;
+mod snapshots;
 
+pub use exchange::{Before, ExchangeRecord, Exchanged};
 pub use journal::{Journal, JournalError};
 pub use live_store::{LiveStore, live_events, live_times};
 pub use lock::{Actor, EnvironmentLock, Holder, LockError};
@@ -23,3 +26,4 @@ pub use session::{
     SessionRequest,
 };
 pub use settings::{Binaries, Settings, SettingsError, SupportImages};
+pub use snapshots::{KeptSnapshot, SnapshotError, SnapshotStore};

@@ -97,6 +97,7 @@ impl EnvironmentPaths {
             self.logs(),
             self.data.clone(),
             self.volumes(),
+            self.snapshots(),
             self.registry(),
         ];
         directories
@@ -201,6 +202,16 @@ impl EnvironmentPaths {
     /// The volumes of the services.
     pub fn volumes(&self) -> PathBuf {
         self.data.join("volumes")
+    }
+
+    /// What describes the snapshots, a file each: what is not described is none.
+    pub fn snapshots(&self) -> PathBuf {
+        self.data.join("snapshots")
+    }
+
+    /// What is to be undone of an exchange of data that was broken off.
+    pub fn exchange_record(&self) -> PathBuf {
+        self.data.join("exchange.json")
     }
 
     /// The images of the environment's registry.

@@ -4,6 +4,7 @@
 
 mod agent;
 mod cluster;
+mod data;
 mod debug;
 mod docker;
 mod failures;

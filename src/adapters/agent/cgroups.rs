@@ -33,6 +33,15 @@ impl Agent {
         Ok(Frozen { asked, took })
     }
 
+    /// Kills all processes of containers, also of those that stand: they do nothing more, but die.
+    pub async fn kill(&self, containers: &[ContainerId]) -> Result<(), AgentFailure> {
+        let containers = containers.to_vec();
+        match self.request(Request::Kill { containers }).await? {
+            Answer::Killed => Ok(()),
+            other => Err(self.not_understood(format!("{other:?} to a kill"))),
+        }
+    }
+
     /// What containers use, in the order in which they are named; `None` for one that does not run.
     pub async fn usage(
         &self,

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 
 use k8s_openapi::api::{
     apps::v1::{DaemonSet, Deployment, StatefulSet},
-    core::v1::Secret,
+    core::v1::{Pod, Secret},
 };
 use kube::{
     Api, Resource, ResourceExt,
@@ -70,6 +70,23 @@ impl Cluster {
             return Err(nothing_to(&doing, service));
         }
         Ok(())
+    }
+
+    /// Deletes pods without giving them time to end; whoever controls them makes others at once. None is no error.
+    pub async fn delete_pods_now(&self, names: &[String]) -> Result<(), KubeError> {
+        let pods = self.api::<Pod>();
+        let at_once = DeleteParams::default().grace_period(0);
+        let deleting = names.iter().map(|name| {
+            let (pods, at_once) = (&pods, &at_once);
+            async move {
+                let doing = format!("replace the pod {name}");
+                match call(&doing, REQUEST, pods.delete(name, at_once)).await {
+                    Err(error) if error.is_not_found() => Ok(()),
+                    other => other.map(|_| ()),
+                }
+            }
+        });
+        futures::future::try_join_all(deleting).await.map(|_| ())
     }
 
     /// Deletes Helm's record of one revision, so that Helm forgets an operation that was killed.

@@ -1,19 +1,17 @@
 //! Removing cluster, registry, data and images.
 
-use std::{path::Path, time::Duration};
+use std::path::Path;
 
 use futures::future::try_join_all;
 
 use super::image_store;
 use crate::{
-    adapters::files,
-    domain::{ExitClass, Failure},
-    engine::{Finished, OwnContainers, Progress, World},
+    domain::Failure,
+    engine::{Finished, OwnContainers, Progress, World, remove_directory},
 };
 
 /// The label that k3d gives a cluster's volume.
 const K3D_CLUSTER: &str = "k3d.cluster";
-const REMOVE_WITHIN: Duration = Duration::from_mins(5);
 
 /// Removes the cluster's containers, volume and network, whatever state they are in.
 pub(in crate::engine) async fn cluster(world: &World) -> Result<Finished, Failure> {
@@ -91,57 +89,9 @@ pub(in crate::engine) async fn data(
 }
 
 /// Removes a directory of the environment.
-///
-/// What containers wrote may belong to root: where the user may not remove it, a container does.
 async fn directory(world: &World, directory: &Path, progress: &Progress) -> Result<(), Failure> {
-    let path = directory.to_owned();
-    let removal = tokio::task::spawn_blocking(move || files::remove_tree(&path));
-    let Ok(removed) = removal.await else {
-        return Err(still_there(directory));
-    };
-    let Err(error) = removed else {
-        return Ok(());
-    };
-    progress.note("some of it belongs to root: a container removes it");
-    let Some(image) = helper_image(world).await? else {
-        return Err(still_there(directory).caused_by(&error));
-    };
-    let children = files::list(directory).map_err(|error| error.failure())?;
-    let names = children
-        .iter()
-        .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()));
-    let names: Vec<String> = names.collect();
-    let docker = &world.tools.docker;
-    let code = docker
-        .remove_tree(directory, &names, &image, REMOVE_WITHIN)
-        .await
-        .map_err(|error| error.failure())?;
-    if code != 0 {
-        return Err(still_there(directory));
-    }
-    files::remove_tree(directory).map_err(|error| error.failure())
-}
-
-/// An image that is local already and has a `rm`.
-async fn helper_image(world: &World) -> Result<Option<String>, Failure> {
-    for image in &world.helper_images {
-        let held = world.tools.docker.image_id(image).await;
-        if held.map_err(|error| error.failure())?.is_some() {
-            return Ok(Some(image.clone()));
-        }
-    }
-    Ok(None)
-}
-
-fn still_there(directory: &Path) -> Failure {
-    let directory = directory.display();
-    Failure::new(
-        "data.not-removed",
-        ExitClass::Data,
-        format!("what is in {directory} could not be removed"),
-    )
-    .because("files in it belong to root, as containers wrote them")
-    .help(format!("sudo rm -rf {directory}"))
+    let note = |text: &str| progress.note(text);
+    remove_directory(&world.tools.docker, &world.helper_images, directory, note).await
 }
 
 async fn own(world: &World) -> Result<OwnContainers, Failure> {

@@ -76,7 +76,8 @@ impl Agents {
         }
     }
 
-    async fn of(&self, node: &str) -> Result<Arc<Agent>, AgentFailure> {
+    /// The agent of a node, for what must not be asked twice.
+    pub(in crate::features) async fn of(&self, node: &str) -> Result<Arc<Agent>, AgentFailure> {
         let mut nodes = self.nodes.lock().await;
         if let Some(agent) = nodes.get(node) {
             return Ok(Arc::clone(agent));

@@ -1,0 +1,217 @@
+//! `devenv snapshot`
+
+use std::time::Duration;
+
+use super::{Context, Exit, begin::Rollout, project};
+use crate::{
+    domain::{ExitClass, Failure, Failures, ServiceName, SnapshotName},
+    features::{
+        Project,
+        data::{Save, find, list, remove, restore, save, verify},
+    },
+    report::{Report, SnapshotShown},
+};
+
+/// How long saving and restoring may take when `--timeout` says nothing.
+const DEADLINE: Duration = Duration::from_mins(10);
+
+/// Save the data of all services at one instant, and bring it back
+///
+/// A snapshot holds every volume as it was at the same moment: all services that have volumes stand while it is made.
+/// Databases start from it as after a power cut.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// What to do
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum Action {
+    /// Save the data as it is now
+    #[command(after_help = "Examples:
+  devenv snapshot save before-migration
+  devenv snapshot save cart-full --note 'cart with 200 items, for the paging bug'
+  devenv snapshot save users --services postgres")]
+    Save {
+        /// Its name: lower-case letters, digits and `-`
+        name: SnapshotName,
+        /// Save only the data of these services
+        #[arg(
+            long,
+            visible_alias = "service",
+            value_name = "A,B",
+            value_delimiter = ','
+        )]
+        services: Vec<String>,
+        /// What it is, for those who see the list
+        #[arg(long, value_name = "TEXT")]
+        note: Option<String>,
+    },
+    /// List the snapshots, the newest first
+    #[command(after_help = "Examples:
+  devenv snapshot list
+  devenv snapshot list -o json | jq -r '.snapshots[].name'")]
+    List,
+    /// Show what a snapshot holds
+    #[command(after_help = "Examples:
+  devenv snapshot show before-migration")]
+    Show {
+        /// Its name
+        name: SnapshotName,
+    },
+    /// Bring the data of a snapshot back; the data from now is gone then
+    #[command(after_help = "Examples:
+  devenv snapshot restore before-migration
+  devenv snapshot restore before-migration --services postgres --yes")]
+    Restore {
+        /// Its name
+        name: SnapshotName,
+        /// Restore only the data of these services
+        #[arg(
+            long,
+            visible_alias = "service",
+            value_name = "A,B",
+            value_delimiter = ','
+        )]
+        services: Vec<String>,
+    },
+    /// Compare the data of a snapshot with what was saved
+    #[command(after_help = "Examples:
+  devenv snapshot verify before-migration")]
+    Verify {
+        /// Its name
+        name: SnapshotName,
+    },
+    /// Remove a snapshot
+    #[command(after_help = "Examples:
+  devenv snapshot remove before-migration")]
+    Remove {
+        /// Its name
+        name: SnapshotName,
+    },
+}
+
+/// Runs the command.
+pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures> {
+    let project = project::open_deployed(context).await?;
+    match args.action {
+        Action::Save {
+            name,
+            services,
+            note,
+        } => {
+            let services = project::services(&project, &services)?;
+            let deadline = context.timeout.unwrap_or(DEADLINE);
+            let wanted = Save {
+                name,
+                services,
+                note,
+                deadline,
+            };
+            save_it(&project, &wanted, context).await
+        }
+        Action::List => {
+            let report = list(&project)?;
+            context.outbox.report(Report::SnapshotList(report)).await;
+            Ok(Exit::Success)
+        }
+        Action::Show { name } => {
+            let report = SnapshotShown {
+                environment: project.environment.id.to_string(),
+                snapshot: (&find(&project, &name)?).into(),
+            };
+            context.outbox.report(Report::SnapshotShow(report)).await;
+            Ok(Exit::Success)
+        }
+        Action::Restore { name, services } => {
+            let services = project::services(&project, &services)?;
+            restore_it(&project, &name, &services, context).await
+        }
+        Action::Verify { name } => verify_it(&project, &name, context).await,
+        Action::Remove { name } => remove_it(&project, &name, context).await,
+    }
+}
+
+async fn save_it(project: &Project, wanted: &Save, context: &Context) -> Result<Exit, Failures> {
+    let _lock = begin(project, "snapshot save", context).await?;
+    let (outbox, cancel) = (&context.outbox, &context.cancel);
+    let report = Box::pin(save(project, wanted, outbox, cancel)).await?;
+    context.outbox.report(Report::SnapshotSave(report)).await;
+    Ok(Exit::Success)
+}
+
+async fn restore_it(
+    project: &Project,
+    name: &SnapshotName,
+    services: &[ServiceName],
+    context: &Context,
+) -> Result<Exit, Failures> {
+    let snapshot = find(project, name)?;
+    let whose = match services {
+        [] => snapshot.services(),
+        named => named.iter().collect(),
+    };
+    let whose: Vec<&str> = whose.into_iter().map(AsRef::as_ref).collect();
+    let question = format!(
+        "Replace the data of {} by that of {name}? What is there now is gone then.",
+        whose.join(", ")
+    );
+    if !context.confirm(&question).await? {
+        return Err(declined().into());
+    }
+    let _lock = begin(project, "snapshot restore", context).await?;
+    let deadline = context.timeout.unwrap_or(DEADLINE);
+    let (outbox, cancel) = (&context.outbox, &context.cancel);
+    let restoring = restore(project, &snapshot, services, outbox, cancel, deadline);
+    let report = Box::pin(restoring).await?;
+    context.outbox.report(Report::SnapshotRestore(report)).await;
+    Ok(Exit::Success)
+}
+
+async fn verify_it(
+    project: &Project,
+    name: &SnapshotName,
+    context: &Context,
+) -> Result<Exit, Failures> {
+    let snapshot = find(project, name)?;
+    let _lock = begin(project, "snapshot verify", context).await?;
+    let (outbox, cancel) = (&context.outbox, &context.cancel);
+    let report = Box::pin(verify(project, &snapshot, outbox, cancel)).await?;
+    let exit = if report.is_good() {
+        Exit::Success
+    } else {
+        Exit::Class(ExitClass::Data)
+    };
+    context.outbox.report(Report::SnapshotVerify(report)).await;
+    Ok(exit)
+}
+
+async fn remove_it(
+    project: &Project,
+    name: &SnapshotName,
+    context: &Context,
+) -> Result<Exit, Failures> {
+    let _lock = begin(project, "snapshot remove", context).await?;
+    let report = Box::pin(remove(project, name, &context.outbox)).await?;
+    context.outbox.report(Report::SnapshotRemove(report)).await;
+    Ok(Exit::Success)
+}
+
+async fn begin(
+    project: &Project,
+    command: &str,
+    context: &Context,
+) -> Result<crate::state::EnvironmentLock, Failures> {
+    let paths = &project.paths;
+    context.begin_run(paths, command, Rollout::Awaited).await
+}
+
+fn declined() -> Failure {
+    Failure::new(
+        "usage.declined",
+        ExitClass::Usage,
+        "nothing was changed, as you did not agree",
+    )
+    .help("devenv snapshot save NAME   # keeps the data as it is now")
+}

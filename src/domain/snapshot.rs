@@ -1,0 +1,99 @@
+//! Snapshots: the data of an environment at one instant.
+
+use std::{fmt, path::PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{ProjectName, ServiceName, SnapshotId, SnapshotName, VolumeName};
+
+/// A volume of a service.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeRef {
+    /// Whose it is.
+    pub service: ServiceName,
+    /// Its name among those of the service.
+    pub volume: VolumeName,
+}
+
+impl VolumeRef {
+    /// Its directory, relative to that of all volumes or of a snapshot.
+    pub fn directory(&self) -> PathBuf {
+        [self.service.as_str(), self.volume.as_str()]
+            .iter()
+            .collect()
+    }
+}
+
+impl fmt::Display for VolumeRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.service, self.volume)
+    }
+}
+
+/// The data of an environment at one instant, as its manifest describes it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Snapshot {
+    /// Its name.
+    pub name: SnapshotName,
+    /// Names the directory of its data.
+    pub id: SnapshotId,
+    /// The instant.
+    pub created: Timestamp,
+    /// What whoever made it wrote about it.
+    pub note: Option<String>,
+    /// The project that it is of.
+    pub project: ProjectName,
+    /// The git branch that was checked out; `None` outside of a repository, or on none.
+    pub branch: Option<String>,
+    /// The version of devenv that made it.
+    pub devenv: String,
+    /// The architecture of the processors, as Rust names it: databases write their files in its way.
+    pub architecture: String,
+    /// What it holds.
+    pub volumes: Vec<SnapshotVolume>,
+}
+
+/// What a snapshot holds of a volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotVolume {
+    /// Of which.
+    #[serde(flatten)]
+    pub of: VolumeRef,
+    /// Names of all that is no directory.
+    pub files: u64,
+    /// The lengths of all files together, in bytes.
+    pub bytes: u64,
+    /// The hash of the directory, hexadecimal: the same for the same data.
+    pub hash: String,
+    /// How it was made.
+    pub means: CopyMeans,
+}
+
+/// How a copy of data came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum CopyMeans {
+    /// It shares its blocks with the original, until one of the two is written to.
+    Cloned,
+    /// It was written.
+    Copied,
+}
+
+impl Snapshot {
+    /// The lengths of all files together, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.volumes.iter().map(|volume| volume.bytes).sum()
+    }
+
+    /// The services whose data it holds, by name.
+    pub fn services(&self) -> Vec<&ServiceName> {
+        let mut services: Vec<&ServiceName> = self.volumes.iter().map(|v| &v.of.service).collect();
+        services.sort();
+        services.dedup();
+        services
+    }
+}

@@ -1,0 +1,237 @@
+//! New data takes the place of the old, and is taken out again where the services do not come up with it.
+//!
+//! Everything is prepared beside the volumes while the services run. Then they are stopped where they stand, the
+//! directories change places, and the pods are replaced: a container holds the directory that it was started with. The
+//! old data is kept until the new is verified. A record says how far it was, so that the next command can put back what
+//! was broken off anywhere.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    site::{Site, Store, owners, volumes},
+    steps::Steps,
+};
+use crate::{
+    adapters::files,
+    domain::{
+        Desired, ExitClass, Failure, Failures, NoticeLevel, ServiceName, SnapshotId, VolumeRef,
+    },
+    features::up::{completed, run},
+    plan,
+    report::Outbox,
+    state::{Before, ExchangeRecord, Exchanged},
+};
+
+/// How long the services may stand while directories change places.
+const STANDS_AT_MOST: Duration = Duration::from_secs(30);
+
+/// Data that is prepared to take the place of other.
+pub(super) struct Incoming {
+    /// Names the directory in which it is, of [`Store::Exchange`].
+    pub(super) id: SnapshotId,
+    /// What is being done, such as `restore the snapshot before`.
+    pub(super) doing: String,
+    /// Its volumes.
+    pub(super) volumes: Vec<VolumeRef>,
+}
+
+/// How the services are brought up again.
+pub(super) struct Settling<'a> {
+    pub(super) outbox: &'a Outbox,
+    pub(super) cancel: &'a CancellationToken,
+    pub(super) deadline: Duration,
+}
+
+/// Has the data take its place, and waits until the services are ready with it; else the data from before is put back.
+///
+/// The steps `exchange` and `keep` must be among those that were begun.
+pub(super) async fn take_place(
+    site: &mut Site<'_>,
+    steps: &Steps<'_>,
+    incoming: &Incoming,
+    settling: &Settling<'_>,
+) -> Result<(), Failures> {
+    let record = record(site, incoming)?;
+    let paths = &site.project.paths;
+    record.save(paths).map_err(|error| error.failure())?;
+    let services = owners(&incoming.volumes);
+    // From here on it is not broken off by a Ctrl-C, but put back: it takes a moment.
+    let exchanged = steps
+        .step("exchange", async |_| {
+            swap(site, &record, Direction::In).await
+        })
+        .await;
+    let settled = match exchanged {
+        Ok(()) => settle(site, &services, "its data was exchanged", settling).await,
+        Err(failure) => Err(failure.into()),
+    };
+    if let Err(failures) = settled {
+        steps
+            .notice(
+                NoticeLevel::Warning,
+                format!(
+                    "the data from before is put back: it did not work to {}",
+                    record.doing
+                ),
+            )
+            .await;
+        let put_back = put_back(site, &record, settling).await;
+        return Err(match put_back {
+            Ok(()) => failures,
+            Err(others) => both(failures, &others),
+        });
+    }
+    steps
+        .step("keep", async |_| {
+            let paths = &site.project.paths;
+            ExchangeRecord::settle(paths).map_err(|error| error.failure())?;
+            site.remove(&Store::Exchange.of(&incoming.id)).await
+        })
+        .await?;
+    Ok(())
+}
+
+/// Puts the data from before an exchange into its place again, removes the other, and waits until the services are
+/// ready.
+pub(super) async fn put_back(
+    site: &mut Site<'_>,
+    record: &ExchangeRecord,
+    settling: &Settling<'_>,
+) -> Result<(), Failures> {
+    site.look_again(settling.outbox).await?;
+    swap(site, record, Direction::Out).await?;
+    let paths = &site.project.paths;
+    ExchangeRecord::settle(paths).map_err(|error| error.failure())?;
+    site.remove(&Store::Exchange.of(&record.id)).await?;
+    let services = owners(record.volumes.iter().map(|exchanged| &exchanged.of));
+    settle(site, &services, "its data was put back", settling).await
+}
+
+/// Which way data goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    /// The new into its place.
+    In,
+    /// And out of it again.
+    Out,
+}
+
+/// Has the directories change places that have not yet, while all their services stand, and ends these: their pods are
+/// replaced.
+async fn swap(
+    site: &Site<'_>,
+    record: &ExchangeRecord,
+    direction: Direction,
+) -> Result<(), Failure> {
+    let of = record.volumes.iter().map(|exchanged| &exchanged.of);
+    let services = owners(of);
+    let containers = site.containers(&services);
+    let agent = site.agent().await?;
+    let frozen = site.freeze(&containers, STANDS_AT_MOST).await?;
+    let mut moved = false;
+    for exchanged in &record.volumes {
+        let is_in = is_in(site, exchanged)?;
+        if is_in == (direction == Direction::In) {
+            continue;
+        }
+        let place = exchanged.of.directory();
+        let aside = Store::Exchange.of(&record.id).join(&place);
+        let volumes = volumes(&agent);
+        let done = match (exchanged.before, direction) {
+            (Before::Data, _) => volumes.exchange(&aside, &place).await,
+            (Before::Nothing, Direction::In) => volumes.rename(&aside, &place).await,
+            (Before::Nothing, Direction::Out) => volumes.rename(&place, &aside).await,
+        };
+        done.map_err(|error| error.failure())?;
+        moved = true;
+    }
+    if moved || direction == Direction::Out {
+        // They still have the directories that they were started with, and must write nothing more to them.
+        site.kill(&containers).await?;
+        drop(frozen);
+        let deleted = site.cluster()?.delete_pods_now(&site.pods(&services)).await;
+        deleted.map_err(|error| error.failure())?;
+    }
+    Ok(())
+}
+
+/// Whether the new data of a volume is in its place.
+fn is_in(site: &Site<'_>, exchanged: &Exchanged) -> Result<bool, Failure> {
+    let place = site.project.paths.volumes().join(exchanged.of.directory());
+    let there = files::inode(&place).map_err(|error| error.failure())?;
+    Ok(there == Some(exchanged.incoming))
+}
+
+/// Waits until services are ready.
+async fn settle(
+    site: &Site<'_>,
+    services: &[ServiceName],
+    why: &str,
+    settling: &Settling<'_>,
+) -> Result<(), Failures> {
+    let project = site.project;
+    let observed = &site.sight.observed;
+    let deployed: Vec<ServiceName> = services
+        .iter()
+        .filter(|name| observed.workloads.iter().any(|w| &w.service == *name))
+        .cloned()
+        .collect();
+    if deployed.is_empty() {
+        return Ok(());
+    }
+    let record = project.record(settling.outbox).await?;
+    let world = project.world(Desired::default(), site.tools.clone(), record.as_ref());
+    let plan = plan::settle(&project.environment, &deployed, why);
+    let Settling {
+        outbox,
+        cancel,
+        deadline,
+    } = settling;
+    completed(run(&plan, &world, outbox, cancel, *deadline).await).map(|_| ())
+}
+
+/// What is to be known to put back what is there now.
+fn record(site: &Site<'_>, incoming: &Incoming) -> Result<ExchangeRecord, Failure> {
+    let all = site.project.paths.volumes();
+    let number = |path: &std::path::Path| files::inode(path).map_err(|error| error.failure());
+    let mut exchanged = Vec::new();
+    for of in &incoming.volumes {
+        let place = all.join(of.directory());
+        let aside = all
+            .join(Store::Exchange.of(&incoming.id))
+            .join(of.directory());
+        let before = match number(&place)? {
+            Some(_) => Before::Data,
+            None => Before::Nothing,
+        };
+        let incoming = number(&aside)?.ok_or_else(|| lost(of))?;
+        exchanged.push(Exchanged {
+            of: of.clone(),
+            incoming,
+            before,
+        });
+    }
+    Ok(ExchangeRecord {
+        id: incoming.id.clone(),
+        doing: incoming.doing.clone(),
+        volumes: exchanged,
+    })
+}
+
+fn lost(volume: &VolumeRef) -> Failure {
+    Failure::new(
+        "data.lost",
+        ExitClass::Data,
+        format!("the data prepared for {volume} is gone; nothing was changed"),
+    )
+    .because("somebody removed it from the environment's data directory")
+    .help("run the same command again")
+}
+
+/// All of both, the first first.
+fn both(failures: Failures, others: &Failures) -> Failures {
+    let all = failures.iter().chain(others.iter()).cloned().collect();
+    Failures::from_list(all).unwrap_or(failures)
+}

@@ -1,0 +1,25 @@
+//! The data of an environment: snapshots of all volumes at one instant, and data that takes the place of other.
+//!
+//! Called by `commands`, under the environment's lock where something is changed. The work on volumes, whose files
+//! belong to root and to the services, is done by the agent of the server's node; what there is is decided by files of
+//! the state room that are written last and removed first. So whoever is killed anywhere leaves the old data or the new,
+//! whole, and [`mend`] puts away what else is left.
+//!
+//! ```text
+//! volumes/<service>/<volume>            the data
+//! volumes/.snapshots/<id>/<service>/..  what snapshots hold; snapshots/<name>.json says which id is which
+//! volumes/.exchange/<id>/<service>/..   data that is to take its place, and afterwards the data from before
+//! ```
+
+mod exchange;
+mod mend;
+mod restore;
+mod save;
+mod site;
+mod snapshots;
+mod steps;
+
+pub use mend::mend;
+pub use restore::restore;
+pub use save::{Save, save};
+pub use snapshots::{find, list, remove, verify};

@@ -1,0 +1,223 @@
+//! Restores snapshots.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    exchange::{Incoming, Settling, take_place},
+    mend::mend_with,
+    save::{late, room, words},
+    site::{Site, Store, tell, volumes, volumes_of},
+    steps::Steps,
+};
+use crate::{
+    domain::{
+        ExitClass, Failure, Failures, NoticeLevel, ServiceName, Snapshot, SnapshotId, VolumeRef,
+    },
+    engine::Progress,
+    features::Project,
+    report::{Outbox, SnapshotRestored},
+};
+
+/// Has the data of a snapshot take the place of what is there. The caller holds the lock.
+///
+/// Of the services that are named; of all that it holds if none is.
+pub async fn restore(
+    project: &Project,
+    snapshot: &Snapshot,
+    services: &[ServiceName],
+    outbox: &Outbox,
+    cancel: &CancellationToken,
+    deadline: Duration,
+) -> Result<SnapshotRestored, Failures> {
+    check_architecture(snapshot)?;
+    let restoring = of_volumes(project, snapshot, services, outbox).await?;
+    let mut site = Site::of(project, outbox).await?;
+    mend_with(&mut site, outbox, cancel).await?;
+    let steps = Steps::begin(
+        outbox,
+        &[
+            (
+                "copy",
+                format!("copy {} from {}", words(&restoring), snapshot.name),
+            ),
+            ("exchange", "put it into its place".to_owned()),
+            ("keep", "remove the data from before".to_owned()),
+        ],
+    )
+    .await;
+    let settling = Settling {
+        outbox,
+        cancel,
+        deadline,
+    };
+    let done = all(&mut site, &steps, snapshot, &restoring, &settling).await;
+    let ((), took) = steps.end(done).await?;
+    Ok(SnapshotRestored {
+        environment: project.environment.id.to_string(),
+        snapshot: snapshot.into(),
+        restored: restoring.iter().map(ToString::to_string).collect(),
+        total_seconds: took.as_secs_f64(),
+    })
+}
+
+async fn all(
+    site: &mut Site<'_>,
+    steps: &Steps<'_>,
+    snapshot: &Snapshot,
+    restoring: &[VolumeRef],
+    settling: &Settling<'_>,
+) -> Result<(), Failures> {
+    let seed = format!(
+        "{} {} {}",
+        snapshot.id,
+        Timestamp::now(),
+        std::process::id()
+    );
+    let id = SnapshotId::new(&seed);
+    let directory = Store::Exchange.of(&id);
+    let copying = steps.step("copy", async |progress| {
+        site.make_room(&directory, restoring)?;
+        copy(site, snapshot, restoring, &id, progress).await
+    });
+    let limited = settling.cancel.run_until_cancelled(copying);
+    let copied = match tokio::time::timeout(settling.deadline, limited).await {
+        Err(_) => Err(late(settling.deadline)),
+        Ok(None) => Err(Failure::interrupted()),
+        Ok(Some(copied)) => copied,
+    };
+    if let Err(failure) = copied {
+        // What cannot be removed now is removed by the next command: why it failed says more.
+        let _ = site.remove(&directory).await;
+        return Err(failure.into());
+    }
+    let incoming = Incoming {
+        id,
+        doing: format!("restore the snapshot {}", snapshot.name),
+        volumes: restoring.to_vec(),
+    };
+    take_place(site, steps, &incoming, settling).await
+}
+
+/// Copies the data of a snapshot to where it can take the place of what is there.
+async fn copy(
+    site: &Site<'_>,
+    snapshot: &Snapshot,
+    restoring: &[VolumeRef],
+    id: &SnapshotId,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let agent = site.agent().await?;
+    let volumes = volumes(&agent);
+    let from = Store::Snapshots.of(&snapshot.id);
+    let mut needed = 0;
+    for volume in restoring {
+        let measured = volumes.measure(&from.join(volume.directory())).await;
+        let measured = measured.map_err(|error| incomplete(snapshot, volume, &error.failure()))?;
+        let held = snapshot.volumes.iter().find(|held| held.of == *volume);
+        if held.is_some_and(|held| (held.files, held.bytes) != (measured.files, measured.bytes)) {
+            return Err(changed(snapshot, volume));
+        }
+        needed += measured.allocated;
+    }
+    room(&site.project.paths.volumes(), needed)?;
+    let to = Store::Exchange.of(id);
+    for volume in restoring {
+        let place = volume.directory();
+        let told = tell(progress, volume);
+        let (from, to) = (from.join(&place), to.join(&place));
+        let copied = volumes.copy(&from, &to, told).await;
+        copied.map_err(|error| error.failure())?;
+    }
+    Ok(())
+}
+
+/// The volumes that are restored; what the manifest does not know any more is told and left out.
+async fn of_volumes(
+    project: &Project,
+    snapshot: &Snapshot,
+    services: &[ServiceName],
+    outbox: &Outbox,
+) -> Result<Vec<VolumeRef>, Failure> {
+    let known = volumes_of(&project.environment, services);
+    let held = snapshot.volumes.iter().map(|volume| &volume.of);
+    let wanted = held.filter(|of| services.is_empty() || services.contains(&of.service));
+    let (mut restoring, mut unknown) = (Vec::new(), Vec::new());
+    for of in wanted {
+        if known.contains(of) {
+            restoring.push(of.clone());
+        } else {
+            unknown.push(of.to_string());
+        }
+    }
+    if restoring.is_empty() {
+        return Err(nothing(snapshot));
+    }
+    if !unknown.is_empty() {
+        let text = format!(
+            "left out, as devenv.yaml has no such volumes now: {}",
+            unknown.join(", ")
+        );
+        outbox.notice(NoticeLevel::Warning, text).await;
+    }
+    Ok(restoring)
+}
+
+fn nothing(snapshot: &Snapshot) -> Failure {
+    let services: Vec<&str> = snapshot
+        .services()
+        .iter()
+        .map(|name| name.as_str())
+        .collect();
+    Failure::new(
+        "snapshot.nothing-to-restore",
+        ExitClass::Data,
+        format!(
+            "the snapshot {} holds nothing of these services",
+            snapshot.name
+        ),
+    )
+    .because(format!("it holds the data of {}", services.join(", ")))
+    .help(format!("devenv snapshot show {}", snapshot.name))
+}
+
+fn check_architecture(snapshot: &Snapshot) -> Result<(), Failure> {
+    let here = std::env::consts::ARCH;
+    if snapshot.architecture == here {
+        return Ok(());
+    }
+    Err(Failure::new(
+        "snapshot.other-architecture",
+        ExitClass::Data,
+        format!(
+            "the snapshot {} is of another architecture; nothing was changed",
+            snapshot.name
+        ),
+    )
+    .because(format!(
+        "it was made on {}, and this machine is {here}: databases do not read each other's files",
+        snapshot.architecture
+    ))
+    .help("load the data by a dataset instead"))
+}
+
+fn incomplete(snapshot: &Snapshot, volume: &VolumeRef, why: &Failure) -> Failure {
+    changed(snapshot, volume).because(why.what.clone())
+}
+
+fn changed(snapshot: &Snapshot, volume: &VolumeRef) -> Failure {
+    let name = &snapshot.name;
+    Failure::new(
+        "snapshot.not-as-saved",
+        ExitClass::Data,
+        format!(
+            "the data of {volume} in the snapshot {name} is not what was saved; nothing was changed"
+        ),
+    )
+    .help(format!(
+        "devenv snapshot verify {name}   # says what else is wrong"
+    ))
+    .help(format!("devenv snapshot remove {name}"))
+}

@@ -1,0 +1,270 @@
+//! Makes snapshots: everything stands for a moment, while the data is copied.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    mend::mend_with,
+    site::{Site, Store, owners, tell, volumes, volumes_of},
+    steps::Steps,
+};
+use crate::{
+    adapters::{
+        agent::{Copied, Means},
+        files, git, host,
+    },
+    domain::{
+        CopyMeans, ExitClass, Failure, Failures, Memory, ServiceName, Snapshot, SnapshotId,
+        SnapshotName, SnapshotVolume, VolumeRef,
+    },
+    engine::Progress,
+    features::Project,
+    report::{Outbox, SnapshotSaved},
+    state::SnapshotStore,
+};
+
+/// What is to be saved.
+#[derive(Debug, Clone)]
+pub struct Save {
+    /// The name of the snapshot, which no other has.
+    pub name: SnapshotName,
+    /// The services whose data is saved; all if none is named.
+    pub services: Vec<ServiceName>,
+    /// What is written about it.
+    pub note: Option<String>,
+    /// How long all of it may take.
+    pub deadline: Duration,
+}
+
+/// Makes a snapshot. The caller holds the lock.
+pub async fn save(
+    project: &Project,
+    wanted: &Save,
+    outbox: &Outbox,
+    cancel: &CancellationToken,
+) -> Result<SnapshotSaved, Failures> {
+    let store = SnapshotStore::of(&project.paths);
+    if store.has(&wanted.name) {
+        return Err(exists(&wanted.name).into());
+    }
+    let mut site = Site::of(project, outbox).await?;
+    mend_with(&mut site, outbox, cancel).await?;
+    let saving = of_volumes(project, &wanted.services)?;
+    let steps = Steps::begin(
+        outbox,
+        &[
+            ("measure", format!("measure {}", words(&saving))),
+            ("copy", "copy it while everything stands".to_owned()),
+            ("hash", "hash the copy".to_owned()),
+        ],
+    )
+    .await;
+    let work = all(&site, &steps, wanted, &saving);
+    let limited = tokio::time::timeout(wanted.deadline, cancel.run_until_cancelled(work)).await;
+    let ended = match limited {
+        Err(_) => Err(late(wanted.deadline)),
+        Ok(None) => Err(Failure::interrupted()),
+        Ok(Some(saved)) => saved,
+    };
+    let (saved, took) = steps.end(ended.map_err(Into::into)).await?;
+    Ok(SnapshotSaved {
+        environment: project.environment.id.to_string(),
+        stood_seconds: saved.stood.as_secs_f64(),
+        total_seconds: took.as_secs_f64(),
+        snapshot: (&saved.snapshot).into(),
+    })
+}
+
+struct Saved {
+    snapshot: Snapshot,
+    stood: Duration,
+}
+
+async fn all(
+    site: &Site<'_>,
+    steps: &Steps<'_>,
+    wanted: &Save,
+    saving: &[VolumeRef],
+) -> Result<Saved, Failure> {
+    let created = Timestamp::now();
+    let seed = format!("{} {created} {}", wanted.name, std::process::id());
+    let id = SnapshotId::new(&seed);
+    let directory = Store::Snapshots.of(&id);
+    steps
+        .step("measure", async |progress| {
+            measure(site, saving, progress).await?;
+            site.make_room(&directory, saving)
+        })
+        .await?;
+    let filled = async {
+        let (copied, stood) = steps
+            .step("copy", async |progress| {
+                copy(site, saving, &id, wanted.deadline, progress).await
+            })
+            .await?;
+        let held = steps
+            .step("hash", async |progress| {
+                hash(site, &id, copied, progress).await
+            })
+            .await?;
+        let snapshot = Snapshot {
+            name: wanted.name.clone(),
+            id: id.clone(),
+            created,
+            note: wanted.note.clone(),
+            project: site.project.environment.project.clone(),
+            branch: git::branch(&site.project.environment.directory),
+            devenv: env!("CARGO_PKG_VERSION").to_owned(),
+            architecture: std::env::consts::ARCH.to_owned(),
+            volumes: held,
+        };
+        let kept = SnapshotStore::of(&site.project.paths).keep(&snapshot);
+        kept.map_err(|error| error.failure())?;
+        Ok(Saved { snapshot, stood })
+    };
+    let saved = filled.await;
+    if saved.is_err() {
+        // What cannot be removed now is removed by the next command: why it failed says more.
+        let _ = site.remove(&directory).await;
+    }
+    saved
+}
+
+/// Refuses what would fill the disk.
+async fn measure(
+    site: &Site<'_>,
+    saving: &[VolumeRef],
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let agent = site.agent().await?;
+    let mut needed = 0;
+    for volume in saving {
+        progress.note(volume.to_string());
+        let measured = volumes(&agent).measure(&volume.directory()).await;
+        needed += measured.map_err(|error| error.failure())?.allocated;
+    }
+    room(&site.project.paths.volumes(), needed)
+}
+
+/// Refuses to write so many bytes where there is no room for them.
+pub(super) fn room(directory: &std::path::Path, needed: u64) -> Result<(), Failure> {
+    let space = host::space(directory).map_err(|error| error.failure())?;
+    if space.free.bytes() > needed {
+        return Ok(());
+    }
+    let needed = Memory::from_bytes(needed).bytes().div_ceil(1 << 20);
+    Err(Failure::new(
+        "data.no-room",
+        ExitClass::Prerequisite,
+        "the copy of the data would fill the disk; nothing was begun",
+    )
+    .because(format!("it needs {needed} MiB, and {space}"))
+    .help("devenv snapshot list   # snapshots that may go: devenv snapshot remove NAME")
+    .help(format!("df -h {}", directory.display())))
+}
+
+/// Copies the volumes while all their services stand; returns how long they stood.
+async fn copy(
+    site: &Site<'_>,
+    saving: &[VolumeRef],
+    id: &SnapshotId,
+    at_most: Duration,
+    progress: &Progress,
+) -> Result<(Vec<(VolumeRef, Copied)>, Duration), Failure> {
+    let agent = site.agent().await?;
+    let directory = Store::Snapshots.of(id);
+    let containers = site.containers(&owners(saving));
+    let frozen = site.freeze(&containers, at_most).await?;
+    let mut copied = Vec::new();
+    for volume in saving {
+        let (from, to) = (volume.directory(), directory.join(volume.directory()));
+        let told = tell(progress, volume);
+        let done = volumes(&agent).copy(&from, &to, told).await;
+        copied.push((volume.clone(), done.map_err(|error| error.failure())?));
+    }
+    let mut stood = Duration::ZERO;
+    for frozen in frozen {
+        let thawed = frozen.thaw().await.map_err(|error| error.failure())?;
+        stood = stood.max(thawed);
+    }
+    Ok((copied, stood))
+}
+
+async fn hash(
+    site: &Site<'_>,
+    id: &SnapshotId,
+    copied: Vec<(VolumeRef, Copied)>,
+    progress: &Progress,
+) -> Result<Vec<SnapshotVolume>, Failure> {
+    let agent = site.agent().await?;
+    let directory = Store::Snapshots.of(id);
+    let mut held = Vec::new();
+    for (of, copied) in copied {
+        let place = directory.join(of.directory());
+        let hashed = volumes(&agent).hash(&place, tell(progress, &of)).await;
+        held.push(SnapshotVolume {
+            files: copied.files,
+            bytes: copied.bytes,
+            hash: hashed.map_err(|error| error.failure())?.to_string(),
+            means: match copied.means {
+                Means::Cloned => CopyMeans::Cloned,
+                Means::Copied => CopyMeans::Copied,
+            },
+            of,
+        });
+    }
+    Ok(held)
+}
+
+/// The volumes of services that hold data.
+fn of_volumes(project: &Project, services: &[ServiceName]) -> Result<Vec<VolumeRef>, Failure> {
+    let all = project.paths.volumes();
+    let mut volumes = volumes_of(&project.environment, services);
+    volumes.retain(|volume| files::exists(&all.join(volume.directory())));
+    if volumes.is_empty() {
+        let failure = Failure::new(
+            "snapshot.no-volumes",
+            ExitClass::Data,
+            "there is no data of which a snapshot could be made",
+        );
+        return Err(match services {
+            [] => failure
+                .because("no service of the environment has a volume with data")
+                .help("give a service `volumes` in devenv.yaml, then: devenv up"),
+            named => {
+                let named: Vec<&str> = named.iter().map(AsRef::as_ref).collect();
+                failure
+                    .because(format!("{} has no volume with data", named.join(", ")))
+                    .help("devenv snapshot save NAME   # the data of all services")
+            }
+        });
+    }
+    Ok(volumes)
+}
+
+pub(super) fn words(volumes: &[VolumeRef]) -> String {
+    let services = owners(volumes);
+    let names: Vec<&str> = services.iter().map(AsRef::as_ref).collect();
+    format!("the data of {}", names.join(", "))
+}
+
+fn exists(name: &SnapshotName) -> Failure {
+    Failure::new(
+        "snapshot.exists",
+        ExitClass::Usage,
+        format!("there is a snapshot {name} already"),
+    )
+    .help(format!("devenv snapshot show {name}"))
+    .help("choose another name, or remove it first: devenv snapshot remove NAME")
+}
+
+pub(super) fn late(deadline: Duration) -> Failure {
+    Failure::new(
+        "run.timeout",
+        ExitClass::NotReady,
+        format!("not finished within {} s", deadline.as_secs()),
+    )
+    .help("allow more time: --timeout 20m")
+}

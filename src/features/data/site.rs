@@ -1,0 +1,214 @@
+//! Where data is worked on: the running environment, its volumes and the agents of its nodes.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures::future::try_join_all;
+
+use crate::{
+    adapters::{
+        agent::{Agent, ContainerId, Frozen, Progress as Told, Volumes},
+        files,
+        kube::Cluster,
+    },
+    domain::{ContainerState, Environment, ExitClass, Failure, ServiceName, VolumeRef},
+    engine::{Progress, Tools},
+    features::{
+        Project,
+        observe::Sight,
+        process::{Agents, pods_of},
+        up::running,
+    },
+    plan::VOLUMES_IN_NODE,
+    report::Outbox,
+};
+
+/// What snapshots hold, relative to the directory of all volumes.
+const SNAPSHOTS: &str = ".snapshots";
+/// Data on its way into its place or out of it.
+const EXCHANGE: &str = ".exchange";
+
+/// Directories beside the volumes in which data is kept by an id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Store {
+    /// That of snapshots.
+    Snapshots,
+    /// That which is being exchanged.
+    Exchange,
+}
+
+impl Store {
+    /// Its directory, relative to that of all volumes.
+    pub(super) fn directory(self) -> &'static Path {
+        Path::new(match self {
+            Self::Snapshots => SNAPSHOTS,
+            Self::Exchange => EXCHANGE,
+        })
+    }
+
+    /// The directory of an id, relative to that of all volumes.
+    pub(super) fn of(self, id: impl AsRef<str>) -> PathBuf {
+        self.directory().join(id.as_ref())
+    }
+}
+
+/// A running environment whose data is worked on.
+pub(super) struct Site<'a> {
+    pub(super) project: &'a Project,
+    pub(super) tools: Tools,
+    pub(super) sight: Sight,
+    pub(super) agents: Agents,
+}
+
+/// Containers of some services, on all nodes.
+pub(super) struct Containers {
+    by_node: BTreeMap<String, Vec<ContainerId>>,
+}
+
+impl<'a> Site<'a> {
+    /// That of a project; fails where it does not run.
+    pub(super) async fn of(project: &'a Project, outbox: &Outbox) -> Result<Self, Failure> {
+        let tools = project.tools().await?;
+        let sight = running(project, &tools, outbox).await?;
+        let agents = Agents::new(tools.docker.clone());
+        Ok(Self {
+            project,
+            tools,
+            sight,
+            agents,
+        })
+    }
+
+    /// Looks again at what runs.
+    pub(super) async fn look_again(&mut self, outbox: &Outbox) -> Result<(), Failure> {
+        self.sight = running(self.project, &self.tools, outbox).await?;
+        Ok(())
+    }
+
+    /// The agent that works on the volumes: every node has them, and the server is always there.
+    pub(super) async fn agent(&self) -> Result<Arc<Agent>, Failure> {
+        let node = self.project.environment.id.cluster().server_container();
+        let agent = self.agents.of(&node).await;
+        agent.map_err(|error| error.failure())
+    }
+
+    /// The cluster, after making sure that it is this environment's.
+    pub(super) fn cluster(&self) -> Result<&Cluster, Failure> {
+        // `running` fails where none answers.
+        self.sight.cluster.as_ref().ok_or_else(|| {
+            Failure::new(
+                "cluster.not-running",
+                ExitClass::Cluster,
+                "the environment does not run",
+            )
+            .help("devenv up")
+        })
+    }
+
+    /// The running containers of all pods of services.
+    pub(super) fn containers(&self, services: &[ServiceName]) -> Containers {
+        let mut by_node: BTreeMap<String, Vec<ContainerId>> = BTreeMap::new();
+        let pods = &self.sight.observed.pods;
+        for pod in services.iter().flat_map(|service| pods_of(service, pods)) {
+            let Some(node) = &pod.node else { continue };
+            let running = pod.containers.iter();
+            let running = running.filter(|container| container.now == ContainerState::Running);
+            let ids = running.filter_map(|container| container.id.as_ref()?.parse().ok());
+            by_node.entry(node.clone()).or_default().extend(ids);
+        }
+        by_node.retain(|_, ids| !ids.is_empty());
+        Containers { by_node }
+    }
+
+    /// The names of all pods of services.
+    pub(super) fn pods(&self, services: &[ServiceName]) -> Vec<String> {
+        let pods = &self.sight.observed.pods;
+        let pods = pods.iter().filter(|pod| services.contains(&pod.service));
+        pods.map(|pod| pod.name.clone()).collect()
+    }
+
+    /// Stops all processes of containers at once, for a while at most.
+    pub(super) async fn freeze(
+        &self,
+        containers: &Containers,
+        at_most: Duration,
+    ) -> Result<Vec<Frozen>, Failure> {
+        let freezing = containers.by_node.iter().map(|(node, ids)| async move {
+            let agent = self.agents.of(node).await?;
+            agent.freeze(ids, at_most).await
+        });
+        let frozen = try_join_all(freezing).await;
+        frozen.map_err(|error| error.failure())
+    }
+
+    /// Kills all processes of containers.
+    pub(super) async fn kill(&self, containers: &Containers) -> Result<(), Failure> {
+        let killing = containers.by_node.iter().map(|(node, ids)| async move {
+            let agent = self.agents.of(node).await?;
+            agent.kill(ids).await
+        });
+        let killed = try_join_all(killing).await;
+        killed.map(|_| ()).map_err(|error| error.failure())
+    }
+
+    /// Makes the directories, relative to that of all volumes, in which data of volumes is put.
+    pub(super) fn make_room(&self, directory: &Path, volumes: &[VolumeRef]) -> Result<(), Failure> {
+        let all = self.project.paths.volumes();
+        let services = volumes.iter().map(|volume| volume.service.as_str());
+        for service in services {
+            let made = files::create_private_dir(&all.join(directory).join(service));
+            made.map_err(|error| error.failure())?;
+        }
+        Ok(())
+    }
+
+    /// Removes a directory, relative to that of all volumes, with all that is in it.
+    pub(super) async fn remove(&self, directory: &Path) -> Result<(), Failure> {
+        let agent = self.agent().await?;
+        let removed = volumes(&agent).remove(directory).await;
+        removed.map_err(|error| error.failure())
+    }
+}
+
+/// The directories of all volumes through an agent.
+pub(super) fn volumes(agent: &Agent) -> Volumes<'_> {
+    agent.volumes(Path::new(VOLUMES_IN_NODE))
+}
+
+/// The volumes of services by the manifest; of all services if none is named.
+pub(super) fn volumes_of(environment: &Environment, services: &[ServiceName]) -> Vec<VolumeRef> {
+    let named = |name: &ServiceName| services.is_empty() || services.contains(name);
+    let services = environment.services.values();
+    let of_service = services.filter(|service| named(&service.name));
+    let volumes = of_service.flat_map(|service| {
+        let volumes = service.workload().into_iter().flat_map(|it| &it.volumes);
+        volumes.filter_map(|volume| {
+            Some(VolumeRef {
+                service: service.name.clone(),
+                volume: volume.name.parse().ok()?,
+            })
+        })
+    });
+    volumes.collect()
+}
+
+/// The services of volumes, by name.
+pub(super) fn owners<'v>(volumes: impl IntoIterator<Item = &'v VolumeRef>) -> Vec<ServiceName> {
+    let mut services: Vec<ServiceName> = volumes.into_iter().map(|it| it.service.clone()).collect();
+    services.sort();
+    services.dedup();
+    services
+}
+
+/// Says how far something with a volume is.
+pub(super) fn tell<'p>(progress: &'p Progress, volume: &VolumeRef) -> impl FnMut(Told) + Send + 'p {
+    let volume = volume.to_string();
+    move |told| {
+        let mebibytes = told.bytes >> 20;
+        progress.note(format!("{volume}: {} files, {mebibytes} MiB", told.files));
+    }
+}

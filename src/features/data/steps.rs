@@ -1,0 +1,90 @@
+//! The events of work on data: a few steps, one after another.
+
+use std::time::{Duration, Instant};
+
+use crate::{
+    domain::{
+        EventKind, Failure, Failures, NoticeLevel, Outcome, Stage, StageTime, StepId, StepSummary,
+    },
+    engine::Progress,
+    report::Outbox,
+};
+
+/// Steps that are done one after another, and told about.
+pub(super) struct Steps<'a> {
+    outbox: &'a Outbox,
+    began: Instant,
+}
+
+impl<'a> Steps<'a> {
+    /// Says what is going to be done: the ids and titles of all steps.
+    pub(super) async fn begin(outbox: &'a Outbox, steps: &[(&str, String)]) -> Self {
+        let mut summaries: Vec<StepSummary> = Vec::new();
+        for (id, title) in steps {
+            let needs = summaries.last().map(|before| before.id.clone());
+            summaries.push(StepSummary {
+                id: StepId::new("data", id),
+                title: title.clone(),
+                reason: "you asked for it".to_owned(),
+                stage: Stage::Data,
+                service: None,
+                needs: needs.into_iter().collect(),
+            });
+        }
+        outbox
+            .event(EventKind::PlanReady { steps: summaries })
+            .await;
+        Self {
+            outbox,
+            began: Instant::now(),
+        }
+    }
+
+    /// Does a step.
+    pub(super) async fn step<T>(
+        &self,
+        id: &str,
+        work: impl AsyncFnOnce(&Progress) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let began = Instant::now();
+        let step = StepId::new("data", id);
+        let started = EventKind::StepStarted { step: step.clone() };
+        self.outbox.event(started).await;
+        let progress = Progress::new(step.clone(), self.outbox.clone());
+        let done = work(&progress).await;
+        let outcome = match &done {
+            Ok(_) => Outcome::Done,
+            Err(failure) => Outcome::Failed {
+                failure: Box::new(failure.clone()),
+            },
+        };
+        let took = began.elapsed();
+        let finished = EventKind::StepFinished {
+            step,
+            outcome,
+            took,
+        };
+        self.outbox.event(finished).await;
+        done
+    }
+
+    /// Says how all of it ended, and how long it took.
+    pub(super) async fn end<T>(
+        self,
+        ended: Result<T, Failures>,
+    ) -> Result<(T, Duration), Failures> {
+        let took = self.began.elapsed();
+        let stage = Stage::Data;
+        let finished = EventKind::RunFinished {
+            stages: vec![StageTime { stage, took }],
+            succeeded: ended.is_ok(),
+        };
+        self.outbox.event(finished).await;
+        ended.map(|value| (value, took))
+    }
+
+    /// Says something that is worth a line.
+    pub(super) async fn notice(&self, level: NoticeLevel, text: String) {
+        self.outbox.notice(level, text).await;
+    }
+}

@@ -1,0 +1,141 @@
+//! Snapshots as text for people.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    documents::good,
+    style::{Style, Tone},
+    table::{Cell, Table},
+    text::safe_text,
+    units::{age, count, memory, millis, seconds},
+};
+use crate::report::{
+    SnapshotEntry, SnapshotList, SnapshotMeans, SnapshotRemoved, SnapshotRestored, SnapshotSaved,
+    SnapshotShown, SnapshotVerified,
+};
+
+pub(super) fn saved(report: &SnapshotSaved, style: &Style) -> String {
+    let snapshot = &report.snapshot;
+    format!(
+        "{} saved {}: {} of {}, in {}; the services stood for {}\n",
+        good(style),
+        safe_text(&snapshot.name),
+        memory(snapshot.bytes),
+        safe_text(&snapshot.services.join(", ")),
+        seconds(report.total_seconds),
+        millis(report.stood_seconds * 1000.0),
+    )
+}
+
+pub(super) fn restored(report: &SnapshotRestored, style: &Style) -> String {
+    format!(
+        "{} restored {}: {}, ready after {}\n",
+        good(style),
+        safe_text(&report.snapshot.name),
+        safe_text(&report.restored.join(", ")),
+        seconds(report.total_seconds),
+    )
+}
+
+pub(super) fn removed(report: &SnapshotRemoved, style: &Style) -> String {
+    let freed = match report.bytes {
+        0 => String::new(),
+        bytes => format!(" ({})", memory(bytes)),
+    };
+    format!(
+        "{} removed {}{freed}\n",
+        good(style),
+        safe_text(&report.snapshot)
+    )
+}
+
+pub(super) fn verified(report: &SnapshotVerified, style: &Style) -> String {
+    let name = safe_text(&report.snapshot);
+    if report.is_good() {
+        let volumes = count(report.volumes.len(), "volume");
+        return format!("{} {name} is what was saved ({volumes})\n", good(style));
+    }
+    let lines = report.volumes.iter().map(|volume| match &volume.problem {
+        None => format!("{} {}\n", good(style), safe_text(&volume.volume)),
+        Some(problem) => format!(
+            "{} {}: {}\n",
+            style.paint(Tone::Bad, style.glyph("✗", "x")),
+            safe_text(&volume.volume),
+            safe_text(problem)
+        ),
+    });
+    let lines: String = lines.collect();
+    format!("{lines}\nnext:\n  devenv snapshot remove {name}\n")
+}
+
+pub(super) fn shown(report: &SnapshotShown, style: &Style) -> String {
+    let snapshot = &report.snapshot;
+    let mut out = format!("{}\n", safe_text(&snapshot.name));
+    let mut say = |what: &str, text: &str| {
+        out.push_str(&format!("  {what:<12} {}\n", safe_text(text)));
+    };
+    say("created", &format!("{} ago", age_of(snapshot)));
+    say("size", &memory(snapshot.bytes));
+    if let Some(branch) = &snapshot.branch {
+        say("branch", branch);
+    }
+    if let Some(note) = &snapshot.note {
+        say("note", note);
+    }
+    say(
+        "made by",
+        &format!("devenv {}, {}", snapshot.devenv, snapshot.architecture),
+    );
+    out.push('\n');
+    let mut table = Table::new(&["VOLUME", "SIZE", "FILES", "MADE", "HASH"]);
+    for volume in &snapshot.volumes {
+        table.row(vec![
+            Cell::from(&volume.volume),
+            Cell::from(memory(volume.bytes)),
+            Cell::from(volume.files.to_string()),
+            Cell::from(match volume.means {
+                SnapshotMeans::Cloned => "cloned",
+                SnapshotMeans::Copied => "copied",
+            }),
+            Cell::from(volume.hash.get(..16).unwrap_or_default()),
+        ]);
+    }
+    out + &table.render(style)
+}
+
+pub(super) fn list(report: &SnapshotList, style: &Style) -> String {
+    if report.snapshots.is_empty() && report.unusable.is_empty() {
+        return "no snapshots\n\nnext:\n  devenv snapshot save NAME\n".to_owned();
+    }
+    let mut table = Table::new(&["NAME", "AGE", "SIZE", "SERVICES", "BRANCH", "NOTE"]);
+    for snapshot in &report.snapshots {
+        table.row(vec![
+            Cell::from(&snapshot.name),
+            Cell::from(age_of(snapshot)),
+            Cell::from(memory(snapshot.bytes)),
+            Cell::from(snapshot.services.join(",")),
+            Cell::from(snapshot.branch.as_deref().unwrap_or_default()),
+            Cell::from(snapshot.note.as_deref().unwrap_or_default()),
+        ]);
+    }
+    for snapshot in &report.unusable {
+        let empty = || Cell::from("");
+        let why = Cell::toned(Tone::Bad, &snapshot.why);
+        table.row(vec![
+            Cell::from(&snapshot.name),
+            empty(),
+            empty(),
+            empty(),
+            empty(),
+            why,
+        ]);
+    }
+    table.render(style)
+}
+
+fn age_of(snapshot: &SnapshotEntry) -> String {
+    let since = Timestamp::now().duration_since(snapshot.created);
+    age(Duration::try_from(since).unwrap_or_default().as_secs())
+}

@@ -1,0 +1,189 @@
+//! `devenv.snapshot-*/1`: what is done with snapshots.
+
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::domain::{CopyMeans, Snapshot};
+
+/// A snapshot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotEntry {
+    /// Its name.
+    pub name: String,
+    /// The instant whose data it holds.
+    #[schemars(with = "String")]
+    pub created: Timestamp,
+    /// What whoever made it wrote about it.
+    pub note: Option<String>,
+    /// The git branch that was checked out.
+    pub branch: Option<String>,
+    /// The version of devenv that made it.
+    pub devenv: String,
+    /// The architecture of the processors.
+    pub architecture: String,
+    /// The services whose data it holds.
+    pub services: Vec<String>,
+    /// The lengths of all files together, in bytes.
+    pub bytes: u64,
+    /// What it holds.
+    pub volumes: Vec<SnapshotVolumeEntry>,
+}
+
+/// What a snapshot holds of a volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotVolumeEntry {
+    /// `service/volume`.
+    pub volume: String,
+    /// How many files, links and the like.
+    pub files: u64,
+    /// The lengths of all files together, in bytes.
+    pub bytes: u64,
+    /// The hash of the data, hexadecimal: the same for the same data.
+    pub hash: String,
+    /// How it was made.
+    pub means: SnapshotMeans,
+}
+
+/// How the data of a snapshot was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum SnapshotMeans {
+    /// It shares its blocks with the original until one of the two is written to.
+    Cloned,
+    /// It was written.
+    Copied,
+}
+
+/// What `snapshot save` made.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotSaved {
+    /// The environment's id.
+    pub environment: String,
+    /// The snapshot.
+    pub snapshot: SnapshotEntry,
+    /// For how long the services stood.
+    pub stood_seconds: f64,
+    /// How long all of it took.
+    pub total_seconds: f64,
+}
+
+/// What `snapshot show` shows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotShown {
+    /// The environment's id.
+    pub environment: String,
+    /// The snapshot.
+    pub snapshot: SnapshotEntry,
+}
+
+/// What `snapshot list` lists.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotList {
+    /// The environment's id.
+    pub environment: String,
+    /// The snapshots, the newest first.
+    pub snapshots: Vec<SnapshotEntry>,
+    /// Those that cannot be used.
+    pub unusable: Vec<UnusableSnapshot>,
+}
+
+/// A snapshot that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct UnusableSnapshot {
+    /// Its name.
+    pub name: String,
+    /// Why not, one sentence.
+    pub why: String,
+}
+
+/// What `snapshot restore` restored.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotRestored {
+    /// The environment's id.
+    pub environment: String,
+    /// The snapshot.
+    pub snapshot: SnapshotEntry,
+    /// The volumes that have its data now: `service/volume`.
+    pub restored: Vec<String>,
+    /// How long it took until all services were ready with it.
+    pub total_seconds: f64,
+}
+
+/// What `snapshot verify` found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotVerified {
+    /// The environment's id.
+    pub environment: String,
+    /// The snapshot's name.
+    pub snapshot: String,
+    /// Its volumes.
+    pub volumes: Vec<VolumeVerified>,
+}
+
+/// What was found of a volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeVerified {
+    /// `service/volume`.
+    pub volume: String,
+    /// What is wrong with its data; `None` if it is what was saved.
+    pub problem: Option<String>,
+}
+
+impl SnapshotVerified {
+    /// Whether all of it is what was saved.
+    pub fn is_good(&self) -> bool {
+        self.volumes.iter().all(|volume| volume.problem.is_none())
+    }
+}
+
+/// What `snapshot remove` removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotRemoved {
+    /// The environment's id.
+    pub environment: String,
+    /// The snapshot's name.
+    pub snapshot: String,
+    /// The lengths of all its files together, in bytes; 0 if it could not be read.
+    pub bytes: u64,
+}
+
+impl From<&Snapshot> for SnapshotEntry {
+    fn from(snapshot: &Snapshot) -> Self {
+        let volumes = snapshot.volumes.iter().map(|held| SnapshotVolumeEntry {
+            volume: held.of.to_string(),
+            files: held.files,
+            bytes: held.bytes,
+            hash: held.hash.clone(),
+            means: match held.means {
+                CopyMeans::Cloned => SnapshotMeans::Cloned,
+                CopyMeans::Copied => SnapshotMeans::Copied,
+            },
+        });
+        Self {
+            name: snapshot.name.to_string(),
+            created: snapshot.created,
+            note: snapshot.note.clone(),
+            branch: snapshot.branch.clone(),
+            devenv: snapshot.devenv.clone(),
+            architecture: snapshot.architecture.clone(),
+            services: snapshot
+                .services()
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            bytes: snapshot.bytes(),
+            volumes: volumes.collect(),
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The snapshots of an environment: a file describes each. What no file describes is none, whatever there is of its
+//! data: the file is written last and removed first.
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::EnvironmentPaths;
+use crate::{
+    adapters::files::{self, FileError},
+    domain::{ExitClass, Failure, Snapshot, SnapshotName},
+};
+
+/// The form of the description that this program writes. A higher number is a newer program's.
+const SCHEMA: u32 = 1;
+const ENDING: &str = "json";
+
+/// The descriptions of an environment's snapshots.
+#[derive(Debug, Clone)]
+pub struct SnapshotStore {
+    directory: PathBuf,
+}
+
+/// A snapshot as it is kept.
+#[derive(Debug)]
+pub enum KeptSnapshot {
+    /// It can be used.
+    Good(Box<Snapshot>),
+    /// It cannot.
+    Unusable(SnapshotName, SnapshotError),
+}
+
+/// Why a snapshot cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// A newer devenv made it.
+    #[error("the snapshot {name} has form {found}; this devenv knows forms up to {SCHEMA}")]
+    Newer {
+        /// Its name.
+        name: SnapshotName,
+        /// Its form.
+        found: u32,
+    },
+    /// Its description is not one.
+    #[error("the description of the snapshot {name} is damaged")]
+    Damaged {
+        /// Its name.
+        name: SnapshotName,
+        /// Where.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// It cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
+}
+
+impl SnapshotError {
+    /// What a user is told.
+    pub fn failure(&self) -> Failure {
+        match self {
+            Self::Newer { .. } => Failure::new("snapshot.newer", ExitClass::Data, self.to_string())
+                .help("use the devenv that made it, or a newer one"),
+            Self::Damaged { name, path, source } => {
+                Failure::new("snapshot.damaged", ExitClass::Data, self.to_string())
+                    .because(source.to_string())
+                    .with_evidence("its description", vec![path.display().to_string()])
+                    .help(format!("devenv snapshot remove {name}"))
+            }
+            Self::File(error) => error.failure(),
+        }
+    }
+}
+
+/// Read first, so that a newer description is told from a damaged one.
+#[derive(Deserialize)]
+struct Form {
+    schema: u32,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Description {
+    schema: u32,
+    #[serde(flatten)]
+    snapshot: Snapshot,
+}
+
+impl SnapshotStore {
+    /// Those of an environment.
+    pub fn of(paths: &EnvironmentPaths) -> Self {
+        Self {
+            directory: paths.snapshots(),
+        }
+    }
+
+    /// All snapshots, by name.
+    pub fn list(&self) -> Result<Vec<KeptSnapshot>, FileError> {
+        if !files::exists(&self.directory) {
+            return Ok(Vec::new());
+        }
+        let mut names: Vec<SnapshotName> = files::list(&self.directory)?
+            .iter()
+            .filter_map(|path| name_of(path))
+            .collect();
+        names.sort();
+        let kept = names.into_iter().filter_map(|name| match self.find(&name) {
+            Ok(snapshot) => snapshot.map(|it| KeptSnapshot::Good(Box::new(it))),
+            Err(error) => Some(KeptSnapshot::Unusable(name, error)),
+        });
+        Ok(kept.collect())
+    }
+
+    /// The snapshot of a name; `None` if there is none.
+    pub fn find(&self, name: &SnapshotName) -> Result<Option<Snapshot>, SnapshotError> {
+        let path = self.path(name);
+        let Some(text) = files::read_if_there(&path)? else {
+            return Ok(None);
+        };
+        let damaged = |source| SnapshotError::Damaged {
+            name: name.clone(),
+            path: path.clone(),
+            source,
+        };
+        let form: Form = serde_json::from_slice(&text).map_err(damaged)?;
+        if form.schema > SCHEMA {
+            return Err(SnapshotError::Newer {
+                name: name.clone(),
+                found: form.schema,
+            });
+        }
+        let description: Description = serde_json::from_slice(&text).map_err(damaged)?;
+        // The name of the file is what the user calls it, also where it was copied by hand.
+        Ok(Some(Snapshot {
+            name: name.clone(),
+            ..description.snapshot
+        }))
+    }
+
+    /// Whether there is one of a name, be it one that cannot be used.
+    pub fn has(&self, name: &SnapshotName) -> bool {
+        files::exists(&self.path(name))
+    }
+
+    /// Makes a snapshot be there, its data being complete and on disk.
+    pub fn keep(&self, snapshot: &Snapshot) -> Result<(), FileError> {
+        let path = self.path(&snapshot.name);
+        let description = Description {
+            schema: SCHEMA,
+            snapshot: snapshot.clone(),
+        };
+        let text = serde_json::to_string_pretty(&description).unwrap_or_default();
+        files::write_private(&path, text.as_bytes())
+    }
+
+    /// Makes a snapshot be there no more; its data is to be removed afterwards.
+    pub fn forget(&self, name: &SnapshotName) -> Result<(), FileError> {
+        files::remove_file_for_good(&self.path(name))
+    }
+
+    fn path(&self, name: &SnapshotName) -> PathBuf {
+        self.directory.join(format!("{name}.{ENDING}"))
+    }
+}
+
+fn name_of(path: &Path) -> Option<SnapshotName> {
+    let has_ending = path.extension().is_some_and(|ending| ending == ENDING);
+    has_ending.then(|| path.file_stem()?.to_str()?.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{CopyMeans, SnapshotId, SnapshotVolume, VolumeRef};
+
+    fn snapshot(name: &str) -> Snapshot {
+        Snapshot {
+            name: name.parse().unwrap(),
+            id: SnapshotId::new(name),
+            created: jiff::Timestamp::from_second(1_790_000_000).unwrap(),
+            note: Some("before the migration".to_owned()),
+            project: "shop".parse().unwrap(),
+            branch: None,
+            devenv: "0.1.0".to_owned(),
+            architecture: "x86_64".to_owned(),
+            volumes: vec![SnapshotVolume {
+                of: VolumeRef {
+                    service: "postgres".parse().unwrap(),
+                    volume: "data".parse().unwrap(),
+                },
+                files: 3,
+                bytes: 12,
+                hash: "ab".repeat(32),
+                means: CopyMeans::Cloned,
+            }],
+        }
+    }
+
+    fn store() -> (tempfile::TempDir, SnapshotStore) {
+        let home = tempfile::tempdir().unwrap();
+        let directory = home.path().to_owned();
+        (home, SnapshotStore { directory })
+    }
+
+    fn names(store: &SnapshotStore) -> Vec<String> {
+        let kept = store.list().unwrap().into_iter();
+        kept.map(|kept| match kept {
+            KeptSnapshot::Good(snapshot) => snapshot.name.to_string(),
+            KeptSnapshot::Unusable(name, error) => format!("{name}: {}", error.failure().code.0),
+        })
+        .collect()
+    }
+
+    #[test]
+    fn what_is_kept_is_found_as_it_was_until_it_is_forgotten() {
+        let (_home, store) = store();
+        for name in ["b", "a"] {
+            store.keep(&snapshot(name)).unwrap();
+        }
+        assert_eq!(names(&store), ["a", "b"]);
+        let found = store.find(&"a".parse().unwrap()).unwrap();
+        assert_eq!(found, Some(snapshot("a")));
+        store.forget(&"a".parse().unwrap()).unwrap();
+        assert_eq!(names(&store), ["b"]);
+        assert!(!store.has(&"a".parse().unwrap()));
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_listed_and_says_why() {
+        let (home, store) = store();
+        let write = |name: &str, text: &str| {
+            files::write_private(&home.path().join(name), text.as_bytes()).unwrap();
+        };
+        write("cut.json", r#"{"schema":1,"name":"#);
+        write("future.json", r#"{"schema":99}"#);
+        write("hostile.json", r#"{"schema":1,"name":"../../x"}"#);
+        write("notes.txt", "not a snapshot");
+        assert_eq!(
+            names(&store),
+            [
+                "cut: snapshot.damaged",
+                "future: snapshot.newer",
+                "hostile: snapshot.damaged"
+            ]
+        );
+    }
+
+    #[test]
+    fn without_a_directory_there_are_none() {
+        let (home, store) = store();
+        drop(home);
+        assert_eq!(names(&store), [] as [&str; 0]);
+    }
+}
