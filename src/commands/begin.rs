@@ -62,19 +62,12 @@ impl Context {
         Ok(lock)
     }
 
-    /// Undoes what killed commands have left in the cluster and of the data. That something cannot be undone is worth a
-    /// line. The caller holds the lock.
-    pub(super) async fn undo_killed(&self, project: &Project) {
+    /// Undoes what killed commands have left in the cluster and of the data. The caller holds the lock.
+    ///
+    /// That something of a `debug` cannot be undone is worth a line; with half of the data nobody may go on.
+    pub(super) async fn undo_killed(&self, project: &Project) -> Result<(), Failures> {
         undo_killed(project, &self.outbox).await;
-        let mending = Box::pin(mend(project, &self.outbox, &self.cancel));
-        if let Err(failures) = mending.await {
-            let why: Vec<&str> = failures.iter().map(|it| it.what.as_str()).collect();
-            let why = why.join("; ");
-            let text = format!(
-                "what a killed command has left of the data is not put away ({why}); the next command tries again"
-            );
-            self.outbox.notice(NoticeLevel::Warning, text).await;
-        }
+        Box::pin(mend(project, &self.outbox, &self.cancel)).await
     }
 
     async fn lock(

@@ -30,12 +30,12 @@ pub(super) async fn run(_: Args, context: &Context) -> Result<Exit, Failures> {
     let _lock = context
         .begin_run(&project.paths, "start", Rollout::Awaited)
         .await?;
-    context.undo_killed(&project).await;
+    context.undo_killed(&project).await?;
     session::ensure_if_possible(context, &project).await;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let report = start(&project, &context.outbox, &context.cancel, deadline).await?;
     // Of a cluster that did not run, now that it does.
-    context.undo_killed(&project).await;
+    context.undo_killed(&project).await?;
     context.outbox.report(Report::Start(report)).await;
     Ok(Exit::Success)
 }

@@ -79,7 +79,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     let lock = context
         .begin_run(&project.paths, "up", Rollout::Awaited)
         .await?;
-    context.undo_killed(&project).await;
+    context.undo_killed(&project).await?;
     match session_use {
         SessionUse::Background | SessionUse::Attached => session::ensure(context, &project).await?,
         SessionUse::Unused => {
@@ -90,7 +90,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     }
     let report = up(&project, &wanted, &context.outbox, &context.cancel).await?;
     // Of a cluster that did not run, now that it does.
-    context.undo_killed(&project).await;
+    context.undo_killed(&project).await?;
     match session_use {
         SessionUse::Background | SessionUse::Unused => {
             context.outbox.report(Report::Up(report)).await;

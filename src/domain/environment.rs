@@ -191,6 +191,19 @@ pub struct Workload {
     pub live: Option<Live>,
     /// How it is debugged; `None` if the manifest does not say.
     pub debug: Option<Debug>,
+    /// What it is told before a snapshot, if anything.
+    pub quiesce: Option<Quiesce>,
+}
+
+/// How a service is brought to rest while a snapshot is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quiesce {
+    /// Ends when what was begun is finished, and nothing more is begun.
+    pub command: Vec<String>,
+    /// Lets it go on; nothing is run if empty.
+    pub resume: Vec<String>,
+    /// How long each of both may take.
+    pub within: Duration,
 }
 
 impl Workload {

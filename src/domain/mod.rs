@@ -26,8 +26,8 @@ pub use desired::{BuildInput, Desired, DesiredImage, DesiredRelease, InputsHash,
 pub use duration::{InvalidDuration, parse_duration};
 pub use environment::{
     Autoscale, Build, Chart, ChartOrigin, ClusterSpec, Environment, Expose, Hook, HookMoment,
-    Hooks, ImageName, Limits, Port, PortNumber, Probe, Protocol, Provider, Ready, Requires,
-    Resources, Service, Source, Task, Volume, Workload,
+    Hooks, ImageName, Limits, Port, PortNumber, Probe, Protocol, Provider, Quiesce, Ready,
+    Requires, Resources, Service, Source, Task, Volume, Workload,
 };
 pub use event::{Event, EventKind, NoticeLevel, Outcome, Stage, StageTime, StepId, StepSummary};
 pub use failure::{Code, Evidence, ExitClass, Failure, Failures};

@@ -43,6 +43,7 @@ pub(crate) fn service(service: &str, depends_on: &[&str]) -> Service {
         autoscale: None,
         live: None,
         debug: None,
+        quiesce: None,
     };
     Service {
         name: name(service),

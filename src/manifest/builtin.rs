@@ -18,6 +18,8 @@ pub(super) const REPLICAS: u32 = 1;
 pub(super) const READY_WITHIN: &str = "60s";
 /// `within` of a hook.
 pub(super) const HOOK_WITHIN: &str = "60s";
+/// `quiesce.within` of a service.
+pub(super) const QUIESCE_WITHIN: &str = "5s";
 /// `build.dockerfile`.
 pub(super) const DOCKERFILE: &str = "Dockerfile";
 /// `volumes[].size`.

@@ -21,7 +21,8 @@ use super::{
 use crate::domain::{
     Autoscale, Build, Chart, ChartOrigin, ClusterSpec, Cpu, Environment, EnvironmentId, Expose,
     Hook, Hooks, ImageName, Limits, Memory, Port, PortNumber, Probe, ProjectName, Provenance,
-    Provider, Ready, Requires, Resources, Service, ServiceName, Source, Task, Volume, Workload,
+    Provider, Quiesce, Ready, Requires, Resources, Service, ServiceName, Source, Task, Volume,
+    Workload,
 };
 
 /// What the environment is made of.
@@ -110,6 +111,11 @@ impl Resolver<'_> {
         Workload {
             live: keys.live.map(|keys| live::live(keys, base)),
             debug: keys.debug.and_then(live::debug),
+            quiesce: keys.quiesce.map(|keys| Quiesce {
+                command: texts(keys.command),
+                resume: texts(keys.resume),
+                within: within(keys.within, builtin::QUIESCE_WITHIN),
+            }),
             image,
             command: texts(keys.command),
             args: texts(keys.args),

@@ -223,6 +223,26 @@ pub(super) struct ServiceKeys {
     pub(super) live: Option<LiveKeys>,
     /// How its process is started under a debugger.
     pub(super) debug: Option<DebugKeys>,
+    /// What it is told before a snapshot, when its data is more than what is on disk, or when it writes to other services.
+    pub(super) quiesce: Option<QuiesceKeys>,
+}
+
+/// How a service is brought to rest for the moment in which a snapshot is made. All that have this key are told at the same time; then everything stands that has volumes. A service must go on by itself after a while, in case nobody is left to tell it.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Quiesce")]
+pub(super) struct QuiesceKeys {
+    /// The program and its arguments, run in each of its pods: it ends when what was begun is finished, and nothing more is begun. Short form: a line for the container's shell, `sh -c`.
+    #[schemars(length(min = 1), extend("x-short" = ["string"]))]
+    pub(super) command: Vec<Written>,
+    /// The same for going on.
+    #[serde(default)]
+    #[schemars(extend("x-short" = ["string"]))]
+    pub(super) resume: Vec<Written>,
+    /// How long each of both may take.
+    #[serde(default)]
+    #[schemars(extend("default" = builtin::QUIESCE_WITHIN))]
+    pub(super) within: Option<Within>,
 }
 
 /// How an image is built.

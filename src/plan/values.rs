@@ -210,6 +210,7 @@ mod tests {
             autoscale: None,
             live: None,
             debug: None,
+            quiesce: None,
         }
     }
 

@@ -1,5 +1,7 @@
 //! The data of an environment: snapshots of all volumes at one instant, restored whole or not at all.
 
+mod killed;
+
 use std::time::{Duration, Instant};
 
 use crate::{
@@ -43,8 +45,8 @@ struct Stage {
 }
 
 impl Stage {
-    fn up() -> Self {
-        let project = Project::new("data", &manifest());
+    fn up(name: &str) -> Self {
+        let project = Project::new(name, &manifest());
         let dockerfile = format!("FROM {BASE}\nCOPY ticks.pl /\n");
         project.write("ticks/Dockerfile", &dockerfile);
         project.write("ticks/ticks.pl", TICKS);
@@ -81,20 +83,34 @@ impl Stage {
         let described = devenv::adapters::files::read_text(&described).unwrap();
         let described: serde_json::Value = serde_json::from_str(&described).unwrap();
         let id = described["id"].as_str().unwrap();
+        self.in_node(&format!(
+            "cat /var/lib/devenv/volumes/.snapshots/{id}/{service}/data/{file}"
+        ))
+    }
+
+    /// The output of a shell script in the node.
+    #[track_caller]
+    fn in_node(&self, script: &str) -> String {
         let node = format!("k3d-{}-server-0", self.project.cluster_name());
-        let file = format!("/var/lib/devenv/volumes/.snapshots/{id}/{service}/data/{file}");
-        let words = ["exec", &node, "cat", &file];
-        self.project
-            .run("docker", &words)
-            .assert_code(0)
-            .stdout
-            .clone()
+        let words = ["exec", &node, "sh", "-c", script];
+        self.project.run("docker", &words).assert_code(0).stdout
+    }
+
+    /// Waits until a service writes the time.
+    #[track_caller]
+    fn ticks(&self, service: &str) {
+        let begun = Instant::now();
+        let now = self.inside(service, "cat /data/now");
+        while self.inside(service, "cat /data/now") == now {
+            let has_time = begun.elapsed() < Duration::from_secs(30);
+            assert!(has_time, "{service} stands");
+        }
     }
 }
 
 #[test]
 fn a_snapshot_is_of_one_instant_and_its_data_comes_back_whole_or_not_at_all() {
-    let stage = Stage::up();
+    let stage = Stage::up("data");
     stage.write("first");
     all_volumes_are_of_one_instant(&stage);
     what_there_is_is_listed_and_shown(&stage);
@@ -121,16 +137,8 @@ fn all_volumes_are_of_one_instant(stage: &Stage) {
     });
     let apart = (left - right).abs();
     assert!(apart < ONE_INSTANT, "{apart} s between {left} and {right}");
-    // They went on.
-    let begun = Instant::now();
     for service in [LEFT, RIGHT] {
-        let now = stage.inside(service, "cat /data/now");
-        while stage.inside(service, "cat /data/now") == now {
-            assert!(
-                begun.elapsed() < Duration::from_secs(30),
-                "{service} stands"
-            );
-        }
+        stage.ticks(service);
     }
 }
 
@@ -173,11 +181,9 @@ fn data_that_the_services_do_not_come_up_with_is_put_back(stage: &Stage) {
 
 fn what_is_not_what_was_saved_is_found_and_not_restored(stage: &Stage) {
     stage.snapshot(&["verify", "first"]).assert_code(0);
-    let node = format!("k3d-{}-server-0", stage.project.cluster_name());
     let spoil = |script: &str| {
-        let all = "cd /var/lib/devenv/volumes/.snapshots/*/left/data &&";
-        let words = ["exec", &node, "sh", "-c", &format!("{all} {script}")];
-        stage.project.run("docker", &words).assert_code(0);
+        let place = "cd /var/lib/devenv/volumes/.snapshots/*/left/data";
+        stage.in_node(&format!("{place} && {script}"));
     };
     spoil("echo other > kept");
     let verified = stage.snapshot(&["verify", "first"]).assert_code(7);
@@ -218,8 +224,5 @@ fn what_is_removed_is_gone(stage: &Stage) {
         .assert_code(0)
         .json();
     assert_eq!(listed["snapshots"], serde_json::json!([]));
-    let node = format!("k3d-{}-server-0", stage.project.cluster_name());
-    let words = ["exec", &node, "ls", "/var/lib/devenv/volumes/.snapshots"];
-    let left = stage.project.run("docker", &words).assert_code(0);
-    assert_eq!(left.stdout, "");
+    assert_eq!(stage.in_node("ls /var/lib/devenv/volumes/.snapshots"), "");
 }

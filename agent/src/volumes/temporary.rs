@@ -6,6 +6,8 @@
 use std::{
     os::fd::OwnedFd,
     path::{Path, PathBuf},
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use rustix::{
@@ -15,6 +17,10 @@ use rustix::{
 
 use super::place::Place;
 use crate::files::{children, look, open_directory, remove, unfinished, writer_of};
+
+/// How long those may go on writing to what is removed who are being ended.
+const WRITERS_END_WITHIN: Duration = Duration::from_secs(10);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// A directory beside a place, which the present process works at.
 pub(super) struct Temporary {
@@ -64,9 +70,15 @@ impl Temporary {
         renameat_with(directory, &self.name, directory, &place.name, only_free)
     }
 
-    /// Removes it with all that is in it.
+    /// Removes it with all that is in it. Who is just being ended may still write to it for a moment.
     pub(super) fn remove(&self, place: &Place) -> Result<(), Errno> {
-        remove(&place.directory, &self.name)
+        let begun = Instant::now();
+        loop {
+            match remove(&place.directory, &self.name) {
+                Err(Errno::NOTEMPTY) if begun.elapsed() < WRITERS_END_WITHIN => sleep(LOOK_AGAIN),
+                removed => return removed,
+            }
+        }
     }
 }
 

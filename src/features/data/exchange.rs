@@ -151,7 +151,9 @@ async fn swap(
         // They still have the directories that they were started with, and must write nothing more to them.
         site.kill(&containers).await?;
         drop(frozen);
-        let deleted = site.cluster()?.delete_pods_now(&site.pods(&services)).await;
+        // Also pods that were made since the services were looked at: whoever is made from now on has the right ones.
+        let pods = site.pods_now(&services).await?;
+        let deleted = site.cluster()?.delete_pods_now(&pods).await;
         deleted.map_err(|error| error.failure())?;
     }
     Ok(())

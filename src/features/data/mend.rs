@@ -6,11 +6,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     exchange::{Settling, put_back},
+    quiesce::resume,
     site::{Site, Store},
 };
 use crate::{
     adapters::files,
-    domain::{Failure, Failures, NoticeLevel},
+    domain::{Failure, Failures, NoticeLevel, StepId},
+    engine::Progress,
     features::Project,
     report::Outbox,
     state::{ExchangeRecord, KeptSnapshot, SnapshotStore},
@@ -65,6 +67,9 @@ pub(super) async fn mend_with(
         site.remove(directory).await?;
     }
     if !left.directories.is_empty() {
+        // Who was killed may have brought them to rest.
+        let progress = Progress::new(StepId::new("data", "mend"), outbox.clone());
+        let _ = resume(site, &progress).await;
         let text = "removed data that a killed devenv had left unfinished".to_owned();
         outbox.notice(NoticeLevel::Info, text).await;
     }

@@ -13,6 +13,7 @@
 
 mod exchange;
 mod mend;
+mod quiesce;
 mod restore;
 mod save;
 mod site;

@@ -8,9 +8,9 @@ use tokio_util::sync::CancellationToken;
 use super::{
     exchange::{Incoming, Settling, take_place},
     mend::mend_with,
-    save::{late, room, words},
+    save::{room, words},
     site::{Site, Store, tell, volumes, volumes_of},
-    steps::Steps,
+    steps::{Limits, Steps},
 };
 use crate::{
     domain::{
@@ -78,16 +78,13 @@ async fn all(
     );
     let id = SnapshotId::new(&seed);
     let directory = Store::Exchange.of(&id);
-    let copying = steps.step("copy", async |progress| {
+    let limits = Limits::new(settling.cancel, settling.deadline);
+    let copied = steps.step("copy", async |progress| {
         site.make_room(&directory, restoring)?;
-        copy(site, snapshot, restoring, &id, progress).await
+        let copying = copy(site, snapshot, restoring, &id, progress);
+        limits.hold(copying).await
     });
-    let limited = settling.cancel.run_until_cancelled(copying);
-    let copied = match tokio::time::timeout(settling.deadline, limited).await {
-        Err(_) => Err(late(settling.deadline)),
-        Ok(None) => Err(Failure::interrupted()),
-        Ok(Some(copied)) => copied,
-    };
+    let copied = copied.await;
     if let Err(failure) = copied {
         // What cannot be removed now is removed by the next command: why it failed says more.
         let _ = site.remove(&directory).await;

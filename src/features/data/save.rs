@@ -7,8 +7,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     mend::mend_with,
+    quiesce::{quiesce, resume},
     site::{Site, Store, owners, tell, volumes, volumes_of},
-    steps::Steps,
+    steps::{Limits, Steps},
 };
 use crate::{
     adapters::{
@@ -61,13 +62,8 @@ pub async fn save(
         ],
     )
     .await;
-    let work = all(&site, &steps, wanted, &saving);
-    let limited = tokio::time::timeout(wanted.deadline, cancel.run_until_cancelled(work)).await;
-    let ended = match limited {
-        Err(_) => Err(late(wanted.deadline)),
-        Ok(None) => Err(Failure::interrupted()),
-        Ok(Some(saved)) => saved,
-    };
+    let limits = Limits::new(cancel, wanted.deadline);
+    let ended = Box::pin(all(&site, &steps, wanted, &saving, &limits)).await;
     let (saved, took) = steps.end(ended.map_err(Into::into)).await?;
     Ok(SnapshotSaved {
         environment: project.environment.id.to_string(),
@@ -87,6 +83,7 @@ async fn all(
     steps: &Steps<'_>,
     wanted: &Save,
     saving: &[VolumeRef],
+    limits: &Limits<'_>,
 ) -> Result<Saved, Failure> {
     let created = Timestamp::now();
     let seed = format!("{} {created} {}", wanted.name, std::process::id());
@@ -94,19 +91,19 @@ async fn all(
     let directory = Store::Snapshots.of(&id);
     steps
         .step("measure", async |progress| {
-            measure(site, saving, progress).await?;
+            limits.hold(measure(site, saving, progress)).await?;
             site.make_room(&directory, saving)
         })
         .await?;
     let filled = async {
         let (copied, stood) = steps
             .step("copy", async |progress| {
-                copy(site, saving, &id, wanted.deadline, progress).await
+                at_rest(site, saving, &id, limits, progress).await
             })
             .await?;
         let held = steps
             .step("hash", async |progress| {
-                hash(site, &id, copied, progress).await
+                limits.hold(hash(site, &id, copied, progress)).await
             })
             .await?;
         let snapshot = Snapshot {
@@ -163,6 +160,29 @@ pub(super) fn room(directory: &std::path::Path, needed: u64) -> Result<(), Failu
     .because(format!("it needs {needed} MiB, and {space}"))
     .help("devenv snapshot list   # snapshots that may go: devenv snapshot remove NAME")
     .help(format!("df -h {}", directory.display())))
+}
+
+/// Copies the volumes while the services that ask for it are at rest.
+async fn at_rest(
+    site: &Site<'_>,
+    saving: &[VolumeRef],
+    id: &SnapshotId,
+    limits: &Limits<'_>,
+    progress: &Progress,
+) -> Result<(Vec<(VolumeRef, Copied)>, Duration), Failure> {
+    let resting = quiesce(site, progress).await;
+    let copied = match &resting {
+        Ok(()) => {
+            limits
+                .hold(copy(site, saving, id, limits.left(), progress))
+                .await
+        }
+        Err(failure) => Err(failure.clone()),
+    };
+    // Whatever became of it, and also those that came to rest where another did not.
+    let resumed = resume(site, progress).await;
+    let copied = copied?;
+    resumed.map(|()| copied)
 }
 
 /// Copies the volumes while all their services stand; returns how long they stood.
@@ -258,13 +278,4 @@ fn exists(name: &SnapshotName) -> Failure {
     )
     .help(format!("devenv snapshot show {name}"))
     .help("choose another name, or remove it first: devenv snapshot remove NAME")
-}
-
-pub(super) fn late(deadline: Duration) -> Failure {
-    Failure::new(
-        "run.timeout",
-        ExitClass::NotReady,
-        format!("not finished within {} s", deadline.as_secs()),
-    )
-    .help("allow more time: --timeout 20m")
 }

@@ -11,7 +11,7 @@ use futures::future::try_join_all;
 
 use crate::{
     adapters::{
-        agent::{Agent, ContainerId, Frozen, Progress as Told, Volumes},
+        agent::{Agent, AgentError, AgentFailure, ContainerId, Frozen, Progress as Told, Volumes},
         files,
         kube::Cluster,
     },
@@ -124,11 +124,14 @@ impl<'a> Site<'a> {
         Containers { by_node }
     }
 
-    /// The names of all pods of services.
-    pub(super) fn pods(&self, services: &[ServiceName]) -> Vec<String> {
-        let pods = &self.sight.observed.pods;
-        let pods = pods.iter().filter(|pod| services.contains(&pod.service));
-        pods.map(|pod| pod.name.clone()).collect()
+    /// The names of all pods that services have at this moment.
+    pub(super) async fn pods_now(&self, services: &[ServiceName]) -> Result<Vec<String>, Failure> {
+        let found = self.cluster()?.observe().await;
+        let pods = found.map_err(|error| error.failure())?.pods;
+        let pods = pods
+            .into_iter()
+            .filter(|pod| services.contains(&pod.service));
+        Ok(pods.map(|pod| pod.name).collect())
     }
 
     /// Stops all processes of containers at once, for a while at most.
@@ -137,12 +140,31 @@ impl<'a> Site<'a> {
         containers: &Containers,
         at_most: Duration,
     ) -> Result<Vec<Frozen>, Failure> {
-        let freezing = containers.by_node.iter().map(|(node, ids)| async move {
-            let agent = self.agents.of(node).await?;
-            agent.freeze(ids, at_most).await
-        });
+        let nodes = containers.by_node.iter();
+        let freezing = nodes.map(|(node, ids)| self.freeze_in(node, ids.clone(), at_most));
         let frozen = try_join_all(freezing).await;
-        frozen.map_err(|error| error.failure())
+        let frozen = frozen.map_err(|error| error.failure())?;
+        Ok(frozen.into_iter().flatten().collect())
+    }
+
+    /// The same for those of a node; none of them may be left.
+    async fn freeze_in(
+        &self,
+        node: &str,
+        mut ids: Vec<ContainerId>,
+        at_most: Duration,
+    ) -> Result<Option<Frozen>, AgentFailure> {
+        let agent = self.agents.of(node).await?;
+        while !ids.is_empty() {
+            match agent.freeze(&ids, at_most).await {
+                // It has ended since it was looked at.
+                Err(AgentFailure::Refused(AgentError::NoContainer(gone))) => {
+                    ids.retain(|id| *id != gone);
+                }
+                frozen => return frozen.map(Some),
+            }
+        }
+        Ok(None)
     }
 
     /// Kills all processes of containers.

@@ -2,13 +2,61 @@
 
 use std::time::{Duration, Instant};
 
+use tokio_util::sync::CancellationToken;
+
 use crate::{
     domain::{
-        EventKind, Failure, Failures, NoticeLevel, Outcome, Stage, StageTime, StepId, StepSummary,
+        EventKind, ExitClass, Failure, Failures, NoticeLevel, Outcome, Stage, StageTime, StepId,
+        StepSummary,
     },
     engine::Progress,
     report::Outbox,
 };
+
+/// How long work may go on: until a moment, and until the user ends it.
+pub(super) struct Limits<'a> {
+    pub(super) cancel: &'a CancellationToken,
+    pub(super) deadline: Duration,
+    began: Instant,
+}
+
+impl<'a> Limits<'a> {
+    /// Those of a command that begins now.
+    pub(super) fn new(cancel: &'a CancellationToken, deadline: Duration) -> Self {
+        Self {
+            cancel,
+            deadline,
+            began: Instant::now(),
+        }
+    }
+
+    /// What is left of the time.
+    pub(super) fn left(&self) -> Duration {
+        self.deadline.saturating_sub(self.began.elapsed())
+    }
+
+    /// Does work that is broken off at the limits.
+    pub(super) async fn hold<T>(
+        &self,
+        work: impl Future<Output = Result<T, Failure>>,
+    ) -> Result<T, Failure> {
+        let cancelled = self.cancel.run_until_cancelled(work);
+        match tokio::time::timeout(self.left(), cancelled).await {
+            Err(_) => Err(late(self.deadline)),
+            Ok(None) => Err(Failure::interrupted()),
+            Ok(Some(done)) => done,
+        }
+    }
+}
+
+fn late(deadline: Duration) -> Failure {
+    Failure::new(
+        "run.timeout",
+        ExitClass::NotReady,
+        format!("not finished within {} s", deadline.as_secs()),
+    )
+    .help("allow more time: --timeout 20m")
+}
 
 /// Steps that are done one after another, and told about.
 pub(super) struct Steps<'a> {

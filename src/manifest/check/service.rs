@@ -123,7 +123,7 @@ impl Problem for ServiceProblem {
 
 /// Whether a key means nothing in a chart or in manifests either.
 fn is_of_workloads_alone(path: &str) -> bool {
-    matches!(path.rsplit('.').next(), Some("live" | "debug"))
+    matches!(path.rsplit('.').next(), Some("live" | "debug" | "quiesce"))
 }
 
 impl Checker<'_> {
@@ -181,6 +181,7 @@ impl Checker<'_> {
             "autoscale",
             "live",
             "debug",
+            "quiesce",
             "ready.http",
             "ready.tcp",
             "ready.command",

@@ -5,6 +5,7 @@ import uuid
 from urllib.parse import quote
 
 from checkout import checked_wish, priced_items, reserve_and_pay, total_cents
+from gate import Gate
 from kit import log, server
 from kit.cache import Cache
 from kit.client import call
@@ -53,9 +54,16 @@ SERVICES = {
 
 database = Database(TABLES)
 cache = Cache()
+gate = Gate()
 
 
 def place_order(request):
+    # An order is written to the database and to redis: a snapshot must not fall in between.
+    with gate:
+        return placed(request)
+
+
+def placed(request):
     wish = checked_wish(request.body)
 
     def call_service(method, service, path, body=None):
@@ -122,10 +130,24 @@ def get_order(_request, order_id):
     return 200, order
 
 
+def rest(_request):
+    if not gate.close():
+        gate.open()
+        raise Failure(503, "busy", "Orders that were begun do not end.")
+    return 204, None
+
+
+def wake(_request):
+    gate.open()
+    return 204, None
+
+
 ROUTES = [
     ("GET", r"/orders", list_orders),
     ("POST", r"/orders", place_order),
     ("GET", r"/orders/([^/]+)", get_order),
+    ("POST", r"/internal/rest", rest),
+    ("DELETE", r"/internal/rest", wake),
 ]
 
 if __name__ == "__main__":
