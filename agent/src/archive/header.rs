@@ -278,7 +278,8 @@ fn divided(name: &[u8]) -> Option<(&[u8], &[u8])> {
     if name.len() <= Field::NAME.1 {
         return Some((b"", name));
     }
-    let most = name.len().min(Field::PREFIX.1 + 1);
+    // The final `/` of a directory divides nothing.
+    let most = (name.len() - 1).min(Field::PREFIX.1 + 1);
     let at = name[..most].iter().rposition(|byte| *byte == b'/')?;
     let (prefix, rest) = (&name[..at], &name[at + 1..]);
     let fits = !prefix.is_empty() && (1..=Field::NAME.1).contains(&rest.len());

@@ -23,8 +23,8 @@
 //! are others, so that no other program can understand something else.
 //!
 //! - POSIX ustar headers. Numbers are octal, as wide as the field but for the final NUL; the checksum is six digits,
-//!   NUL, space. Owners are numbers. A name of more than 100 bytes is split at the last `/` within its first 156 bytes,
-//!   if that leaves at most 100. Directories end with `/`. The manifest and hash lists are of mode 0644, owner 0, time 0.
+//!   NUL, space. Owners are numbers. Directories end with `/`. A name of more than 100 bytes is split at the last other
+//!   `/` within its first 156 bytes, if that leaves at most 100. The manifest and hash lists are of mode 0644, owner 0, time 0.
 //! - What does not fit is in a pax header before (`x`), whose name is `PaxHeaders/member`; its other fields are those
 //!   of a hash list. Its records, each only where it is needed, in this order: `hdrcharset=BINARY` (a path is no
 //!   UTF-8), `path`, `linkpath`, `size`, `uid`, `gid`, `mtime` (nanoseconds, or outside of 33 bits; no final zeros),
