@@ -50,8 +50,9 @@ impl Flag {
 
 /// The flag of a pax header.
 pub(super) const PAX: u8 = b'x';
-/// The names that stand for what is in the pax header, and of that itself.
-const PAX_NAME: &[u8] = b"PaxHeaders/member";
+/// What the name of a pax header begins with.
+const PAX_NAME: &[u8] = b"PaxHeaders/";
+/// The names that stand for what is in a pax header.
 const NAME_IN_PAX: &[u8] = b"PaxHeaders/name";
 const TARGET_IN_PAX: &[u8] = b"PaxHeaders/target";
 
@@ -118,13 +119,19 @@ impl Header<'_> {
         let fields = Fields::of(self);
         fields.records(to);
         let length = to.len() - begins - BLOCK;
+        let block = fields.block();
         if length == 0 {
             to.truncate(begins);
         } else {
-            to[begins..begins + BLOCK].copy_from_slice(&pax_header(length as u64));
+            let hash = blake3::Hasher::new()
+                .update(&to[begins + BLOCK..])
+                .update(&block)
+                .finalize();
+            let header = pax_header(length as u64, &hash);
+            to[begins..begins + BLOCK].copy_from_slice(&header);
             to.resize(to.len() + padding(length as u64), 0);
         }
-        to.extend_from_slice(&fields.block());
+        to.extend_from_slice(&block);
     }
 
     /// How long the records are before it, in bytes.
@@ -233,10 +240,11 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The header of records.
-fn pax_header(length: u64) -> [u8; BLOCK] {
+/// The header of records, named by the hash of them and of the header that follows.
+fn pax_header(length: u64, hash: &blake3::Hash) -> [u8; BLOCK] {
     let mut block = [0; BLOCK];
-    Field::NAME.put(&mut block, PAX_NAME);
+    let name = [PAX_NAME, hash.to_hex().as_bytes()].concat();
+    Field::NAME.put(&mut block, &name);
     let zeros = [Field::USER, Field::GROUP, Field::MODIFIED, Field::MAJOR];
     for field in zeros.into_iter().chain([Field::MINOR]) {
         field.put_number(&mut block, 0);

@@ -25,8 +25,9 @@
 //! - POSIX ustar headers. Numbers are octal, as wide as the field but for the final NUL; the checksum is six digits,
 //!   NUL, space. Owners are numbers. Directories end with `/`. A name of more than 100 bytes is split at the last other
 //!   `/` within its first 156 bytes, if that leaves at most 100. The manifest and hash lists are of mode 0644, owner 0, time 0.
-//! - What does not fit is in a pax header before (`x`), whose name is `PaxHeaders/member`; its other fields are those
-//!   of a hash list. Its records, each only where it is needed, in this order: `hdrcharset=BINARY` (a path is no
+//! - What does not fit is in a pax header before (`x`). Its name is `PaxHeaders/` and the BLAKE3 (in hex) of its records
+//!   and the header after them, as nothing else tells of damage to those; its other fields are as those of a hash
+//!   list. Its records, each only where it is needed, in this order: `hdrcharset=BINARY` (a path is no
 //!   UTF-8), `path`, `linkpath`, `size`, `uid`, `gid`, `mtime` (nanoseconds, or outside of 33 bits; no final zeros),
 //!   `GNU.sparse.major=1`, `GNU.sparse.minor=0`, `GNU.sparse.realsize`, and `SCHILY.xattr.<name>` in the order of the
 //!   names, with `%` and `=` in them as `%25` and `%3D`. The field of the header is then zero, `PaxHeaders/name` or

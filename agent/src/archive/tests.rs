@@ -1,7 +1,7 @@
 //! What is written is read again, and its bytes are those of the documented form.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map},
     io::{self, Read},
 };
 
@@ -133,7 +133,7 @@ fn the_bytes_of_an_archive_are_those_of_the_documented_form() {
 
     assert_eq!(&archive[..14], b"snapshot.json\0");
     assert_eq!(&archive[100..108], b"0000644\0");
-    assert_eq!(&archive[124..148], b"00000000002\000000000000\0");
+    assert_eq!(&archive[124..148], b"00000000002\x0000000000000\0");
     assert_eq!(&archive[156..158], b"0\0");
     assert_eq!(&archive[257..265], b"ustar\x0000");
     let sum: u32 = archive[..512].iter().map(|byte| u32::from(*byte)).sum();
@@ -386,11 +386,11 @@ fn tree(things: Vec<Anything>) -> Vec<Whole> {
             attributes,
             extended,
         };
-        if !all.contains_key(&path) {
+        if let btree_map::Entry::Vacant(free) = all.entry(path) {
             if entry.kind == Kind::Directory {
-                directories.push(path.clone());
+                directories.push(free.key().clone());
             }
-            all.insert(path, (entry, contents));
+            free.insert((entry, contents));
         }
     }
     // Vectors of names are ordered as a walk finds them.

@@ -227,7 +227,7 @@ fn a_place_that_is_taken_is_left_as_it_is() {
 #[test]
 fn a_full_disk_is_named_and_nothing_is_left_on_it() {
     let stage = Stage::new();
-    stage.write("volume/large", &[b'x'; 4 << 20]);
+    stage.write("volume/large", &vec![b'x'; 4 << 20]);
     let archive = archive(&stage, "volume");
     let disk = super::stage::Disk::mount(stage.at("disk"), "1m");
     let refused = unpacked(&stage, "disk/restored", &archive).unwrap_err();
