@@ -61,10 +61,8 @@ impl Stage {
         assert_eq!(output.stdout, b"", "{what}");
         let failure: Failure = serde_json::from_slice(&output.stderr).unwrap();
         assert_eq!(failure, Failure::Archive(expected.clone()), "{what}");
-        assert_eq!(
-            output.stderr.iter().filter(|byte| **byte == b'\n').count(),
-            1
-        );
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(text.lines().count(), 1, "{text}");
         self.is_untouched(what);
         expected
     }
