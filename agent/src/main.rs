@@ -2,6 +2,7 @@
 //!
 //! `devenv-agent serve` speaks the protocol on standard input and output until its input ends. It keeps nothing.
 //! `devenv-agent thaw` waits for one that froze containers, and thaws them.
+//! `devenv-agent pack` writes a volume into an archive, `devenv-agent unpack` makes the volumes of one: see `archive`.
 //! `devenv-agent init` is the first process of a live service's container: it runs the service and restarts it.
 
 mod cgroups;
@@ -32,8 +33,10 @@ fn main() -> ExitCode {
     let command = arguments.next();
     match command.as_deref().and_then(OsStr::to_str) {
         Some("init") => init::main(arguments),
+        Some("pack") => volumes::pack(arguments),
         Some("serve") => ended(serve()),
         Some("thaw") => ended(cgroups::thaw_when_left(arguments)),
+        Some("unpack") => volumes::unpack(arguments),
         Some(command) => not_begun(&format!("there is no command `{command}`")),
         None => not_begun("which command?"),
     }
@@ -58,7 +61,7 @@ fn ended(end: io::Result<()>) -> ExitCode {
 }
 
 /// Says why nothing was begun.
-fn not_begun(why: &str) -> ExitCode {
+pub(crate) fn not_begun(why: &str) -> ExitCode {
     say(why);
     ExitCode::from(NOT_BEGUN)
 }

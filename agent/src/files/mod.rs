@@ -11,7 +11,7 @@ mod unfinished;
 pub(crate) use change::change;
 pub(crate) use list::list;
 pub(crate) use tree::{
-    PERMISSIONS, at, children, give, joined, kind, look, open_below, open_directory, open_within,
+    PERMISSIONS, at, children, joined, kind, look, open_below, open_directory, open_within,
     problem_at, remove,
 };
 #[cfg(test)]

@@ -128,7 +128,7 @@ pub(crate) fn open_within(
 }
 
 /// Gives what is at `name` to the owner of something else.
-pub(crate) fn give(directory: impl AsFd, name: &Path, owner: &Stat) -> Result<(), Errno> {
+pub(super) fn give(directory: impl AsFd, name: &Path, owner: &Stat) -> Result<(), Errno> {
     let (user, group) = (Uid::from_raw(owner.st_uid), Gid::from_raw(owner.st_gid));
     chownat(
         directory,

@@ -1,52 +1,91 @@
 //! What belongs to a file besides its contents: owner, group, extended attributes, mode and times.
 
 use std::{
-    ffi::CStr,
+    ffi::{CStr, CString},
     os::fd::{AsRawFd, OwnedFd},
     path::{Path, PathBuf},
 };
 
 use rustix::{
     fs::{
-        AtFlags, FileType, Gid, Mode, Stat, Timespec, Timestamps, Uid, XattrFlags, chmodat, fchmod,
-        fchown, fgetxattr, flistxattr, flistxattr_query, fsetxattr, futimens, lgetxattr,
-        llistxattr, llistxattr_query, lsetxattr, utimensat,
+        AtFlags, CWD, FileType, Gid, Mode, OFlags, Stat, Timespec, Timestamps, Uid, XattrFlags,
+        chmodat, chownat, fchmod, fchown, fgetxattr, flistxattr, flistxattr_query, fsetxattr,
+        fstat, futimens, getxattr, listxattr, listxattr_query, openat, setxattr, utimensat,
     },
     io::Errno,
 };
 
-use crate::files::{PERMISSIONS, give, kind};
+use crate::files::{PERMISSIONS, kind};
 
 /// The longest list of names of extended attributes and the longest value, in bytes, as the kernel limits them.
 const LONGEST: usize = 64 * 1024;
 
-/// Gives an open file or directory what belongs to another. The times come last: everything else changes them.
-pub(super) fn give_open(from: &OwnedFd, stat: &Stat, to: &OwnedFd) -> Result<(), Errno> {
-    let (user, group) = (Uid::from_raw(stat.st_uid), Gid::from_raw(stat.st_gid));
-    fchown(to, Some(user), Some(group))?;
-    Extended::Open(from).copy(&Extended::Open(to))?;
-    // A new owner takes setuid away.
-    fchmod(to, mode(stat))?;
-    futimens(to, &times(stat))
+/// What a file has besides its contents.
+pub(super) struct Belongings {
+    pub(super) user: u32,
+    pub(super) group: u32,
+    pub(super) mode: Mode,
+    pub(super) times: Timestamps,
+    pub(super) extended: Vec<(CString, Vec<u8>)>,
 }
 
-/// The same for what cannot be opened, such as a link.
-pub(super) fn give_named(
-    from: &OwnedFd,
-    name: &Path,
-    stat: &Stat,
-    to: &OwnedFd,
-) -> Result<(), Errno> {
-    give(to, name, stat)?;
-    Extended::named(from, name).copy(&Extended::named(to, name))?;
-    if kind(stat) != FileType::Symlink {
-        chmodat(to, name, mode(stat), AtFlags::empty())?;
+/// A file that has such.
+pub(super) enum Owner<'a> {
+    /// An open file or directory.
+    Open(&'a OwnedFd),
+    /// What cannot be opened to be read, such as a link.
+    Named(Handle),
+}
+
+/// Holds something that may be a link, a pipe or a device, whatever gets its name meanwhile.
+pub(super) struct Handle {
+    fd: OwnedFd,
+    /// Leads to it and no further; most calls of the system want a path.
+    path: PathBuf,
+    pub(super) stat: Stat,
+}
+
+impl Handle {
+    /// Holds what is at a name. Another kind of thing than was expected is refused.
+    pub(super) fn new(directory: &OwnedFd, name: &Path, expected: FileType) -> Result<Self, Errno> {
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = openat(directory, name, flags, Mode::empty())?;
+        let stat = fstat(&fd)?;
+        if kind(&stat) != expected {
+            return Err(Errno::STALE);
+        }
+        let path = format!("/proc/self/fd/{}", fd.as_raw_fd()).into();
+        Ok(Self { fd, path, stat })
     }
-    utimensat(to, name, &times(stat), AtFlags::SYMLINK_NOFOLLOW)
+
+    pub(super) const fn fd(&self) -> &OwnedFd {
+        &self.fd
+    }
 }
 
-const fn mode(stat: &Stat) -> Mode {
-    Mode::from_raw_mode(stat.st_mode & PERMISSIONS)
+impl Belongings {
+    /// Those of a file.
+    pub(super) fn of(owner: &Owner<'_>, stat: &Stat) -> Result<Self, Errno> {
+        Ok(Self {
+            user: stat.st_uid,
+            group: stat.st_gid,
+            mode: Mode::from_raw_mode(stat.st_mode & PERMISSIONS),
+            times: times(stat),
+            extended: owner.extended()?,
+        })
+    }
+
+    /// Gives them to a file. The times come last: everything else changes them.
+    pub(super) fn give(&self, to: &Owner<'_>) -> Result<(), Errno> {
+        let (user, group) = (Uid::from_raw(self.user), Gid::from_raw(self.group));
+        to.change_owner(user, group)?;
+        for (name, value) in &self.extended {
+            to.set(name, value)?;
+        }
+        // A new owner takes setuid away.
+        to.change_mode(self.mode)?;
+        to.change_times(&self.times)
+    }
 }
 
 fn times(stat: &Stat) -> Timestamps {
@@ -62,23 +101,13 @@ fn times(stat: &Stat) -> Timestamps {
     }
 }
 
-/// Whose extended attributes.
-enum Extended<'a> {
-    Open(&'a OwnedFd),
-    /// A path that leads through an open directory; the calls have no form with a directory and a name.
-    Named(PathBuf),
-}
-
-impl<'a> Extended<'a> {
-    fn named(directory: &OwnedFd, name: &Path) -> Self {
-        let directory = format!("/proc/self/fd/{}", directory.as_raw_fd());
-        Self::Named(Path::new(&directory).join(name))
-    }
-
-    fn copy(&self, to: &Extended<'a>) -> Result<(), Errno> {
+impl Owner<'_> {
+    /// All extended attributes.
+    pub(super) fn extended(&self) -> Result<Vec<(CString, Vec<u8>)>, Errno> {
+        let mut all = Vec::new();
         match self.names_length() {
             // The file system has none at all, or this one has none.
-            Err(Errno::OPNOTSUPP) | Ok(0) => return Ok(()),
+            Err(Errno::OPNOTSUPP) | Ok(0) => return Ok(all),
             other => other?,
         };
         let mut names = vec![0; LONGEST];
@@ -87,40 +116,65 @@ impl<'a> Extended<'a> {
         for name in names[..length].split_inclusive(|byte| *byte == 0) {
             let name = CStr::from_bytes_with_nul(name).map_err(|_| Errno::IO)?;
             match self.get(name, &mut value) {
-                Ok(length) => to.set(name, &value[..length])?,
+                Ok(length) => all.push((name.to_owned(), value[..length].to_vec())),
                 // Gone meanwhile.
                 Err(Errno::NODATA) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(all)
     }
 
     fn names_length(&self) -> Result<usize, Errno> {
         match self {
             Self::Open(file) => flistxattr_query(file),
-            Self::Named(path) => llistxattr_query(path),
+            Self::Named(handle) => listxattr_query(&handle.path),
         }
     }
 
     fn names(&self, names: &mut [u8]) -> Result<usize, Errno> {
         match self {
             Self::Open(file) => flistxattr(file, names),
-            Self::Named(path) => llistxattr(path, names),
+            Self::Named(handle) => listxattr(&handle.path, names),
         }
     }
 
     fn get(&self, name: &CStr, value: &mut [u8]) -> Result<usize, Errno> {
         match self {
             Self::Open(file) => fgetxattr(file, name, value),
-            Self::Named(path) => lgetxattr(path, name, value),
+            Self::Named(handle) => getxattr(&handle.path, name, value),
         }
     }
 
     fn set(&self, name: &CStr, value: &[u8]) -> Result<(), Errno> {
         match self {
             Self::Open(file) => fsetxattr(file, name, value, XattrFlags::empty()),
-            Self::Named(path) => lsetxattr(path, name, value, XattrFlags::empty()),
+            Self::Named(handle) => setxattr(&handle.path, name, value, XattrFlags::empty()),
+        }
+    }
+
+    fn change_owner(&self, user: Uid, group: Gid) -> Result<(), Errno> {
+        match self {
+            Self::Open(file) => fchown(file, Some(user), Some(group)),
+            Self::Named(handle) => {
+                chownat(&handle.fd, "", Some(user), Some(group), AtFlags::EMPTY_PATH)
+            }
+        }
+    }
+
+    fn change_mode(&self, mode: Mode) -> Result<(), Errno> {
+        match self {
+            Self::Open(file) => fchmod(file, mode),
+            // Links have none.
+            Self::Named(handle) if kind(&handle.stat) == FileType::Symlink => Ok(()),
+            Self::Named(handle) => chmodat(CWD, &handle.path, mode, AtFlags::empty()),
+        }
+    }
+
+    fn change_times(&self, times: &Timestamps) -> Result<(), Errno> {
+        match self {
+            Self::Open(file) => futimens(file, times),
+            Self::Named(handle) => utimensat(CWD, &handle.path, times, AtFlags::empty()),
         }
     }
 }

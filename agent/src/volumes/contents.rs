@@ -176,13 +176,18 @@ impl<'a> Contents<'a> {
         self.buffer.resize(LONGEST_CHUNK, 0);
         let most = most.min(LONGEST_CHUNK);
         let count = again(|| pread(from, &mut self.buffer[..most], at))?;
-        let mut written = 0;
-        while written < count {
-            let rest = &self.buffer[written..count];
-            written += again(|| pwrite(to, rest, at + written as u64))?;
-        }
+        write_at(to, &self.buffer[..count], at)?;
         Ok(count)
     }
+}
+
+/// Writes all bytes to an offset of a file.
+pub(super) fn write_at(to: &OwnedFd, bytes: &[u8], at: u64) -> Result<(), Errno> {
+    let mut written = 0;
+    while written < bytes.len() {
+        written += again(|| pwrite(to, &bytes[written..], at + written as u64))?;
+    }
+    Ok(())
 }
 
 /// Calls the system until no signal interrupts it.

@@ -9,23 +9,21 @@ use std::{
 
 use devenv_agent::{protocol::AgentError, volume_protocol::Copied};
 use rustix::{
-    fs::{
-        AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat, linkat, mkdirat, mknodat, openat,
-        readlinkat, symlinkat, syncfs,
-    },
+    fs::{FileType, Mode, Stat, mkdirat, mknodat, readlinkat, symlinkat, syncfs},
     io::Errno,
 };
 
 use super::{
-    attributes::{give_named, give_open},
+    attributes::{Belongings, Handle, Owner},
     contents::{Contents, open_file},
+    made::{link, make_file},
     measure::length,
     place::{Place, Root, Tree},
     progress::{Progress, Stopped},
     temporary::{Temporary, sweep},
     walk::{Found, Visitor, walk},
 };
-use crate::files::{kind, open_directory, open_within};
+use crate::files::{kind, open_directory};
 
 /// Copies a directory to where nothing is.
 pub(super) fn copy(
@@ -116,31 +114,11 @@ impl Copy<'_> {
         let Some((from, stat)) = open_file(found.directory, found.name)? else {
             return Ok(false);
         };
-        let flags =
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let to = openat(above, found.name, flags, Mode::RUSR | Mode::WUSR)?;
+        let to = make_file(above, found.name)?;
         self.contents.transfer(&from, &stat, &to)?;
-        give_open(&from, &stat, &to)?;
+        Belongings::of(&Owner::Open(&from), &stat)?.give(&Owner::Open(&to))?;
         self.bytes += length(&stat);
         Ok(true)
-    }
-
-    /// Makes another name of a file that was copied under its first.
-    fn link(&self, first: &Path, found: &Found<'_>, above: &OwnedFd) -> Result<(), Stopped> {
-        let name = first.file_name().map(Path::new).ok_or(Errno::INVAL)?;
-        let directory = match first.parent() {
-            Some(parent) if parent != Path::new("") => parent,
-            _ => Path::new("."),
-        };
-        let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
-        let directory = open_within(self.top, directory, OFlags::PATH, within)?;
-        Ok(linkat(
-            directory,
-            name,
-            above,
-            found.name,
-            AtFlags::empty(),
-        )?)
     }
 }
 
@@ -149,13 +127,18 @@ impl Visitor for Copy<'_> {
     /// The directory of the copy.
     type Within = OwnedFd;
 
-    fn enter(&mut self, found: &Found<'_>, above: &OwnedFd) -> Result<OwnedFd, Stopped> {
+    fn enter(
+        &mut self,
+        found: &Found<'_>,
+        _: &OwnedFd,
+        above: &OwnedFd,
+    ) -> Result<OwnedFd, Stopped> {
         mkdirat(above, found.name, Mode::RWXU)?;
         Ok(open_directory(above, found.name)?)
     }
 
     fn leave(&mut self, inner: &OwnedFd, stat: &Stat, within: OwnedFd) -> Result<(), Stopped> {
-        Ok(give_open(inner, stat, &within)?)
+        Ok(Belongings::of(&Owner::Open(inner), stat)?.give(&Owner::Open(&within))?)
     }
 
     fn visit(&mut self, found: &Found<'_>, above: &OwnedFd) -> Result<(), Stopped> {
@@ -167,7 +150,7 @@ impl Visitor for Copy<'_> {
         }
         let file = (stat.st_dev, stat.st_ino);
         let is_there = if let Some(first) = self.linked.get(&file) {
-            self.link(first, found, above)?;
+            link(self.top, first, above, found.name)?;
             true
         } else if kind == FileType::RegularFile {
             self.file(found, above)?
@@ -194,14 +177,18 @@ fn special(found: &Found<'_>, above: &OwnedFd) -> Result<bool, Stopped> {
         stat,
         ..
     } = *found;
-    match kind(stat) {
-        FileType::Symlink => match readlinkat(directory, name, Vec::new()) {
-            Ok(target) => symlinkat(target, above, name)?,
-            Err(Errno::NOENT) => return Ok(false),
-            Err(error) => return Err(error.into()),
-        },
-        kind => mknodat(above, name, kind, Mode::empty(), stat.st_rdev)?,
+    let kind = kind(stat);
+    let from = match Handle::new(directory, name, kind) {
+        Err(Errno::NOENT) => return Ok(false),
+        held => held?,
+    };
+    if kind == FileType::Symlink {
+        symlinkat(readlinkat(from.fd(), "", Vec::new())?, above, name)?;
+    } else {
+        mknodat(above, name, kind, Mode::empty(), from.stat.st_rdev)?;
     }
-    give_named(directory, name, stat, above)?;
+    let stat = from.stat;
+    let belongings = Belongings::of(&Owner::Named(from), &stat)?;
+    belongings.give(&Owner::Named(Handle::new(above, name, kind)?))?;
     Ok(true)
 }

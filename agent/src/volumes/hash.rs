@@ -85,7 +85,7 @@ impl Visitor for Hash<'_> {
     const DOING: &'static str = "hash";
     type Within = ();
 
-    fn enter(&mut self, found: &Found<'_>, (): &()) -> Result<(), Stopped> {
+    fn enter(&mut self, found: &Found<'_>, _: &OwnedFd, (): &()) -> Result<(), Stopped> {
         self.head(found.path, b'd', found.stat);
         Ok(())
     }

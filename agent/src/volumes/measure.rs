@@ -50,7 +50,7 @@ impl Visitor for Measure<'_> {
     const DOING: &'static str = "measure";
     type Within = ();
 
-    fn enter(&mut self, found: &Found<'_>, (): &()) -> Result<(), Stopped> {
+    fn enter(&mut self, found: &Found<'_>, _: &OwnedFd, (): &()) -> Result<(), Stopped> {
         self.directory(found.stat);
         Ok(())
     }

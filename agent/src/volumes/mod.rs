@@ -1,18 +1,23 @@
-//! Volumes: directories of the node that belong to anybody, measured, copied, hashed, moved and removed.
+//! Volumes: directories of the node that belong to anybody, measured, copied, hashed, moved,
+//! removed, packed into archives and unpacked.
 //!
-//! Called by the server for what devenv builds snapshots and resets on. Paths are resolved by the kernel below a root
+//! Called by the server, and by two commands of their own, for what devenv builds snapshots and resets on. Paths are resolved by the kernel below a root
 //! (`openat2`) without following a link, and what lies in a volume is reached name by name from open directories: pods
 //! may change it meanwhile and must not lead anybody out. Nothing here knows what is in a volume, nor stops who uses it.
 
+mod archives;
 mod attributes;
 mod contents;
 mod copy;
 mod hash;
+mod made;
 mod measure;
 mod moves;
+mod pack;
 mod place;
 mod progress;
 mod temporary;
+mod unpack;
 mod walk;
 
 #[cfg(test)]
@@ -23,6 +28,7 @@ use devenv_agent::{
     volume_protocol::{Answer, Request},
 };
 
+pub(crate) use self::archives::{pack, unpack};
 use self::{place::Root, progress::Progress};
 use crate::listener::Listener;
 

@@ -1,5 +1,6 @@
 //! What is copied, hashed and moved, on real file systems and as root.
 
+mod archives;
 mod stage;
 
 use std::{

@@ -32,7 +32,12 @@ pub(super) trait Visitor {
     type Within;
 
     /// Before all that is in a directory, which is open as `inner`.
-    fn enter(&mut self, found: &Found<'_>, above: &Self::Within) -> Result<Self::Within, Stopped>;
+    fn enter(
+        &mut self,
+        found: &Found<'_>,
+        inner: &OwnedFd,
+        above: &Self::Within,
+    ) -> Result<Self::Within, Stopped>;
 
     /// After all that is in it.
     fn leave(&mut self, inner: &OwnedFd, stat: &Stat, within: Self::Within) -> Result<(), Stopped>;
@@ -103,7 +108,7 @@ impl<V: Visitor> Walk<'_, V> {
             Err(Errno::NOENT) => return Ok(()),
             opened => opened.map_err(|error| self.failed(error.into()))?,
         };
-        let entered = self.visitor.enter(&found, within);
+        let entered = self.visitor.enter(&found, &inner, within);
         let inside = entered.map_err(|stopped| self.failed(stopped))?;
         self.inside(&inner, &inside)?;
         let left = self.visitor.leave(&inner, &stat, inside);
