@@ -85,6 +85,10 @@ impl FileError {
         let path = self.path.display();
         let (code, help) = match self.kind() {
             io::ErrorKind::NotFound => ("files.not-found", format!("check that `{path}` exists")),
+            io::ErrorKind::AlreadyExists => (
+                "files.exists",
+                format!("choose another name, or remove it first: `rm {path}`"),
+            ),
             io::ErrorKind::PermissionDenied => (
                 "files.no-permission",
                 format!("see who owns it: `ls -ld {path}`"),
@@ -173,16 +177,64 @@ pub fn write_private(path: &Path, contents: &[u8]) -> Result<(), FileError> {
     write_atomically(path, contents, PRIVATE_FILE)
 }
 
+/// A file that is written piece by piece, and is there only once it is complete. Mode 0600.
+#[derive(Debug)]
+pub struct NewFile {
+    file: tempfile::NamedTempFile,
+    path: PathBuf,
+}
+
+impl NewFile {
+    /// Begins a file that is to be at `path`, where nothing is.
+    pub fn beside(path: &Path) -> Result<Self, FileError> {
+        let taken = || io::Error::from(io::ErrorKind::AlreadyExists);
+        if exists(path) {
+            return Err(taken()).at(Operation::Write, path);
+        }
+        let directory = directory_of(path);
+        let file = tempfile::Builder::new()
+            .prefix(".devenv-")
+            .permissions(fs::Permissions::from_mode(PRIVATE_FILE))
+            .tempfile_in(directory)
+            .at(Operation::Write, path)?;
+        let path = path.to_owned();
+        Ok(Self { file, path })
+    }
+
+    /// What is written to.
+    pub fn as_file(&self) -> &fs::File {
+        self.file.as_file()
+    }
+
+    /// Has it in its place, on disk; returns its length in bytes. What came there meanwhile is not overwritten.
+    pub fn keep(self) -> Result<u64, FileError> {
+        let Self { file, path } = self;
+        let keep = || -> io::Result<u64> {
+            file.as_file().sync_all()?;
+            let length = file.as_file().metadata()?.len();
+            file.persist_noclobber(&path).map_err(|error| error.error)?;
+            fs::File::open(directory_of(&path))?.sync_all()?;
+            Ok(length)
+        };
+        keep().at(Operation::Write, &path)
+    }
+}
+
+/// The directory in which something is.
+fn directory_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
 /// Like [`write_private`], readable by everyone: for files that belong to the project.
 pub fn write_shared(path: &Path, contents: &[u8]) -> Result<(), FileError> {
     write_atomically(path, contents, 0o644)
 }
 
 fn write_atomically(path: &Path, contents: &[u8], mode: u32) -> Result<(), FileError> {
-    let directory = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let directory = directory_of(path);
     let write = || -> io::Result<()> {
         let mut file = tempfile::Builder::new()
             .prefix(".devenv-")

@@ -5,6 +5,7 @@
 //! `Failure`. Nothing here decides what should happen, prints, or reads a setting it was not given.
 
 pub mod agent;
+pub mod archive;
 pub mod context;
 pub mod docker;
 pub mod environment;

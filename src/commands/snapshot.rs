@@ -1,13 +1,16 @@
 //! `devenv snapshot`
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use super::{Context, Exit, begin::Rollout, project};
 use crate::{
     domain::{ExitClass, Failure, Failures, ServiceName, SnapshotName},
     features::{
         Project,
-        data::{Save, find, list, remove, restore, save, verify},
+        data::{Save, export, find, import, list, remove, restore, save, verify, verify_file},
     },
     report::{Report, SnapshotShown},
 };
@@ -76,12 +79,45 @@ enum Action {
         )]
         services: Vec<String>,
     },
-    /// Compare the data of a snapshot with what was saved
+    /// Compare the data of a snapshot, or of an exported one, with what was saved
     #[command(after_help = "Examples:
-  devenv snapshot verify before-migration")]
+  devenv snapshot verify before-migration
+  devenv snapshot verify --file cart-full.tar.zst")]
     Verify {
         /// Its name
+        #[arg(required_unless_present = "file")]
+        name: Option<SnapshotName>,
+        /// A file that `export` wrote
+        #[arg(
+            long = "archive",
+            visible_alias = "file",
+            id = "file",
+            value_name = "FILE",
+            conflicts_with = "name"
+        )]
+        file: Option<PathBuf>,
+    },
+    /// Write a snapshot to one file, which another machine can import
+    #[command(after_help = "Examples:
+  devenv snapshot export cart-full cart-full.tar.zst")]
+    Export {
+        /// Its name
         name: SnapshotName,
+        /// The file: a tar archive, compressed with zstd; nothing may be there
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+    },
+    /// Make a snapshot of a file that `export` wrote
+    #[command(after_help = "Examples:
+  devenv snapshot import cart-full.tar.zst
+  devenv snapshot import cart-full.tar.zst --name from-ann")]
+    Import {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// What it is called here; as it was there if left out
+        #[arg(long, value_name = "NAME")]
+        name: Option<SnapshotName>,
     },
     /// Remove a snapshot
     #[command(after_help = "Examples:
@@ -128,7 +164,18 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
             let services = project::services(&project, &services)?;
             restore_it(&project, &name, &services, context).await
         }
-        Action::Verify { name } => verify_it(&project, &name, context).await,
+        Action::Verify { name, file } => match (name, file) {
+            (Some(name), _) => verify_it(&project, &name, context).await,
+            (None, file) => {
+                let file = context.directory.join(file.unwrap_or_default());
+                let (outbox, cancel) = (&context.outbox, &context.cancel);
+                let report = verify_file(&project, &file, outbox, cancel).await?;
+                context.outbox.report(Report::SnapshotVerify(report)).await;
+                Ok(Exit::Success)
+            }
+        },
+        Action::Export { name, file } => export_it(&project, &name, &file, context).await,
+        Action::Import { file, name } => import_it(&project, &file, name, context).await,
         Action::Remove { name } => remove_it(&project, &name, context).await,
     }
 }
@@ -185,6 +232,35 @@ async fn verify_it(
     };
     context.outbox.report(Report::SnapshotVerify(report)).await;
     Ok(exit)
+}
+
+async fn export_it(
+    project: &Project,
+    name: &SnapshotName,
+    file: &Path,
+    context: &Context,
+) -> Result<Exit, Failures> {
+    let snapshot = find(project, name)?;
+    let file = context.directory.join(file);
+    let _lock = begin(project, "snapshot export", context).await?;
+    let (outbox, cancel) = (&context.outbox, &context.cancel);
+    let report = Box::pin(export(project, &snapshot, &file, outbox, cancel)).await?;
+    context.outbox.report(Report::SnapshotExport(report)).await;
+    Ok(Exit::Success)
+}
+
+async fn import_it(
+    project: &Project,
+    file: &Path,
+    name: Option<SnapshotName>,
+    context: &Context,
+) -> Result<Exit, Failures> {
+    let file = context.directory.join(file);
+    let _lock = begin(project, "snapshot import", context).await?;
+    let (outbox, cancel) = (&context.outbox, &context.cancel);
+    let report = Box::pin(import(project, &file, name, outbox, cancel)).await?;
+    context.outbox.report(Report::SnapshotImport(report)).await;
+    Ok(Exit::Success)
 }
 
 async fn remove_it(

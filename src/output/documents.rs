@@ -43,6 +43,8 @@ pub(super) fn text(report: &Report, style: &Style, logs: &mut Logs) -> String {
         Report::Scale(report) => scale(report, style),
         Report::Session(report) => live::session(report, style),
         Report::SessionStop(report) => live::session_stop(report, style),
+        Report::SnapshotExport(report) => snapshots::exported(report, style),
+        Report::SnapshotImport(report) => snapshots::imported(report, style),
         Report::SnapshotList(report) => snapshots::list(report, style),
         Report::SnapshotRemove(report) => snapshots::removed(report, style),
         Report::SnapshotRestore(report) => snapshots::restored(report, style),

@@ -12,8 +12,8 @@ use super::{
     units::{age, count, memory, millis, seconds},
 };
 use crate::report::{
-    SnapshotEntry, SnapshotList, SnapshotMeans, SnapshotRemoved, SnapshotRestored, SnapshotSaved,
-    SnapshotShown, SnapshotVerified,
+    SnapshotEntry, SnapshotExported, SnapshotImported, SnapshotList, SnapshotMeans,
+    SnapshotRemoved, SnapshotRestored, SnapshotSaved, SnapshotShown, SnapshotVerified,
 };
 
 pub(super) fn saved(report: &SnapshotSaved, style: &Style) -> String {
@@ -26,6 +26,29 @@ pub(super) fn saved(report: &SnapshotSaved, style: &Style) -> String {
         safe_text(&snapshot.services.join(", ")),
         seconds(report.total_seconds),
         millis(report.stood_seconds * 1000.0),
+    )
+}
+
+pub(super) fn exported(report: &SnapshotExported, style: &Style) -> String {
+    format!(
+        "{} exported {} to {}: {} of data in {}, in {}\n",
+        good(style),
+        safe_text(&report.snapshot.name),
+        safe_text(&report.file),
+        memory(report.snapshot.bytes),
+        memory(report.bytes),
+        seconds(report.total_seconds),
+    )
+}
+
+pub(super) fn imported(report: &SnapshotImported, style: &Style) -> String {
+    let name = safe_text(&report.snapshot.name);
+    format!(
+        "{} imported {name}: {} of {}, in {}\n\nnext:\n  devenv snapshot restore {name}\n",
+        good(style),
+        memory(report.snapshot.bytes),
+        safe_text(&report.snapshot.services.join(", ")),
+        seconds(report.total_seconds),
     )
 }
 

@@ -55,8 +55,9 @@ pub use session::{
     LiveEdit, LiveTimes, Session, SessionService, SessionStop, Standing, StandingState,
 };
 pub use snapshot::{
-    SnapshotEntry, SnapshotList, SnapshotMeans, SnapshotRemoved, SnapshotRestored, SnapshotSaved,
-    SnapshotShown, SnapshotVerified, SnapshotVolumeEntry, UnusableSnapshot, VolumeVerified,
+    SnapshotEntry, SnapshotExported, SnapshotImported, SnapshotList, SnapshotMeans,
+    SnapshotRemoved, SnapshotRestored, SnapshotSaved, SnapshotShown, SnapshotVerified,
+    SnapshotVolumeEntry, UnusableSnapshot, VolumeVerified,
 };
 pub use status::{
     ClusterPhase, ContainerUsage, NodeTotals, Replicas, ServiceState, ServiceStatus, Status,
@@ -116,6 +117,12 @@ pub enum Report {
     /// Of `session stop`.
     #[serde(rename = "devenv.session-stop/1")]
     SessionStop(SessionStop),
+    /// Of `snapshot export`.
+    #[serde(rename = "devenv.snapshot-export/1")]
+    SnapshotExport(SnapshotExported),
+    /// Of `snapshot import`.
+    #[serde(rename = "devenv.snapshot-import/1")]
+    SnapshotImport(SnapshotImported),
     /// Of `snapshot list`.
     #[serde(rename = "devenv.snapshot-list/1")]
     SnapshotList(SnapshotList),
@@ -170,6 +177,8 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         schema_of::<Scale>("scale"),
         schema_of::<Session>("session"),
         schema_of::<SessionStop>("session-stop"),
+        schema_of::<SnapshotExported>("snapshot-export"),
+        schema_of::<SnapshotImported>("snapshot-import"),
         schema_of::<SnapshotList>("snapshot-list"),
         schema_of::<SnapshotRemoved>("snapshot-remove"),
         schema_of::<SnapshotRestored>("snapshot-restore"),

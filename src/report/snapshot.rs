@@ -158,6 +158,34 @@ pub struct SnapshotRemoved {
     pub bytes: u64,
 }
 
+/// What `snapshot export` wrote.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotExported {
+    /// The environment's id.
+    pub environment: String,
+    /// The snapshot.
+    pub snapshot: SnapshotEntry,
+    /// The file, absolute.
+    pub file: String,
+    /// Its length, in bytes.
+    pub bytes: u64,
+    /// How long all of it took.
+    pub total_seconds: f64,
+}
+
+/// What `snapshot import` made.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotImported {
+    /// The environment's id.
+    pub environment: String,
+    /// The snapshot.
+    pub snapshot: SnapshotEntry,
+    /// How long all of it took.
+    pub total_seconds: f64,
+}
+
 impl From<&Snapshot> for SnapshotEntry {
     fn from(snapshot: &Snapshot) -> Self {
         let volumes = snapshot.volumes.iter().map(|held| SnapshotVolumeEntry {

@@ -26,4 +26,4 @@ pub use session::{
     SessionRequest,
 };
 pub use settings::{Binaries, Settings, SettingsError, SupportImages};
-pub use snapshots::{KeptSnapshot, SnapshotError, SnapshotStore};
+pub use snapshots::{KeptSnapshot, SnapshotError, SnapshotStore, describe, understand};

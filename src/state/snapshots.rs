@@ -34,19 +34,17 @@ pub enum KeptSnapshot {
 #[derive(Debug, thiserror::Error)]
 pub enum SnapshotError {
     /// A newer devenv made it.
-    #[error("the snapshot {name} has form {found}; this devenv knows forms up to {SCHEMA}")]
+    #[error("{} has form {found}; this devenv knows forms up to {SCHEMA}", path.display())]
     Newer {
-        /// Its name.
-        name: SnapshotName,
+        /// Where it is described.
+        path: PathBuf,
         /// Its form.
         found: u32,
     },
     /// Its description is not one.
-    #[error("the description of the snapshot {name} is damaged")]
+    #[error("the description of a snapshot in {} is damaged", path.display())]
     Damaged {
-        /// Its name.
-        name: SnapshotName,
-        /// Where.
+        /// Where it is described.
         path: PathBuf,
         /// What is wrong.
         #[source]
@@ -63,11 +61,11 @@ impl SnapshotError {
         match self {
             Self::Newer { .. } => Failure::new("snapshot.newer", ExitClass::Data, self.to_string())
                 .help("use the devenv that made it, or a newer one"),
-            Self::Damaged { name, path, source } => {
+            Self::Damaged { path, source } => {
                 Failure::new("snapshot.damaged", ExitClass::Data, self.to_string())
                     .because(source.to_string())
-                    .with_evidence("its description", vec![path.display().to_string()])
-                    .help(format!("devenv snapshot remove {name}"))
+                    .help("devenv snapshot remove NAME   # removes one that is kept")
+                    .help(format!("look at it: less {}", path.display()))
             }
             Self::File(error) => error.failure(),
         }
@@ -118,23 +116,11 @@ impl SnapshotStore {
         let Some(text) = files::read_if_there(&path)? else {
             return Ok(None);
         };
-        let damaged = |source| SnapshotError::Damaged {
-            name: name.clone(),
-            path: path.clone(),
-            source,
-        };
-        let form: Form = serde_json::from_slice(&text).map_err(damaged)?;
-        if form.schema > SCHEMA {
-            return Err(SnapshotError::Newer {
-                name: name.clone(),
-                found: form.schema,
-            });
-        }
-        let description: Description = serde_json::from_slice(&text).map_err(damaged)?;
+        let snapshot = understand(&text, &path)?;
         // The name of the file is what the user calls it, also where it was copied by hand.
         Ok(Some(Snapshot {
             name: name.clone(),
-            ..description.snapshot
+            ..snapshot
         }))
     }
 
@@ -146,12 +132,7 @@ impl SnapshotStore {
     /// Makes a snapshot be there, its data being complete and on disk.
     pub fn keep(&self, snapshot: &Snapshot) -> Result<(), FileError> {
         let path = self.path(&snapshot.name);
-        let description = Description {
-            schema: SCHEMA,
-            snapshot: snapshot.clone(),
-        };
-        let text = serde_json::to_string_pretty(&description).unwrap_or_default();
-        files::write_private(&path, text.as_bytes())
+        files::write_private(&path, &describe(snapshot))
     }
 
     /// Makes a snapshot be there no more; its data is to be removed afterwards.
@@ -162,6 +143,32 @@ impl SnapshotStore {
     fn path(&self, name: &SnapshotName) -> PathBuf {
         self.directory.join(format!("{name}.{ENDING}"))
     }
+}
+
+/// The description of a snapshot, as JSON.
+pub fn describe(snapshot: &Snapshot) -> Vec<u8> {
+    let description = Description {
+        schema: SCHEMA,
+        snapshot: snapshot.clone(),
+    };
+    serde_json::to_vec_pretty(&description).unwrap_or_default()
+}
+
+/// The snapshot of a description, which is in the file at `path`.
+pub fn understand(description: &[u8], path: &Path) -> Result<Snapshot, SnapshotError> {
+    let damaged = |source| SnapshotError::Damaged {
+        path: path.to_owned(),
+        source,
+    };
+    let form: Form = serde_json::from_slice(description).map_err(damaged)?;
+    if form.schema > SCHEMA {
+        return Err(SnapshotError::Newer {
+            path: path.to_owned(),
+            found: form.schema,
+        });
+    }
+    let description: Description = serde_json::from_slice(description).map_err(damaged)?;
+    Ok(description.snapshot)
 }
 
 fn name_of(path: &Path) -> Option<SnapshotName> {

@@ -47,6 +47,9 @@ pub enum AgentFailure {
     /// It could not do with a volume what it was asked.
     #[error(transparent)]
     Volume(AgentError),
+    /// An archive is refused, or what should be in it cannot be read.
+    #[error("the archive is refused: {0}")]
+    Archive(devenv_agent::archive::Error),
     /// The init of a live service did not do what it was asked.
     #[error(transparent)]
     Init(Refusal),
@@ -75,6 +78,8 @@ impl AgentFailure {
                 .help("devenv down && devenv up   # the data is kept"),
             Self::Refused(error) => by_agent(error),
             Self::Volume(error) => of_volume(error),
+            Self::Archive(_) => Failure::new("archive.refused", ExitClass::Data, self.to_string())
+                .help("devenv snapshot verify FILE   # says whether it is the file"),
             Self::Init(refusal) => by_init(refusal),
             Self::Local { source, .. } => Failure::new(
                 "agent.local-file",

@@ -4,6 +4,7 @@
 //! fraction of a millisecond, where a `kubectl exec` takes a tenth of a second. The agent keeps nothing: when its
 //! stream breaks, connecting again is all there is to do. It is put into the node by the docker engine's API.
 
+mod archive;
 mod cgroups;
 mod change;
 mod connection;
@@ -15,6 +16,7 @@ mod transfer;
 mod volumes;
 
 pub use self::{
+    archive::{pack, unpack},
     cgroups::Frozen,
     change::{Change, Content},
     connection::Agent,

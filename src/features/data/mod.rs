@@ -11,6 +11,7 @@
 //! volumes/.exchange/<id>/<service>/..   data that is to take its place, and afterwards the data from before
 //! ```
 
+mod archive;
 mod exchange;
 mod mend;
 mod quiesce;
@@ -20,6 +21,7 @@ mod site;
 mod snapshots;
 mod steps;
 
+pub use archive::{export, import, verify_file};
 pub use mend::mend;
 pub use restore::restore;
 pub use save::{Save, save};

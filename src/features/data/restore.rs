@@ -180,7 +180,7 @@ fn nothing(snapshot: &Snapshot) -> Failure {
     .help(format!("devenv snapshot show {}", snapshot.name))
 }
 
-fn check_architecture(snapshot: &Snapshot) -> Result<(), Failure> {
+pub(super) fn check_architecture(snapshot: &Snapshot) -> Result<(), Failure> {
     let here = std::env::consts::ARCH;
     if snapshot.architecture == here {
         return Ok(());

@@ -114,8 +114,11 @@ impl Running {
     }
 
     /// Kills it unless it has ended well meanwhile: for a moment that is near its end.
-    pub(crate) fn kill_at_last(self) {
-        self.signal(Signal::KILL);
+    pub(crate) fn kill_at_last(mut self) {
+        // One whose end was seen has no process any more.
+        if self.child.try_wait().unwrap().is_none() {
+            self.signal(Signal::KILL);
+        }
         let ended = self.end();
         assert!(matches!(ended.code, None | Some(0)), "{}", ended.said);
     }

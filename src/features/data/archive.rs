@@ -1,0 +1,355 @@
+//! Snapshots as files for other machines: exported, checked and imported.
+
+use std::path::{Path, PathBuf};
+
+use devenv_agent::archive::VolumeId;
+use jiff::Timestamp;
+use tokio::{
+    sync::mpsc::{Receiver, Sender, channel},
+    task::spawn_blocking,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    mend::mend_with,
+    restore::check_architecture,
+    save::room,
+    site::{Site, Store, tell, volumes},
+    steps::Steps,
+};
+use crate::{
+    adapters::{
+        agent::{AgentFailure, pack, unpack},
+        archive::{self, ArchiveError, Checked, Part, Piece},
+        host,
+    },
+    domain::{
+        CopyMeans, ExitClass, Failure, Failures, NoticeLevel, Snapshot, SnapshotId, SnapshotName,
+        VolumeRef,
+    },
+    engine::Progress,
+    features::Project,
+    plan::VOLUMES_IN_NODE,
+    report::{Outbox, SnapshotExported, SnapshotImported, SnapshotVerified, VolumeVerified},
+    state::{SnapshotStore, describe, understand},
+};
+
+/// How many pieces of a stream may wait for who takes them.
+const PIECES_WAITING: usize = 64;
+
+/// Writes a snapshot to a file that is not there yet. The caller holds the lock.
+pub async fn export(
+    project: &Project,
+    snapshot: &Snapshot,
+    file: &Path,
+    outbox: &Outbox,
+    cancel: &CancellationToken,
+) -> Result<SnapshotExported, Failures> {
+    let mut site = Site::of(project, outbox).await?;
+    mend_with(&mut site, outbox, cancel).await?;
+    let title = format!("write {} to {}", snapshot.name, file.display());
+    let steps = Steps::begin(outbox, &[("export", title)]).await;
+    let exporting = steps.step("export", async |progress| {
+        let writing = write(&site, snapshot, file, progress);
+        let written = cancel.run_until_cancelled(writing).await;
+        written.unwrap_or_else(|| Err(Failure::interrupted()))
+    });
+    let exported = exporting.await;
+    let (bytes, took) = steps.end(exported.map_err(Into::into)).await?;
+    Ok(SnapshotExported {
+        environment: project.environment.id.to_string(),
+        snapshot: snapshot.into(),
+        file: file.display().to_string(),
+        bytes,
+        total_seconds: took.as_secs_f64(),
+    })
+}
+
+async fn write(
+    site: &Site<'_>,
+    snapshot: &Snapshot,
+    file: &Path,
+    progress: &Progress,
+) -> Result<u64, Failure> {
+    // So that the node has the agent.
+    site.agent().await?;
+    let (parts, receiver) = channel(1);
+    let (path, manifest) = (file.to_owned(), describe(snapshot));
+    let writing = spawn_blocking(move || archive::write(&path, &manifest, receiver));
+    // Dropped when it is done or broken off: then the writer ends.
+    let packed = pack_all(site, snapshot, parts, progress).await;
+    let written = ended(writing.await)?;
+    // A writer that fails says more than a stream that it does not take.
+    let bytes = written.map_err(|error| match &packed {
+        Err(failure) => failure.clone(),
+        Ok(()) => error.failure(),
+    })?;
+    packed?;
+    Ok(bytes)
+}
+
+async fn pack_all(
+    site: &Site<'_>,
+    snapshot: &Snapshot,
+    parts: Sender<Part>,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let node = site.project.environment.id.cluster().server_container();
+    let mut held: Vec<&VolumeRef> = snapshot.volumes.iter().map(|volume| &volume.of).collect();
+    held.sort();
+    for of in held {
+        progress.note(of.to_string());
+        let volume = id_of(of)?;
+        let (pieces, receiver) = channel(PIECES_WAITING);
+        let part = Part {
+            volume: volume.clone(),
+            pieces: receiver,
+        };
+        if parts.send(part).await.is_err() {
+            // The writer says why.
+            return Ok(());
+        }
+        let path = Store::Snapshots.of(&snapshot.id).join(of.directory());
+        let place = (Path::new(VOLUMES_IN_NODE), path.as_path());
+        let packed = pack(&site.tools.docker, &node, place, &volume, pieces).await;
+        packed.map_err(|error| error.failure())?;
+    }
+    Ok(())
+}
+
+fn id_of(volume: &VolumeRef) -> Result<VolumeId, Failure> {
+    let id = VolumeId::new(
+        volume.service.as_str().as_bytes(),
+        volume.volume.as_str().as_bytes(),
+    );
+    id.ok_or_else(|| {
+        let what = format!("no archive can hold a volume of the name {volume}");
+        Failure::new("archive.refused", ExitClass::Data, what)
+            .help("give the volume another name in devenv.yaml")
+    })
+}
+
+/// Makes a snapshot of a file that was exported, by the name that it had there or another. The caller holds the lock.
+pub async fn import(
+    project: &Project,
+    file: &Path,
+    name: Option<SnapshotName>,
+    outbox: &Outbox,
+    cancel: &CancellationToken,
+) -> Result<SnapshotImported, Failures> {
+    let steps = Steps::begin(
+        outbox,
+        &[
+            ("check", format!("check {}", file.display())),
+            ("unpack", "unpack it".to_owned()),
+            ("hash", "compare it with what was saved".to_owned()),
+        ],
+    )
+    .await;
+    let imported = Box::pin(all(project, file, name, &steps, outbox, cancel)).await;
+    let (snapshot, took) = steps.end(imported).await?;
+    Ok(SnapshotImported {
+        environment: project.environment.id.to_string(),
+        snapshot: (&snapshot).into(),
+        total_seconds: took.as_secs_f64(),
+    })
+}
+
+async fn all(
+    project: &Project,
+    file: &Path,
+    name: Option<SnapshotName>,
+    steps: &Steps<'_>,
+    outbox: &Outbox,
+    cancel: &CancellationToken,
+) -> Result<Snapshot, Failures> {
+    let store = SnapshotStore::of(&project.paths);
+    let from = steps
+        .step("check", async |progress| {
+            let checking = checked(project, file, progress);
+            let checked = cancel.run_until_cancelled(checking).await;
+            let snapshot = checked.unwrap_or_else(|| Err(Failure::interrupted()))?;
+            check_architecture(&snapshot)?;
+            Ok(snapshot)
+        })
+        .await?;
+    let name = name.unwrap_or_else(|| from.name.clone());
+    if store.has(&name) {
+        return Err(taken(&name, file).into());
+    }
+    let mut site = Site::of(project, outbox).await?;
+    mend_with(&mut site, outbox, cancel).await?;
+    if from.project != project.environment.project {
+        let text = format!("it is of another project, {}", from.project);
+        steps.notice(NoticeLevel::Warning, text).await;
+    }
+    let seed = format!("{name} {} {}", Timestamp::now(), std::process::id());
+    let mut snapshot = Snapshot {
+        name,
+        id: SnapshotId::new(&seed),
+        ..from
+    };
+    for held in &mut snapshot.volumes {
+        held.means = CopyMeans::Copied;
+    }
+    let directory = Store::Snapshots.of(&snapshot.id);
+    let filled = async {
+        steps
+            .step("unpack", async |_| {
+                let unpacking = unpack_all(&site, file, &directory);
+                let unpacked = cancel.run_until_cancelled(unpacking).await;
+                unpacked.unwrap_or_else(|| Err(Failure::interrupted()))
+            })
+            .await?;
+        steps
+            .step("hash", async |progress| {
+                let comparing = compare(&site, &snapshot, file, progress);
+                let compared = cancel.run_until_cancelled(comparing).await;
+                compared.unwrap_or_else(|| Err(Failure::interrupted()))
+            })
+            .await?;
+        store.keep(&snapshot).map_err(|error| error.failure())
+    };
+    let filled = filled.await;
+    if let Err(failure) = filled {
+        // What cannot be removed now is removed by the next command: why it failed says more.
+        let _ = site.remove(&directory).await;
+        return Err(failure.into());
+    }
+    Ok(snapshot)
+}
+
+/// Reads a file to its end: the snapshot that it holds, whole.
+async fn checked(project: &Project, file: &Path, progress: &Progress) -> Result<Snapshot, Failure> {
+    let space = host::space(&project.paths.volumes()).map_err(|error| error.failure())?;
+    let checked = check(file, space.free.bytes(), progress).await?;
+    let snapshot = understand(&checked.manifest, file).map_err(|error| error.failure())?;
+    let mut described: Vec<(String, u64, u64)> = snapshot
+        .volumes
+        .iter()
+        .map(|held| (held.of.to_string(), held.files, held.bytes))
+        .collect();
+    described.sort();
+    let found = checked.volumes.iter();
+    let found = found.map(|(volume, totals)| (volume.to_string(), totals.files, totals.bytes));
+    if described.into_iter().ne(found) {
+        return Err(other_contents(file));
+    }
+    room(&project.paths.volumes(), snapshot.bytes())?;
+    Ok(snapshot)
+}
+
+async fn check(file: &Path, room: u64, progress: &Progress) -> Result<Checked, Failure> {
+    let (path, progress) = (file.to_owned(), progress.clone());
+    let checking = spawn_blocking(move || {
+        let mut said = 0;
+        archive::check(&path, room, |bytes| {
+            let mebibytes = bytes >> 20;
+            if mebibytes != said {
+                said = mebibytes;
+                progress.note(format!("{mebibytes} MiB"));
+            }
+        })
+    });
+    ended(checking.await)?.map_err(|error| error.failure())
+}
+
+async fn unpack_all(site: &Site<'_>, file: &Path, directory: &Path) -> Result<(), Failure> {
+    // So that the node has the agent.
+    site.agent().await?;
+    let above = site
+        .project
+        .paths
+        .volumes()
+        .join(Store::Snapshots.directory());
+    let made = crate::adapters::files::create_private_dir(&above);
+    made.map_err(|error| error.failure())?;
+    let node = site.project.environment.id.cluster().server_container();
+    let (pieces, receiver): (Sender<Piece>, Receiver<Piece>) = channel(PIECES_WAITING);
+    let path = file.to_owned();
+    let sending = spawn_blocking(move || archive::send(&path, &pieces));
+    let place = (Path::new(VOLUMES_IN_NODE), directory);
+    let unpacked: Result<_, AgentFailure> =
+        unpack(&site.tools.docker, &node, place, receiver).await;
+    let sent: Result<(), ArchiveError> = ended(sending.await)?;
+    sent.map_err(|error| error.failure())?;
+    unpacked.map(|_| ()).map_err(|error| error.failure())
+}
+
+/// Compares what was unpacked with what the manifest says.
+async fn compare(
+    site: &Site<'_>,
+    snapshot: &Snapshot,
+    file: &Path,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    let agent = site.agent().await?;
+    for held in &snapshot.volumes {
+        let place = Store::Snapshots.of(&snapshot.id).join(held.of.directory());
+        let hashed = volumes(&agent).hash(&place, tell(progress, &held.of)).await;
+        let hash = hashed.map_err(|error| error.failure())?;
+        if hash.to_string() != held.hash {
+            return Err(other_contents(file).because(format!("{} is not what was saved", held.of)));
+        }
+    }
+    Ok(())
+}
+
+/// Reads a file that was exported to its end.
+pub async fn verify_file(
+    project: &Project,
+    file: &Path,
+    outbox: &Outbox,
+    cancel: &CancellationToken,
+) -> Result<SnapshotVerified, Failures> {
+    let title = format!("read {} to its end", file.display());
+    let steps = Steps::begin(outbox, &[("verify", title)]).await;
+    let verifying = steps.step("verify", async |progress| {
+        let checking = check(file, u64::MAX, progress);
+        let checked = cancel.run_until_cancelled(checking).await;
+        let checked = checked.unwrap_or_else(|| Err(Failure::interrupted()))?;
+        understand(&checked.manifest, file).map_err(|error| error.failure())?;
+        Ok(checked.volumes)
+    });
+    let verified = verifying.await;
+    let (volumes, _) = steps.end(verified.map_err(Into::into)).await?;
+    let volumes = volumes.iter().map(|(volume, _)| VolumeVerified {
+        volume: volume.to_string(),
+        problem: None,
+    });
+    Ok(SnapshotVerified {
+        environment: project.environment.id.to_string(),
+        snapshot: file.display().to_string(),
+        volumes: volumes.collect(),
+    })
+}
+
+/// What a thread of its own came to.
+fn ended<T>(joined: Result<T, tokio::task::JoinError>) -> Result<T, Failure> {
+    joined.map_err(|error| {
+        let what = "reading or writing an archive broke off".to_owned();
+        Failure::new("run.inconsistent", ExitClass::Internal, what).caused_by(&error)
+    })
+}
+
+fn taken(name: &SnapshotName, file: &Path) -> Failure {
+    Failure::new(
+        "snapshot.exists",
+        ExitClass::Usage,
+        format!("there is a snapshot {name} already"),
+    )
+    .help(format!(
+        "devenv snapshot import {} --name ANOTHER",
+        file.display()
+    ))
+}
+
+fn other_contents(file: &Path) -> Failure {
+    let file: PathBuf = file.to_owned();
+    Failure::new(
+        "archive.other-contents",
+        ExitClass::Data,
+        format!("what {} holds is not what it says", file.display()),
+    )
+    .help("export it again where it comes from")
+}
