@@ -286,7 +286,7 @@ fn what_no_archive_takes_is_named_when_it_is_packed() {
 
 /// How often somebody has to be in the way in earnest, and how often it is tried at most.
 const ENOUGH: u32 = 10;
-const MOST: u32 = 100;
+const MOST: u32 = 50;
 /// How often it is tried to exchange something that is not there yet.
 const PATIENCE: usize = 300;
 /// The directories of the volume that is unpacked meanwhile.
