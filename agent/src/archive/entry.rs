@@ -213,8 +213,4 @@ impl Layout {
     pub fn is_whole(&self) -> bool {
         self.stored() == self.size
     }
-
-    pub(super) fn into_data(self) -> Vec<Segment> {
-        self.data
-    }
 }

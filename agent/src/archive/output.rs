@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use super::{BLOCK, padding};
 
 /// How much is gathered, in bytes.
-const GATHERED: usize = 1 << 20;
+const GATHERED: usize = 256 << 10;
 /// The least room that is given to who reads into it, in bytes.
-const LEAST_ROOM: usize = 256 << 10;
+const LEAST_ROOM: usize = 64 << 10;
 
 #[derive(Debug)]
 pub(super) struct Output<W> {

@@ -363,7 +363,7 @@ impl<R: Read> Reader<R> {
             size: layout.size(),
             // The map before the data fills its blocks.
             padding: padding(layout.stored()),
-            pieces: layout.clone().into_data().into_iter(),
+            pieces: layout.data().to_vec().into_iter(),
             piece: Segment { at: 0, length: 0 },
             hash: FileHash::new(),
         });

@@ -17,8 +17,8 @@ use std::{
 
 use devenv_agent::{
     archive::{
-        Attributes, Bound, Entry, Extended, Failure, Kind, Layout, Limits, Member, Moment, Problem,
-        Reader, Unpacked, VolumeId, Writer,
+        Attributes, Bound, Entry, Extended, Failure, Kind, Layout, Limits, Member, Moment,
+        NameProblem, Problem, Reader, Unpacked, VolumeId, Writer,
     },
     protocol::{AgentError, FileProblem},
 };
@@ -211,6 +211,24 @@ fn a_file_with_more_holes_than_there_may_be_keeps_the_first_of_them() {
 }
 
 #[test]
+fn a_path_of_256_names_comes_back_and_a_longer_one_is_refused_by_its_name() {
+    let stage = Stage::new();
+    let deep = vec!["d"; 255].join("/");
+    stage.write(&format!("volume/{deep}/file"), b"deep");
+    unpacked(&stage, "restored", &archive(&stage, "volume")).unwrap();
+    assert_eq!(stage.hash("restored/db/data"), stage.hash("volume"));
+    stage.write(&format!("volume/{deep}/e/file"), b"deeper");
+    let limits = Limits::default();
+    let packed = pack::pack(&root(&stage), b"volume", &db(), limits, Vec::new());
+    let Failure::Archive(error) = packed.unwrap_err() else {
+        panic!("not the archive");
+    };
+    assert_eq!(error.problem, Problem::Name(NameProblem::Deep));
+    let member = format!("volumes/db/data/{deep}/e/file");
+    assert_eq!(error.member, Some(member));
+}
+
+#[test]
 fn a_place_that_is_taken_is_left_as_it_is() {
     let stage = Stage::new();
     stage.write("volume/a", b"a");
@@ -268,7 +286,7 @@ fn what_no_archive_takes_is_named_when_it_is_packed() {
 
 /// How often somebody has to be in the way in earnest, and how often it is tried at most.
 const ENOUGH: u32 = 10;
-const MOST: u32 = 200;
+const MOST: u32 = 50;
 /// How often it is tried to exchange something that is not there yet.
 const PATIENCE: usize = 300;
 /// The directories of the volume that is unpacked meanwhile.
