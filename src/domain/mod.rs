@@ -3,6 +3,8 @@
 //! Known by every room. Knows none: no input or output, no clock, no async. Anything that can be
 //! decided from these values alone is decided here or in `plan`.
 
+mod data_value;
+mod dataset;
 mod desired;
 mod duration;
 mod environment;
@@ -17,10 +19,19 @@ mod place;
 mod quantity;
 mod said;
 mod starts;
+mod template;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trouble;
 
+pub use data_value::{
+    Answer, Delimiter, ExpectedStatus, FileMode, HttpMethod, NotOfData, Owner, Pattern,
+};
+pub use dataset::{
+    CsvColumns, CsvLoad, DATASETS, DataAction, DataCheck, DataFile, DataQuestion, DataStep,
+    DataText, DatabaseLogin, Dataset, DatasetBase, DatasetChain, FilesCopy, Filling, HttpRequest,
+    SqlClient,
+};
 pub use desired::{BuildInput, Desired, DesiredImage, DesiredRelease, InputsHash, ReleaseChart};
 pub use duration::{InvalidDuration, parse_duration};
 pub use environment::{
@@ -30,13 +41,14 @@ pub use environment::{
 };
 pub use event::{Event, EventKind, NoticeLevel, Outcome, Stage, StageTime, StepId, StepSummary};
 pub use failure::{Code, Evidence, ExitClass, Failure, Failures};
-pub use files::ProjectFiles;
+pub use files::{DataFiles, FileKind, ProjectFiles};
 pub use footprint::{Footprint, Presence};
 pub use live::{
     BuildRule, Debug, DebugRuntime, Live, MountRule, OnChange, ReloadBy, RunRule, Signal, SyncRule,
 };
 pub use names::{
-    ClusterName, EnvironmentId, InvalidName, ProfileName, ProjectName, ServiceName, TaskName,
+    ClusterName, DatasetName, EnvironmentId, InvalidName, ProfileName, ProjectName, ServiceName,
+    SnapshotName, TaskName,
 };
 pub use observed::{
     ClusterIdentity, ClusterState, ContainerState, Observed, ObservedContainer, ObservedPod,
@@ -46,4 +58,5 @@ pub use place::{Place, Provenance};
 pub use quantity::{Cpu, InvalidQuantity, Memory};
 pub use said::{LogLevel, Said};
 pub use starts::NodeStarts;
+pub use template::{TemplatePart, UnknownVariable, fill_template, template_parts};
 pub use trouble::{Trouble, TroubleKind};

@@ -106,6 +106,16 @@ label!(
     "profile"
 );
 label!(
+    /// The name of a dataset: `datasets/<name>/dataset.yaml`.
+    DatasetName,
+    "dataset"
+);
+label!(
+    /// The name of a snapshot of an environment's data.
+    SnapshotName,
+    "snapshot"
+);
+label!(
     /// The name of the k3d cluster of an environment.
     ClusterName,
     "cluster"
