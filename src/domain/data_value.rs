@@ -39,6 +39,7 @@ impl FileMode {
     }
 
     /// The same for a directory: who can read it can enter it.
+    #[must_use]
     pub const fn of_directory(self) -> Self {
         Self(self.0 | ((self.0 & 0o444) >> 2))
     }

@@ -63,6 +63,12 @@ impl Dataset {
         Path::new(DATASETS).join(name.as_str())
     }
 
+    /// What its steps and then its checks read of its directory, in order.
+    pub fn files(&self) -> impl Iterator<Item = &DataFile> {
+        let of_steps = self.steps.iter().filter_map(DataStep::file);
+        of_steps.chain(self.checks.iter().filter_map(DataCheck::file))
+    }
+
     /// Its directory, relative to the project's.
     pub fn directory(&self) -> PathBuf {
         Self::directory_of(&self.name)
@@ -122,7 +128,7 @@ impl DataStep {
             | DataAction::Redis { commands: text } => text.file(),
             DataAction::Command { stdin, .. } => stdin.as_ref()?.file(),
             DataAction::Files(copy) => Some(&copy.from),
-            DataAction::Http(request) => request.body.as_ref()?.file(),
+            DataAction::Http(request) => request.file(),
         }
     }
 }
@@ -218,10 +224,10 @@ pub struct DatabaseLogin {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum SqlClient {
-    /// PostgreSQL's.
+    /// `psql`, that of PostgreSQL.
     #[default]
     Psql,
-    /// MySQL's and MariaDB's.
+    /// `mysql`, also for databases that speak as it does.
     Mysql,
 }
 
@@ -281,6 +287,10 @@ pub struct HttpRequest {
 }
 
 impl HttpRequest {
+    fn file(&self) -> Option<&DataFile> {
+        self.body.as_ref()?.file()
+    }
+
     fn title(&self) -> String {
         format!("http {} {}", self.method, self.path)
     }
@@ -310,6 +320,14 @@ impl DataCheck {
             DataQuestion::Sql { query, .. } => format!("sql {}", shortened(query)),
             DataQuestion::Command { command } => format!("command {}", of_command(command)),
             DataQuestion::Http(request) => request.title(),
+        }
+    }
+
+    /// What it reads of the dataset's directory.
+    pub fn file(&self) -> Option<&DataFile> {
+        match &self.question {
+            DataQuestion::Sql { .. } | DataQuestion::Command { .. } => None,
+            DataQuestion::Http(request) => request.file(),
         }
     }
 }

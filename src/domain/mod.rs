@@ -1,4 +1,4 @@
-//! The words of the project as types: names, the environment, what is observed, events, failures.
+//! The words of the project as types: names, the environment, datasets, what is observed, events, failures.
 //!
 //! Known by every room. Knows none: no input or output, no clock, no async. Anything that can be
 //! decided from these values alone is decided here or in `plan`.

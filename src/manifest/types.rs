@@ -61,7 +61,7 @@ pub(super) struct ProfileKeys {
     /// The services to run: only these and what they depend on. Without it, all of them.
     #[serde(default)]
     only: Vec<ServiceName>,
-    /// The dataset that belongs to it, one of [datasets](datasets.md). Of several profiles the last that names one counts.
+    /// The dataset that belongs to it, `datasets/<name>/dataset.yaml`. Of several profiles the last that names one counts.
     #[serde(default)]
     dataset: Option<DatasetName>,
 }

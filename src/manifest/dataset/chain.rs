@@ -184,6 +184,12 @@ pub(super) fn directories(files: &dyn ProjectFiles) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
+/// The failure of a directory whose name is not that of a dataset.
+pub(super) fn unnamed(directory: &str) -> Failure {
+    let text = directory.to_owned();
+    ChainProblem::InvalidName { text }.failure()
+}
+
 fn file_of(name: &DatasetName) -> PathBuf {
     Dataset::directory_of(name).join(DATASET_FILE)
 }

@@ -46,8 +46,24 @@ pub(super) enum Cause {
     Special,
     #[error("its name is not UTF-8")]
     NotUtf8,
+    #[error("it is not UTF-8 text, and a template must be")]
+    NotText,
     #[error("{0}")]
     Unreadable(String),
+}
+
+impl Cause {
+    const fn help(&self) -> &'static str {
+        match self {
+            Self::Link => "put the file itself there: a dataset is complete in itself",
+            Self::NotUtf8 => "give it a name that every machine can write",
+            Self::NotText => {
+                "save it as UTF-8, or remove `template: true`: a step without it takes any file"
+            }
+            Self::Unreadable(_) => "make it readable for you",
+            Self::Missing | Self::Special => "put a file or a directory there",
+        }
+    }
 }
 
 /// What can be wrong with a file that a key names.
@@ -68,16 +84,16 @@ enum FileProblem {
         path: String,
         file: String,
         cause: Cause,
+        /// What else cannot be taken, with its cause.
+        others: Vec<String>,
     },
-    #[error("`{path}` is a template, and `{file}` is not UTF-8 text")]
-    NotText { path: String, file: String },
 }
 
 impl Problem for FileProblem {
     fn code(&self) -> &'static str {
         match self {
             Self::Missing { .. } | Self::NoFiles { .. } => "manifest.path-missing",
-            Self::Directory { .. } | Self::NotText { .. } | Self::Refused { .. } => "dataset.file",
+            Self::Directory { .. } | Self::Refused { .. } => "dataset.file",
         }
     }
 
@@ -90,18 +106,11 @@ impl Problem for FileProblem {
             Self::Missing { .. } => "paths are relative to the dataset's directory".to_owned(),
             Self::Directory { .. } => "name one file in it; `files` copies directories".to_owned(),
             Self::NoFiles { .. } => "only files are copied: put one into it".to_owned(),
-            Self::NotText { .. } => {
-                "save it as UTF-8, or remove `template: true`: a step without it takes any file"
-                    .to_owned()
+            Self::Refused { cause, others, .. } => {
+                let mut help = others.clone();
+                help.push(cause.help().to_owned());
+                return help;
             }
-            Self::Refused { cause, .. } => match cause {
-                Cause::Link => {
-                    "put the file itself there: a dataset is complete in itself".to_owned()
-                }
-                Cause::NotUtf8 => "give it a name that every machine can write".to_owned(),
-                Cause::Unreadable(_) => "make it readable for you".to_owned(),
-                Cause::Missing | Cause::Special => "put a file or a directory there".to_owned(),
-            },
         };
         vec![help]
     }
@@ -116,17 +125,21 @@ impl Resolver<'_> {
         filling: Filling,
         path: &str,
     ) -> Option<DataFile> {
+        let data = self.readable(file, wanted, filling, path);
+        self.is_unsure |= data.is_none() && filling == Filling::Template;
+        data
+    }
+
+    fn readable(
+        &mut self,
+        file: &Path,
+        wanted: Wanted,
+        filling: Filling,
+        path: &str,
+    ) -> Option<DataFile> {
         let file = clean(file);
-        let found = match found(self.files, &self.directory, &file) {
-            Ok(found) => found,
-            Err(troubles) => {
-                for trouble in troubles {
-                    let problem = self.refused(trouble, path);
-                    self.report(&problem, path);
-                }
-                return None;
-            }
-        };
+        let found = found(self.files, &self.directory, &file);
+        let found = found.map_err(|troubles| self.refuse(troubles, path)).ok()?;
         let (path_text, shown) = (path.to_owned(), shown(&file));
         let texts = match found {
             Found::Directory(_) if wanted == Wanted::File => {
@@ -149,8 +162,11 @@ impl Resolver<'_> {
             Found::File => vec![file.clone()],
         };
         if filling == Filling::Template {
-            for text in &texts {
-                self.template(text, path);
+            let troubles = texts.iter().filter_map(|text| self.template(text));
+            let troubles: Vec<Trouble> = troubles.collect();
+            if !troubles.is_empty() {
+                self.refuse(troubles, path);
+                return None;
             }
         }
         Some(DataFile {
@@ -159,46 +175,48 @@ impl Resolver<'_> {
         })
     }
 
-    /// Looks for the variables in a file.
-    fn template(&mut self, file: &Path, path: &str) {
+    /// Looks for the variables in a file, once however many steps read it.
+    fn template(&mut self, file: &Path) -> Option<Trouble> {
+        if self.templates.contains(file) {
+            return None;
+        }
         let whole = self.directory.join(file);
         match self.files.read(&whole) {
             Ok(text) => {
                 let source = self.sources.add(&whole, text);
                 self.variables
                     .look_into(source, self.sources, self.findings);
+                self.templates.insert(file.to_path_buf());
+                None
             }
-            Err(error) => {
-                let (path_text, file) = (path.to_owned(), shown(file));
-                let problem = if error.kind() == io::ErrorKind::InvalidData {
-                    FileProblem::NotText {
-                        path: path_text,
-                        file,
-                    }
-                } else {
-                    FileProblem::Refused {
-                        path: path_text,
-                        file,
-                        cause: Cause::Unreadable(error.to_string()),
-                    }
-                };
-                self.report(&problem, path);
-                self.is_unsure = true;
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                Some(trouble(file, Cause::NotText))
             }
+            Err(error) => Some(trouble(file, Cause::Unreadable(error.to_string()))),
         }
     }
 
-    fn refused(&self, trouble: Trouble, path: &str) -> FileProblem {
-        let path = path.to_owned();
-        let file = shown(&trouble.file);
-        match trouble.cause {
+    /// Reports what cannot be taken of what is written at `path`.
+    fn refuse(&mut self, troubles: Vec<Trouble>, path: &str) {
+        let mut troubles = troubles.into_iter();
+        let Some(first) = troubles.next() else { return };
+        let (path_text, file) = (path.to_owned(), shown(&first.file));
+        let problem = match first.cause {
             Cause::Missing => FileProblem::Missing {
-                path,
+                path: path_text,
                 file,
-                similar: self.similar(&trouble.file),
+                similar: self.similar(&first.file),
             },
-            cause => FileProblem::Refused { path, file, cause },
-        }
+            cause => FileProblem::Refused {
+                path: path_text,
+                file,
+                cause,
+                others: troubles
+                    .map(|other| format!("nor `{}`: {}", shown(&other.file), other.cause))
+                    .collect(),
+            },
+        };
+        self.report(&problem, path);
     }
 
     /// The path of something in the same directory with nearly the same name.

@@ -9,15 +9,14 @@ use crate::domain::{DataFiles, Dataset, DatasetChain, ExitClass, Failure, Inputs
 const FORM: &str = "devenv dataset 1";
 
 /// The hash of what decides the data: of every dataset of the chain its steps, checks and variables, and names and
-/// bytes of the files that its steps read.
+/// bytes of the files that these read.
 ///
 /// Descriptions, places and time limits are not part of it, nor is what is in a snapshot that it begins with.
 pub fn hash(chain: &DatasetChain, files: &dyn DataFiles) -> Result<InputsHash, Failure> {
     let mut lines = vec![FORM.to_owned()];
     for dataset in chain.iter() {
         lines.push(line(dataset, dataset)?);
-        for (index, step) in dataset.steps.iter().enumerate() {
-            let Some(file) = step.file() else { continue };
+        for (index, file) in dataset.files().enumerate() {
             for file in files_of(dataset, &file.path, files)? {
                 let digest = files.digest(&dataset.directory().join(&file));
                 let digest = digest.map_err(|error| {

@@ -19,11 +19,7 @@ mod variables;
 pub use hash::hash;
 pub use reference::{reference, schema};
 
-use super::{
-    problem::{Findings, Problem},
-    source::Sources,
-    tree::Origin,
-};
+use super::{problem::Findings, source::Sources, tree::Origin};
 use crate::domain::{
     DataFiles, Dataset, DatasetBase, DatasetChain, DatasetName, Environment, ExitClass, Failure,
     Failures, ProjectFiles,
@@ -74,13 +70,10 @@ pub fn list(files: &dyn DataFiles) -> Result<Catalogue, Failure> {
     let directories = chain::directories(files).map_err(|error| chain::unlisted(&error))?;
     let mut catalogue = Catalogue::default();
     for directory in directories {
-        let dataset = match directory.parse::<DatasetName>() {
-            Ok(name) => chain(&name, None, files),
-            Err(_) => {
-                let text = directory.clone();
-                Err(chain::ChainProblem::InvalidName { text }.failure().into())
-            }
-        };
+        let dataset = directory
+            .parse::<DatasetName>()
+            .map_err(|_| chain::unnamed(&directory).into())
+            .and_then(|name| chain(&name, None, files));
         match dataset {
             Ok(chain) => catalogue.good.push(Listed {
                 name: chain.top.name,

@@ -1,6 +1,11 @@
 //! The tree of one dataset -> the dataset, with everything checked and defaulted.
 
-use std::{collections::BTreeMap, path::PathBuf, str::FromStr, sync::LazyLock};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    str::FromStr,
+    sync::LazyLock,
+};
 
 use serde::de::DeserializeOwned;
 
@@ -88,6 +93,8 @@ pub(super) struct Resolver<'a> {
     pub(super) sources: &'a mut Sources,
     pub(super) findings: &'a mut Findings,
     pub(super) variables: Variables,
+    /// Templates whose variables were looked for.
+    pub(super) templates: BTreeSet<PathBuf>,
     /// Some template was not looked into: which variables are used is not known.
     pub(super) is_unsure: bool,
     places: Places,
@@ -123,16 +130,16 @@ pub(super) fn resolve(
         damaged: findings.damaged(),
         findings,
         variables,
+        templates: BTreeSet::new(),
         is_unsure: false,
         places: Places::of(root),
     };
     let keys: DatasetKeys = resolver.typed(json, "")?;
+    if keys.extends.is_some() && keys.snapshot.is_some() {
+        resolver.report(&KeysProblem::TwoBases, "snapshot");
+    }
     let base = match (keys.extends, keys.snapshot) {
-        (Some(_), Some(_)) => {
-            resolver.report(&KeysProblem::TwoBases, "snapshot");
-            return None;
-        }
-        (Some(dataset), None) => DatasetBase::Dataset(dataset),
+        (Some(dataset), _) => DatasetBase::Dataset(dataset),
         (None, Some(snapshot)) => DatasetBase::Snapshot(snapshot),
         (None, None) => DatasetBase::Empty,
     };
@@ -201,9 +208,8 @@ impl Resolver<'_> {
         for (index, node) in items.iter().enumerate() {
             let path = format!("{key}[{index}]");
             let item = self.item(node, key, kinds, &path);
-            let item = item.and_then(|(kind, keys)| resolve(self, kind, keys, &path));
             self.is_unsure |= item.is_none() && kinds::is_template(node);
-            good.extend(item);
+            good.extend(item.and_then(|(kind, keys)| resolve(self, kind, keys, &path)));
         }
         good
     }
@@ -367,6 +373,7 @@ impl Resolver<'_> {
             _ => {
                 let path_text = path.to_owned();
                 self.report(&KeysProblem::Content { path: path_text }, path);
+                self.is_unsure |= filling == Filling::Template;
                 None
             }
         }
@@ -384,6 +391,7 @@ impl Resolver<'_> {
             (Some(_), Some(_)) => {
                 let path_text = path.to_owned();
                 self.report(&KeysProblem::TwoBodies { path: path_text }, path);
+                self.is_unsure |= filling == Filling::Template;
                 return None;
             }
             (Some(text), None) => Some(DataText::Inline(text.0)),

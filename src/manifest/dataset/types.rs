@@ -91,7 +91,7 @@ pub(super) struct StepKeys {
     #[serde(default)]
     #[schemars(extend("x-short" = ["string"]))]
     pub(super) stdin: Option<ContentKeys>,
-    /// Of `files`: where the file, or the directory, comes to lie in the container. It must be on a volume of the service.
+    /// Of `files`: the path of the file, or of the directory, in the container. It must be on a volume of the service.
     #[serde(default)]
     pub(super) to: Option<ContainerPath>,
     /// Of `files`: whose the files become. Without it, whose the container's processes are.

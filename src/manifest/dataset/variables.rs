@@ -54,11 +54,17 @@ impl Problem for VariableProblem {
     }
 }
 
+/// What a variable was written as.
+enum Defined {
+    Scalar(Scalar),
+    /// Something else, which is said where it is written.
+    Wrong,
+}
+
 /// The variables of one dataset.
 #[derive(Default)]
 pub(super) struct Variables {
-    /// What a variable was written as; `None` where that is no scalar.
-    values: BTreeMap<String, Option<Scalar>>,
+    values: BTreeMap<String, Defined>,
     used: BTreeSet<String>,
     /// Something asked for a variable that there is not, perhaps meaning one of them.
     has_unknown: bool,
@@ -71,9 +77,11 @@ impl Variables {
         let entries = defined
             .map(|map| map.entries.as_slice())
             .unwrap_or_default();
-        let values = entries
-            .iter()
-            .map(|entry| (entry.key.clone(), entry.node.as_scalar().cloned()));
+        let values = entries.iter().map(|entry| {
+            let scalar = entry.node.as_scalar().cloned();
+            let defined = scalar.map_or(Defined::Wrong, Defined::Scalar);
+            (entry.key.clone(), defined)
+        });
         Self {
             values: values.collect(),
             ..Self::default()
@@ -132,40 +140,45 @@ impl Variables {
             match *part {
                 TemplatePart::Text(part) => text.push_str(part),
                 TemplatePart::Variable { name, .. } => match self.value(name) {
-                    Some(Some(value)) => text.push_str(&value.text),
-                    // What is wrong with its value is said where it is written.
-                    Some(None) => is_whole = false,
+                    Some(Defined::Scalar(value)) => text.push_str(&value.text),
+                    Some(Defined::Wrong) => is_whole = false,
                     None => {
                         is_whole = false;
                         let written = format!("${{{name}}}");
-                        let at = find(sources, origin, &mut from, &written);
-                        findings.add(&self.unknown(name), path, at);
+                        let problem = self.unknown(name);
+                        if !findings.is_full() {
+                            let at = find(sources, origin, &mut from, &written);
+                            findings.add(&problem, path, at);
+                        }
                     }
                 },
                 TemplatePart::Open { .. } => {
                     is_whole = false;
-                    let at = find(sources, origin, &mut from, "${");
-                    findings.add(&VariableProblem::Open, path, at);
+                    if !findings.is_full() {
+                        let at = find(sources, origin, &mut from, "${");
+                        findings.add(&VariableProblem::Open, path, at);
+                    }
                 }
             }
         }
-        match parts.as_slice() {
-            // A variable alone is what its value is, so that it can be a number.
-            [TemplatePart::Variable { name, .. }] if is_whole => self.value(name)?.cloned(),
-            _ => is_whole.then_some(Scalar {
-                text,
-                style: Style::Quoted,
-            }),
-        }
+        // A variable alone is what its value is, so that it can be a number.
+        let style = match parts.as_slice() {
+            [TemplatePart::Variable { name, .. }] => match self.value(name) {
+                Some(Defined::Scalar(value)) => value.style,
+                _ => Style::Quoted,
+            },
+            _ => Style::Quoted,
+        };
+        is_whole.then_some(Scalar { text, style })
     }
 
     /// The value of a variable, which counts as used; `None` if there is no such variable.
-    fn value(&mut self, name: &str) -> Option<Option<&Scalar>> {
+    fn value(&mut self, name: &str) -> Option<&Defined> {
         let value = self.values.get(name)?;
         if !self.used.contains(name) {
             self.used.insert(name.to_owned());
         }
-        Some(value.as_ref())
+        Some(value)
     }
 
     fn unknown(&mut self, name: &str) -> VariableProblem {
