@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -113,7 +114,7 @@ impl DataStep {
             DataAction::Csv(csv) => format!("csv {}", csv.rows.title()),
             DataAction::Redis { commands } => format!("redis {}", commands.title()),
             DataAction::Command { command, .. } => format!("command {}", of_command(command)),
-            DataAction::Files(copy) => format!("files {}", copy.from.path.display()),
+            DataAction::Files(copy) => format!("files {}", copy.from),
             DataAction::Http(request) => request.title(),
         }
     }
@@ -177,7 +178,7 @@ pub enum DataText {
 impl DataText {
     fn title(&self) -> String {
         match self {
-            Self::File(file) => file.path.display().to_string(),
+            Self::File(file) => file.to_string(),
             Self::Inline(text) => shortened(text),
         }
     }
@@ -197,6 +198,16 @@ pub struct DataFile {
     pub path: PathBuf,
     /// Whether variables in it are replaced.
     pub filling: Filling,
+}
+
+impl fmt::Display for DataFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.as_os_str().is_empty() {
+            f.write_str(".")
+        } else {
+            self.path.display().fmt(f)
+        }
+    }
 }
 
 /// Whether variables in a file are replaced.

@@ -7,7 +7,7 @@ use std::{
 };
 
 use devenv::{
-    adapters::files::Project,
+    adapters::files::{self, Project},
     domain::{DatasetChain, Failures},
     manifest::{self, Request, dataset},
 };
@@ -30,13 +30,13 @@ fn project() -> TempDir {
     let home = tempfile::tempdir().expect("a directory");
     let write = |path: &str, bytes: &[u8]| {
         let path = home.path().join(path);
-        fs::create_dir_all(path.parent().expect("a parent")).expect("directories");
-        fs::write(path, bytes).expect("a file");
+        files::create_dir(path.parent().expect("a parent")).expect("directories");
+        files::write_shared(&path, bytes).expect("a file");
     };
     write("devenv.yaml", MANIFEST.as_bytes());
     write("datasets/base/dataset.yaml", DATASET.as_bytes());
     write("datasets/base/seed.bin", &[0, 255, 10]);
-    write("datasets/base/images/a.png", &[1; 100_000]);
+    write("datasets/base/images/a.png", &vec![1; 100_000]);
     write("datasets/base/images/more/b.png", b"b");
     home
 }
@@ -67,11 +67,11 @@ fn a_dataset_has_the_same_hash_wherever_it_lies_and_whoever_may_write_it() {
     let (here, there) = (project(), project());
     let mode = fs::Permissions::from_mode(0o700);
     fs::set_permissions(below(&there, "images/a.png"), mode).expect("a mode");
-    fs::create_dir(below(&there, "images/empty")).expect("a directory");
+    files::create_dir(&below(&there, "images/empty")).expect("a directory");
     assert_eq!(hash(&here), hash(&there));
     let mut bytes = vec![1; 100_000];
     bytes[70_000] = 2;
-    fs::write(below(&there, "images/a.png"), bytes).expect("a file");
+    files::write_shared(&below(&there, "images/a.png"), &bytes).expect("a file");
     assert_ne!(hash(&here), hash(&there));
 }
 
@@ -79,8 +79,8 @@ fn a_dataset_has_the_same_hash_wherever_it_lies_and_whoever_may_write_it() {
 fn links_out_of_a_dataset_are_refused_wherever_they_are() {
     let home = project();
     let outside = home.path().join("secret");
-    fs::write(&outside, "secret").expect("a file");
-    fs::remove_file(below(&home, "seed.bin")).expect("removed");
+    files::write_shared(&outside, b"secret").expect("a file");
+    files::remove_file(&below(&home, "seed.bin")).expect("removed");
     symlink(&outside, below(&home, "seed.bin")).expect("a link");
     symlink(home.path(), below(&home, "images/more/all")).expect("a link");
     let failures = load(home.path()).expect_err("links");
@@ -98,7 +98,7 @@ fn links_out_of_a_dataset_are_refused_wherever_they_are() {
 fn a_link_that_came_after_the_check_is_not_followed_by_the_hash() {
     let home = project();
     let chain = load(home.path()).expect("a good dataset");
-    fs::remove_dir_all(below(&home, "images")).expect("removed");
+    files::remove_tree(&below(&home, "images")).expect("removed");
     symlink("/etc", below(&home, "images")).expect("a link");
     let files = Project::new(home.path().to_owned());
     let failure = dataset::hash(&chain, &files).expect_err("a link");

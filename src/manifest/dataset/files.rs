@@ -183,9 +183,8 @@ impl Resolver<'_> {
         let whole = self.directory.join(file);
         match self.files.read(&whole) {
             Ok(text) => {
-                let source = self.sources.add(&whole, text);
                 self.variables
-                    .look_into(source, self.sources, self.findings);
+                    .look_into(&whole, text, self.sources, self.findings);
                 self.templates.insert(file.to_path_buf());
                 None
             }

@@ -108,7 +108,8 @@ fn chain(
     if let Some(failures) = Failures::from_list(failures) {
         return Err(failures);
     }
-    let mut datasets = datasets.into_iter().flatten();
+    let datasets: Option<Vec<Dataset>> = datasets.into_iter().collect();
+    let mut datasets = datasets.unwrap_or_default().into_iter();
     let Some(top) = datasets.next() else {
         let what = "the dataset could not be resolved though nothing was wrong with it";
         return Err(Failure::new("internal.unresolved-manifest", ExitClass::Internal, what).into());

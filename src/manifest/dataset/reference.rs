@@ -34,7 +34,8 @@ explains each kind. YAML anchors, aliases and merge keys (`<<`) work.
   in itself.
 - **Variables** are those of the dataset itself, not of those it extends. `${name}` stands for a value in every text of
   `steps` and `check`, and in the files of steps that say `template: true`; `$${` is a `${` that is meant as it is. A text
-  that is one variable and nothing else is what the variable was written as, so that it can be a number.
+  that is one variable and nothing else is what the variable was written as, so that it can be a number. Values are put in
+  as they are: nothing is quoted for SQL, JSON or a shell.
 - **Services** are those of the environment. One that a profile's `only` leaves out cannot be loaded into.
 - **The same data**: a dataset has a hash of its steps, checks and variables, of the bytes of its files, and of the
   datasets that it extends. It is the same on every machine; descriptions, time limits, comments and the order of keys

@@ -102,6 +102,8 @@ pub(super) struct Resolver<'a> {
 }
 
 /// The dataset of a link. Mistakes go to its findings: the dataset is complete only if there are none.
+///
+/// For nobody's environment it has no steps and no checks: they are looked at all the same.
 pub(super) fn resolve(
     link: &mut Link,
     environment: Option<&Environment>,
@@ -146,6 +148,10 @@ pub(super) fn resolve(
     let steps = resolver.items(root, "steps", STEPS, Resolver::step);
     let checks = resolver.items(root, "check", CHECKS, Resolver::check);
     resolver.report_unused();
+    let written = items_of(root, "steps").len() + items_of(root, "check").len();
+    if environment.is_some() && findings.is_empty() && steps.len() + checks.len() != written {
+        return None;
+    }
     let variables = keys.variables.into_iter();
     Some(Dataset {
         name: link.name.clone(),
@@ -200,12 +206,8 @@ impl Resolver<'_> {
         kinds: &[KindKeys],
         resolve: impl Fn(&mut Self, Kind, K, &str) -> Option<T>,
     ) -> Vec<T> {
-        let list = root.as_map().and_then(|map| map.get(key));
-        let Some(Value::List(items)) = list.map(|node| &node.value) else {
-            return Vec::new();
-        };
         let mut good = Vec::new();
-        for (index, node) in items.iter().enumerate() {
+        for (index, node) in items_of(root, key).iter().enumerate() {
             let path = format!("{key}[{index}]");
             let item = self.item(node, key, kinds, &path);
             self.is_unsure |= item.is_none() && kinds::is_template(node);
@@ -429,6 +431,15 @@ impl Resolver<'_> {
             let place = |path: &str| self.places.nearest(path);
             self.variables.report_unused(place, self.findings);
         }
+    }
+}
+
+/// The items of a list of `dataset.yaml`.
+fn items_of<'a>(root: &'a Node, key: &str) -> &'a [Node] {
+    let list = root.as_map().and_then(|map| map.get(key));
+    match list.map(|node| &node.value) {
+        Some(Value::List(items)) => items,
+        _ => &[],
     }
 }
 

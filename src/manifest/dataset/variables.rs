@@ -1,6 +1,9 @@
 //! The variables of a dataset: put into its steps and checks, and looked for in its templates.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use crate::{
     domain::{TemplatePart, template_parts},
@@ -8,7 +11,7 @@ use crate::{
         conform::{enter, enter_item},
         problem::{Findings, Problem, nearest, suggestions},
         source::Sources,
-        tree::{Map, Node, Origin, Scalar, SourceId, Style, Value},
+        tree::{Map, Node, Origin, Scalar, Style, Value},
     },
 };
 
@@ -189,23 +192,30 @@ impl Variables {
         }
     }
 
-    /// Looks for variables in a template, the text `source`.
+    /// Looks for variables in a template, the text of `file`.
     pub(super) fn look_into(
         &mut self,
-        source: SourceId,
-        sources: &Sources,
+        file: &Path,
+        text: String,
+        sources: &mut Sources,
         findings: &mut Findings,
     ) {
-        let text = sources.text(source);
-        for part in template_parts(text) {
-            let (problem, at, length) = match part {
-                TemplatePart::Text(_) => continue,
-                TemplatePart::Variable { name, .. } if self.value(name).is_some() => continue,
-                TemplatePart::Variable { name, at } => {
-                    (self.unknown(name), at, name.chars().count() + 3)
+        let mut found = Vec::new();
+        for part in template_parts(&text) {
+            match part {
+                TemplatePart::Variable { name, at } if self.value(name).is_none() => {
+                    let length = name.chars().count() + "${}".len();
+                    found.push((self.unknown(name), at, length));
                 }
-                TemplatePart::Open { at } => (VariableProblem::Open, at, 2),
-            };
+                TemplatePart::Open { at } => found.push((VariableProblem::Open, at, "${".len())),
+                TemplatePart::Text(_) | TemplatePart::Variable { .. } => {}
+            }
+        }
+        if found.is_empty() {
+            return;
+        }
+        let source = sources.add(file, text);
+        for (problem, at, length) in found {
             findings.add(&problem, "", sources.origin_at(source, at, length));
         }
     }

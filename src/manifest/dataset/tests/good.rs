@@ -68,6 +68,16 @@ fn a_file_that_is_no_template_is_taken_as_it_is() {
 }
 
 #[test]
+fn the_whole_directory_of_a_dataset_can_be_copied() {
+    let text = "steps: [{ service: inventory, files: ., to: /data/all }]\n";
+    let files = project("").file("datasets/base/dataset.yaml", text);
+    let chain = good(&files, "base");
+    assert_eq!(chain.top.steps[0].title(), "files .");
+    let files: Vec<String> = chain.top.files().map(ToString::to_string).collect();
+    assert_eq!(files, ["."]);
+}
+
+#[test]
 fn a_variable_alone_keeps_the_type_it_was_written_with() {
     let text = |written: &str| {
         let text = format!(
