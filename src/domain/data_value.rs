@@ -163,29 +163,28 @@ impl ExpectedStatus {
     }
 }
 
-/// What a service must answer. White space at the ends of an answer does not count.
+/// What a service must answer.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Answer {
     /// Whatever it says.
     Any,
-    /// This text.
+    /// This text; white space at the ends of both does not count.
     Equals(String),
     /// A text with this one in it.
     Contains(String),
-    /// A text in which this pattern finds something.
+    /// A text in which this pattern finds something; white space at its ends does not count.
     Matches(Pattern),
 }
 
 impl Answer {
     /// Whether what was said is what is wanted.
     pub fn accepts(&self, said: &str) -> bool {
-        let said = said.trim();
         match self {
             Self::Any => true,
-            Self::Equals(text) => said == text.trim(),
-            Self::Contains(text) => said.contains(text.trim()),
-            Self::Matches(pattern) => pattern.0.is_match(said),
+            Self::Equals(text) => said.trim() == text.trim(),
+            Self::Contains(text) => said.contains(text),
+            Self::Matches(pattern) => pattern.0.is_match(said.trim()),
         }
     }
 }
@@ -271,6 +270,7 @@ mod tests {
             (Answer::Equals("12".to_owned()), "120", false),
             (Answer::Contains("ann".to_owned()), "hannah", true),
             (Answer::Contains("ann".to_owned()), "bob", false),
+            (Answer::Contains(" ".to_owned()), "ann", false),
             (matches("^v[0-9]+$"), "v12\n", true),
             (matches("^v[0-9]+$"), "w12", false),
         ] {

@@ -144,7 +144,7 @@ pub(super) struct CheckKeys {
     /// What the answer must have in it.
     #[serde(default)]
     pub(super) contains: Option<Written>,
-    /// A regular expression that must find something in the answer.
+    /// A regular expression that must find something in the answer. White space at the answer's ends does not count.
     #[serde(default)]
     pub(super) matches: Option<PatternText>,
     /// How long the answer may take, such as `10s`.
