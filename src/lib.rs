@@ -6,7 +6,7 @@
 //! main -> cli -> commands -> session -> features -> engine -> plan -> domain
 //!          |         |                     |          |
 //!          |         |                     +----------+--> adapters -> domain   (the only room that touches the outside)
-//!          |         +--> manifest -> domain                         (devenv.yaml -> Environment)
+//!          |         +--> manifest -> domain                         (devenv.yaml -> Environment; datasets)
 //!          |         +--> state -> adapters                          (paths, lock, journal, settings)
 //!          +--> output -> report, domain                             (the only room that prints)
 //! ```

@@ -1,13 +1,16 @@
 //! Archives of snapshots as files of this machine: compressed, for the user alone, and read to their end before
 //! anything of them is used.
 //!
+//! A file is one zstd frame, and behind it a frame that zstd skips, with the BLAKE3 of all before it: of a compressed
+//! stream some bits mean nothing, and the manifest in it is told by no other hash.
+//!
 //! What an archive consists of is `devenv_agent::archive`'s business. Everything here blocks: it belongs on a thread of
 //! its own.
 
 use std::{
-    fs::File,
-    io::{self, BufWriter, Read, Write as _},
+    io::{self, BufWriter, Read, Seek as _, SeekFrom, Write},
     path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 use bytes::Bytes;
@@ -25,6 +28,11 @@ const PIECE: usize = 256 * 1024;
 /// The largest window of a compressed stream that is accepted, as a power of two: how much memory reading takes.
 const LARGEST_WINDOW: u32 = 27;
 
+/// What the frame begins with that zstd skips: its number, of the sixteen that there are, and its length.
+const SEAL: [u8; 8] = [0x5d, 0x2a, 0x4d, 0x18, 32, 0, 0, 0];
+/// The length of that frame, in bytes.
+const SEAL_LENGTH: u64 = 40;
+
 /// What is wrong with an archive, or with the file that it is in.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
@@ -36,6 +44,14 @@ pub enum ArchiveError {
         /// What is wrong, and where.
         #[source]
         source: Error,
+    },
+    /// The file is no archive, or not what was written.
+    #[error("{} is not a file as devenv exported it", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What tells that.
+        sign: &'static str,
     },
     /// What should go into it did not come.
     #[error("{} could not be written", path.display())]
@@ -63,6 +79,11 @@ impl ArchiveError {
                         "zstd --test {}   # finds the same where that is installed",
                         path.display()
                     ))
+            }
+            Self::Damaged { sign, .. } => {
+                Failure::new("archive.refused", ExitClass::Data, self.to_string())
+                    .because(*sign)
+                    .help("get the file again: it was damaged, or cut off, on its way")
             }
             Self::NotWritten { source, .. } => {
                 Failure::new("archive.not-written", ExitClass::Data, self.to_string())
@@ -109,7 +130,8 @@ pub fn write(path: &Path, manifest: &[u8], mut parts: Receiver<Part>) -> Result<
         source,
     };
     let file = files::NewFile::beside(path)?;
-    let compressed = compressor(file.as_file()).map_err(|error| file_error(path, error))?;
+    let (to, hash) = hashed(file.as_file());
+    let compressed = compressor(to).map_err(|error| file_error(path, error))?;
     let mut writer = Writer::archive(compressed, manifest, Limits::default()).map_err(failed)?;
     while let Some(part) = parts.blocking_recv() {
         let Part { volume, pieces } = part;
@@ -118,12 +140,17 @@ pub fn write(path: &Path, manifest: &[u8], mut parts: Receiver<Part>) -> Result<
     }
     let compressed = writer.finish().map_err(failed)?;
     let ended = compressed.finish().and_then(|mut buffer| buffer.flush());
-    ended.map_err(|error| file_error(path, error))?;
+    let sealed = ended.and_then(|()| {
+        let mut file = file.as_file();
+        file.write_all(&SEAL)?;
+        file.write_all(hash.finish().as_bytes())
+    });
+    sealed.map_err(|error| file_error(path, error))?;
     Ok(file.keep()?)
 }
 
-fn compressor(file: &File) -> io::Result<Encoder<'static, BufWriter<File>>> {
-    let buffer = BufWriter::with_capacity(PIECE, file.try_clone()?);
+fn compressor<W: Write>(to: W) -> io::Result<Encoder<'static, BufWriter<W>>> {
+    let buffer = BufWriter::with_capacity(PIECE, to);
     let mut encoder = Encoder::new(buffer, LEVEL)?;
     encoder.include_checksum(true)?;
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
@@ -143,7 +170,8 @@ pub fn check(path: &Path, room: u64, mut told: impl FnMut(u64)) -> Result<Checke
         file: room,
         ..Limits::default()
     };
-    let mut reader = Reader::new(open(path)?, limits);
+    let (from, hash, sealed) = open(path)?;
+    let mut reader = Reader::new(from, limits);
     let (mut manifest, mut volumes, mut now, mut bytes) = (Vec::new(), Vec::new(), None, 0);
     while let Some(member) = reader.member().map_err(refused)? {
         match member {
@@ -158,12 +186,15 @@ pub fn check(path: &Path, room: u64, mut told: impl FnMut(u64)) -> Result<Checke
             Member::End(totals) => volumes.extend(now.take().map(|volume| (volume, totals))),
         }
     }
+    if hash.finish().as_bytes() != &sealed {
+        return Err(damaged(path, "its hash is another than the one at its end"));
+    }
     Ok(Checked { manifest, volumes })
 }
 
 /// Sends all of an archive, uncompressed; ends early where nobody listens any more.
 pub fn send(path: &Path, to: &Sender<Piece>) -> Result<(), ArchiveError> {
-    let mut from = open(path)?;
+    let (mut from, ..) = open(path)?;
     loop {
         let mut piece = vec![0; PIECE];
         let count = from.read(&mut piece).map_err(|error| {
@@ -189,12 +220,92 @@ pub fn send(path: &Path, to: &Sender<Piece>) -> Result<(), ArchiveError> {
     }
 }
 
-fn open(path: &Path) -> Result<impl Read, ArchiveError> {
-    let file = files::open(path)?;
-    let mut decoder = Decoder::new(file).map_err(|error| file_error(path, error))?;
+/// What is in a file, the hash of what was read of it, and the hash that it should have.
+fn open(path: &Path) -> Result<(impl Read, Hash, [u8; 32]), ArchiveError> {
+    let read_error = |source| FileError {
+        operation: Operation::Read,
+        path: path.to_owned(),
+        source,
+    };
+    let mut file = files::open(path)?;
+    let length = file.seek(SeekFrom::End(0)).map_err(read_error)?;
+    let contents = length.checked_sub(SEAL_LENGTH);
+    let contents = contents.ok_or_else(|| damaged(path, "it is too short"))?;
+    let mut seal = [0; SEAL.len()];
+    let mut sealed = [0; 32];
+    let mut ends = || -> io::Result<()> {
+        file.seek(SeekFrom::Start(contents))?;
+        file.read_exact(&mut seal)?;
+        file.read_exact(&mut sealed)?;
+        file.rewind()
+    };
+    ends().map_err(read_error)?;
+    if seal != SEAL {
+        return Err(damaged(
+            path,
+            "what exported files end with is not at its end",
+        ));
+    }
+    let (from, hash) = hashed(file.take(contents));
+    let mut decoder = Decoder::new(from).map_err(|error| file_error(path, error))?;
     let limited = decoder.window_log_max(LARGEST_WINDOW);
     limited.map_err(|error| file_error(path, error))?;
-    Ok(decoder)
+    Ok((decoder, hash, sealed))
+}
+
+fn damaged(path: &Path, sign: &'static str) -> ArchiveError {
+    ArchiveError::Damaged {
+        path: path.to_owned(),
+        sign,
+    }
+}
+
+/// The hash of all that went through a stream so far.
+#[derive(Clone, Default)]
+struct Hash(Arc<Mutex<blake3::Hasher>>);
+
+impl Hash {
+    fn update(&self, bytes: &[u8]) {
+        let mut hasher = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        hasher.update(bytes);
+    }
+
+    fn finish(&self) -> blake3::Hash {
+        let hasher = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        hasher.finalize()
+    }
+}
+
+/// A stream, and the hash of what goes through it.
+fn hashed<S>(stream: S) -> (Hashed<S>, Hash) {
+    let hash = Hash::default();
+    let of = hash.clone();
+    (Hashed { stream, hash }, of)
+}
+
+struct Hashed<S> {
+    stream: S,
+    hash: Hash,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, room: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.read(room)?;
+        self.hash.update(&room[..count]);
+        Ok(count)
+    }
+}
+
+impl<W: Write> Write for Hashed<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let count = self.stream.write(bytes)?;
+        self.hash.update(&bytes[..count]);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.stream.flush()
+    }
 }
 
 fn file_error(path: &Path, source: io::Error) -> FileError {

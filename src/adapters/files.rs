@@ -7,6 +7,7 @@
 )]
 
 use std::{
+    ffi::OsString,
     fmt, fs,
     io::{self, Read as _, Seek as _, Write as _},
     os::unix::fs::{
@@ -18,7 +19,7 @@ use std::{
 use globset::{GlobBuilder, GlobMatcher};
 
 use super::host;
-use crate::domain::{ExitClass, Failure, InputsHash, ProjectFiles};
+use crate::domain::{DataFiles, ExitClass, Failure, FileKind, InputsHash, ProjectFiles};
 
 /// Only the user may read and write.
 const PRIVATE_FILE: u32 = 0o600;
@@ -477,6 +478,34 @@ impl ProjectFiles for Project {
     }
 }
 
+impl DataFiles for Project {
+    fn kind(&self, path: &Path) -> io::Result<FileKind> {
+        let kind = fs::symlink_metadata(self.directory.join(path))?.file_type();
+        Ok(if kind.is_symlink() {
+            FileKind::Link
+        } else if kind.is_dir() {
+            FileKind::Directory
+        } else if kind.is_file() {
+            FileKind::File
+        } else {
+            FileKind::Other
+        })
+    }
+
+    fn entries(&self, directory: &Path) -> io::Result<Vec<OsString>> {
+        let entries = fs::read_dir(self.directory.join(directory))?;
+        let mut names = entries
+            .map(|entry| Ok(entry?.file_name()))
+            .collect::<io::Result<Vec<_>>>()?;
+        names.sort();
+        Ok(names)
+    }
+
+    fn digest(&self, file: &Path) -> io::Result<InputsHash> {
+        InputsHash::of_stream(fs::File::open(self.directory.join(file))?)
+    }
+}
+
 /// The leading parts without wildcards, and the rest.
 fn split_pattern(pattern: &str) -> (PathBuf, PathBuf) {
     let is_plain = |part: &Component<'_>| {
@@ -622,6 +651,30 @@ mod tests {
         let names = project.names(Path::new("a")).unwrap();
         assert_eq!(names, ["Dockerfile", "src"]);
         assert!(project.names(Path::new("b")).is_err());
+    }
+
+    #[test]
+    fn what_a_path_leads_to_is_told_without_following_it() {
+        let home = tempfile::tempdir().unwrap();
+        fs::create_dir(home.path().join("directory")).unwrap();
+        fs::write(home.path().join("file"), "bytes").unwrap();
+        symlink("file", home.path().join("link")).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(home.path().join("socket")).unwrap();
+        let project = Project::new(home.path().to_owned());
+        for (name, kind) in [
+            ("directory", FileKind::Directory),
+            ("file", FileKind::File),
+            ("link", FileKind::Link),
+            ("socket", FileKind::Other),
+        ] {
+            assert_eq!(project.kind(Path::new(name)).unwrap(), kind);
+        }
+        let error = project.kind(Path::new("none")).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        let names = project.entries(Path::new("")).unwrap();
+        assert_eq!(names, ["directory", "file", "link", "socket"]);
+        let digest = project.digest(Path::new("file")).unwrap();
+        assert_eq!(digest, InputsHash::of(b"bytes"));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Made by `features::desire`; compared with `Observed` by `plan`.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{collections::BTreeMap, io, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,11 @@ impl InputsHash {
     /// The hash of `bytes`.
     pub fn of(bytes: &[u8]) -> Self {
         Self(blake3::hash(bytes).to_hex()[..32].to_owned())
+    }
+    /// The hash of all that `stream` says, without keeping it.
+    pub fn of_stream(stream: impl io::Read) -> io::Result<Self> {
+        let hash = blake3::Hasher::new().update_reader(stream)?.finalize();
+        Ok(Self(hash.to_hex()[..32].to_owned()))
     }
     /// A hash read back from a label.
     pub fn from_label(text: impl Into<String>) -> Self {
@@ -135,4 +140,17 @@ pub struct Desired {
     pub releases: BTreeMap<ServiceName, DesiredRelease>,
     /// For each hook of `afterUp`: the hash of the hook and of the releases it runs for.
     pub hooks: Vec<InputsHash>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_has_the_hash_of_its_bytes() {
+        let bytes = vec![7; 200_000];
+        let of_stream = InputsHash::of_stream(bytes.as_slice()).unwrap();
+        assert_eq!(of_stream, InputsHash::of(&bytes));
+        assert_eq!(of_stream.as_str().len(), 32);
+    }
 }

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cpu, Debug, EnvironmentId, Live, Memory, ProfileName, ProjectName, Provenance, ServiceName,
-    TaskName,
+    Cpu, DatasetName, Debug, EnvironmentId, Live, Memory, ProfileName, ProjectName, Provenance,
+    ServiceName, TaskName,
 };
 
 /// What a project wants to run, resolved.
@@ -22,6 +22,8 @@ pub struct Environment {
     pub manifest: PathBuf,
     /// The profiles laid over it, in order.
     pub profiles: Vec<ProfileName>,
+    /// The dataset that the profiles name.
+    pub dataset: Option<DatasetName>,
     /// Versions of tools that the project asks for.
     pub requires: Requires,
     /// The cluster.

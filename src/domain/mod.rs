@@ -1,8 +1,10 @@
-//! The words of the project as types: names, the environment, what is observed, events, failures.
+//! The words of the project as types: names, the environment, datasets, what is observed, events, failures.
 //!
 //! Known by every room. Knows none: no input or output, no clock, no async. Anything that can be
 //! decided from these values alone is decided here or in `plan`.
 
+mod data_value;
+mod dataset;
 mod desired;
 mod duration;
 mod environment;
@@ -18,10 +20,19 @@ mod quantity;
 mod said;
 mod snapshot;
 mod starts;
+mod template;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trouble;
 
+pub use data_value::{
+    Answer, Delimiter, ExpectedStatus, FileMode, HttpMethod, NotOfData, Owner, Pattern,
+};
+pub use dataset::{
+    CsvColumns, CsvLoad, DATASETS, DataAction, DataCheck, DataFile, DataQuestion, DataStep,
+    DataText, DatabaseLogin, Dataset, DatasetBase, DatasetChain, FilesCopy, Filling, HttpRequest,
+    SqlClient,
+};
 pub use desired::{BuildInput, Desired, DesiredImage, DesiredRelease, InputsHash, ReleaseChart};
 pub use duration::{InvalidDuration, parse_duration};
 pub use environment::{
@@ -31,14 +42,14 @@ pub use environment::{
 };
 pub use event::{Event, EventKind, NoticeLevel, Outcome, Stage, StageTime, StepId, StepSummary};
 pub use failure::{Code, Evidence, ExitClass, Failure, Failures};
-pub use files::ProjectFiles;
+pub use files::{DataFiles, FileKind, ProjectFiles};
 pub use footprint::{Footprint, Presence};
 pub use live::{
     BuildRule, Debug, DebugRuntime, Live, MountRule, OnChange, ReloadBy, RunRule, Signal, SyncRule,
 };
 pub use names::{
-    ClusterName, EnvironmentId, InvalidName, ProfileName, ProjectName, ServiceName, SnapshotId,
-    SnapshotName, TaskName, VolumeName,
+    ClusterName, DatasetName, EnvironmentId, InvalidName, ProfileName, ProjectName, ServiceName,
+    SnapshotId, SnapshotName, TaskName, VolumeName,
 };
 pub use observed::{
     ClusterIdentity, ClusterState, ContainerState, Observed, ObservedContainer, ObservedPod,
@@ -49,4 +60,5 @@ pub use quantity::{Cpu, InvalidQuantity, Memory};
 pub use said::{LogLevel, Said};
 pub use snapshot::{CopyMeans, Snapshot, SnapshotVolume, VolumeRef};
 pub use starts::NodeStarts;
+pub use template::{TemplatePart, UnknownVariable, fill_template, template_parts};
 pub use trouble::{Trouble, TroubleKind};

@@ -106,6 +106,16 @@ label!(
     "profile"
 );
 label!(
+    /// The name of a dataset: `datasets/<name>/dataset.yaml`.
+    DatasetName,
+    "dataset"
+);
+label!(
+    /// The name of a snapshot of an environment's data.
+    SnapshotName,
+    "snapshot"
+);
+label!(
     /// The name of the k3d cluster of an environment.
     ClusterName,
     "cluster"
@@ -114,11 +124,6 @@ label!(
     /// The name of a volume among those of its service.
     VolumeName,
     "volume"
-);
-label!(
-    /// The name of a snapshot.
-    SnapshotName,
-    "snapshot"
 );
 label!(
     /// What tells a snapshot from another of its name: names the directory of its data.

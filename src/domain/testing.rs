@@ -62,6 +62,7 @@ pub(crate) fn environment(services: &[(&str, &[&str])]) -> Environment {
         directory: "/project".into(),
         manifest: "/project/devenv.yaml".into(),
         profiles: Vec::new(),
+        dataset: None,
         requires: Requires::default(),
         cluster: ClusterSpec {
             provider: Provider::K3d,

@@ -40,3 +40,7 @@ pub(super) const GRACE: &str = "2s";
 pub(super) const BUILD_DIRECTORY: &str = ".";
 /// The name of a service's only port.
 pub(super) const PORT_NAME: &str = "http";
+/// `within` of a step of a dataset.
+pub(super) const STEP_WITHIN: &str = "5m";
+/// `within` of a check of a dataset.
+pub(super) const CHECK_WITHIN: &str = "30s";

@@ -3,7 +3,7 @@
 use serde_json::Value as Json;
 
 use super::{
-    format::{Refusal, TextFormat},
+    format::{Refusal, TextFormat, Whole},
     problem::{Findings, Mending, Problem, nearest, nearest_alone, suggestions},
     shape::{ObjectShape, PROFILE, Shape},
     tree::{Map, Node, Origin, Scalar, Style, Value},
@@ -48,11 +48,12 @@ pub(super) enum ShapeProblem {
         wanted: &'static str,
         reason: String,
     },
-    #[error("`{path}` leads out of the project: `{text}`")]
+    #[error("`{path}` leads out of {whole}: `{text}`")]
     Outside {
         path: String,
         text: String,
         base: &'static str,
+        whole: Whole,
     },
     #[error("`{path}` must have at least {least} {}", if *least == 1 { "item" } else { "items" })]
     TooFew { path: String, least: u64 },
@@ -111,8 +112,8 @@ impl Problem for ShapeProblem {
                     .into_iter()
                     .collect()
             }
-            Self::Outside { base, .. } => vec![format!(
-                "write a path relative to {base}, without `..`; move or copy what is elsewhere into the project"
+            Self::Outside { base, whole, .. } => vec![format!(
+                "write a path relative to {base}, without `..`; move or copy what is elsewhere into {whole}"
             )],
             Self::InvalidKey { .. }
             | Self::InvalidText { .. }
@@ -323,10 +324,11 @@ impl Conformer<'_> {
                 text,
                 reason,
             },
-            Refusal::Outside { base } => ShapeProblem::Outside {
+            Refusal::Outside { base, whole } => ShapeProblem::Outside {
                 path: path_text,
                 text,
                 base,
+                whole,
             },
         };
         self.findings.add(&problem, path, place);

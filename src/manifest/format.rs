@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::env_file;
+use super::{dataset::format as dataset, env_file};
 use crate::domain::{Cpu, Memory, ProfileName, ProjectName, ServiceName, TaskName, parse_duration};
 
 /// Why a text is not of its format.
@@ -18,7 +18,25 @@ pub(super) enum Refusal {
     Outside {
         /// What it is relative to.
         base: &'static str,
+        /// What it must not leave.
+        whole: Whole,
     },
+}
+
+/// What a path must not leave.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whole {
+    Project,
+    Dataset,
+}
+
+impl std::fmt::Display for Whole {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Project => "the project",
+            Self::Dataset => "the dataset",
+        })
+    }
 }
 
 /// What the paths of most keys are relative to.
@@ -47,7 +65,7 @@ pub(super) trait Formatted {
     const FORMAT: TextFormat;
 }
 
-/// Every format, for those who find it by its name.
+/// Every format but those of datasets, for those who find it by its name.
 pub(super) static FORMATS: [TextFormat; 21] = [
     ContainerPath::FORMAT,
     ContextPath::FORMAT,
@@ -74,7 +92,8 @@ pub(super) static FORMATS: [TextFormat; 21] = [
 
 /// The format called `name`.
 pub(super) fn format_called(name: &str) -> Option<&'static TextFormat> {
-    FORMATS.iter().find(|format| format.name == name)
+    let mut formats = FORMATS.iter().chain(&dataset::FORMATS);
+    formats.find(|format| format.name == name)
 }
 
 /// The schema of a format.
@@ -116,10 +135,12 @@ macro_rules! texts {
     ($($(#[$doc:meta])* $type:ident, $name:literal, $wanted:expr, $takes_numbers:literal, $pattern:expr, $check:expr;)*) => {$(
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-        pub(super) struct $type(pub(super) String);
+        pub(in crate::manifest) struct $type(pub(in crate::manifest) String);
         formatted!($type, $name, $wanted, $takes_numbers, $pattern, $check);
     )*};
 }
+
+pub(super) use {formatted, texts};
 
 texts! {
     /// A scalar taken as it is written.
@@ -293,7 +314,8 @@ pub(super) fn time_span(text: &str) -> Option<Duration> {
     (!span.is_zero() && span <= LONGEST).then_some(span)
 }
 
-fn when(is_good: bool) -> Result<(), Refusal> {
+/// Good, or refused without a further reason.
+pub(super) fn when(is_good: bool) -> Result<(), Refusal> {
     if is_good {
         Ok(())
     } else {
@@ -301,7 +323,8 @@ fn when(is_good: bool) -> Result<(), Refusal> {
     }
 }
 
-fn named<T: std::str::FromStr<Err = crate::domain::InvalidName>>(
+/// Whether `text` is a name of this kind.
+pub(super) fn named<T: std::str::FromStr<Err = crate::domain::InvalidName>>(
     text: &str,
 ) -> Result<(), Refusal> {
     text.parse::<T>()
@@ -309,8 +332,13 @@ fn named<T: std::str::FromStr<Err = crate::domain::InvalidName>>(
         .map_err(|error| Refusal::Invalid(error.reason.to_owned()))
 }
 
-/// Whether `text` is a path relative to `base` without a way up.
+/// Whether `text` is a path of the project, relative to `base` without a way up.
 fn inside(text: &str, base: &'static str) -> Result<(), Refusal> {
+    stays(text, base, Whole::Project)
+}
+
+/// Whether `text` is a path relative to `base` without a way up.
+pub(super) fn stays(text: &str, base: &'static str, whole: Whole) -> Result<(), Refusal> {
     if text.is_empty() || text.contains('\0') {
         return Err(Refusal::Invalid("it is empty".to_owned()));
     }
@@ -319,7 +347,7 @@ fn inside(text: &str, base: &'static str) -> Result<(), Refusal> {
         matches!(part, ParentDir | Prefix(_) | RootDir)
     });
     if leaves || text.starts_with('~') {
-        Err(Refusal::Outside { base })
+        Err(Refusal::Outside { base, whole })
     } else {
         Ok(())
     }
@@ -404,11 +432,17 @@ mod tests {
         for good in ["services/order", "./a", ".", "a..b/c"] {
             assert!(takes::<InnerPath>(good), "{good}");
         }
+        let outside = |base| {
+            Err(Refusal::Outside {
+                base,
+                whole: Whole::Project,
+            })
+        };
         for bad in ["/etc", "..", "a/../../b", "~/x"] {
             let refusal = (InnerPath::FORMAT.check)(bad);
-            assert_eq!(refusal, Err(Refusal::Outside { base: PROJECT }), "{bad}");
+            assert_eq!(refusal, outside(PROJECT), "{bad}");
             let refusal = (ContextPattern::FORMAT.check)(bad);
-            assert_eq!(refusal, Err(Refusal::Outside { base: CONTEXT }), "{bad}");
+            assert_eq!(refusal, outside(CONTEXT), "{bad}");
         }
     }
 

@@ -16,7 +16,7 @@ use super::{
     tree::{Map, Node, Origin, Value},
     yaml::{self, YamlProblem},
 };
-use crate::domain::{Failure, Failures, ProfileName, ProjectFiles, ServiceName};
+use crate::domain::{DatasetName, Failure, Failures, ProfileName, ProjectFiles, ServiceName};
 
 /// The name of the manifest file.
 pub(super) const MANIFEST_FILE: &str = "devenv.yaml";
@@ -86,10 +86,14 @@ impl Problem for FileProblem {
 /// `only:` of the last profile that has it: names and where they are written.
 pub(super) type Only = Vec<(ServiceName, Origin)>;
 
+/// `dataset:` of the last profile that has it, and where it is written.
+pub(super) type NamedDataset = (DatasetName, Origin);
+
 /// The layers of a project, merged.
 pub(super) struct Layers {
     pub(super) root: Node,
     pub(super) only: Option<Only>,
+    pub(super) dataset: Option<NamedDataset>,
 }
 
 /// Reads and merges the manifest, its profiles and its local overlay. Nulls are still in it.
@@ -112,6 +116,7 @@ pub(super) fn gather(
         open: Vec::new(),
         layers: Vec::new(),
         only: None,
+        dataset: None,
         is_broken: false,
     };
     reader.manifest(&file)?;
@@ -122,12 +127,12 @@ pub(super) fn gather(
     if reader.is_broken {
         return Ok(None);
     }
-    let only = reader.only;
-    Ok(reader
-        .layers
-        .into_iter()
-        .reduce(merge)
-        .map(|root| Layers { root, only }))
+    let (only, dataset) = (reader.only, reader.dataset);
+    Ok(reader.layers.into_iter().reduce(merge).map(|root| Layers {
+        root,
+        only,
+        dataset,
+    }))
 }
 
 struct Reader<'a> {
@@ -141,6 +146,7 @@ struct Reader<'a> {
     open: Vec<ProfileName>,
     layers: Vec<Node>,
     only: Option<Only>,
+    dataset: Option<NamedDataset>,
     /// A file has no tree: nothing can be said about the whole.
     is_broken: bool,
 }
@@ -236,6 +242,7 @@ impl Reader<'_> {
         let header = node.as_map_mut().map(take_header).unwrap_or_default();
         let extends = names(&header, "extends");
         let only = header.has("only").then(|| names(&header, "only"));
+        let dataset = header.get("dataset").and_then(named);
         let header = Node::new(Value::Map(header), node.origin);
         conform(&header, &PROFILE, self.findings);
         self.open.push(name.clone());
@@ -244,6 +251,7 @@ impl Reader<'_> {
         }
         self.open.pop();
         self.only = only.or(self.only.take());
+        self.dataset = dataset.or(self.dataset.take());
         self.lay(node, &file);
     }
 
@@ -288,7 +296,8 @@ impl Reader<'_> {
     }
 }
 
-fn read(files: &dyn ProjectFiles, file: &Path) -> io::Result<String> {
+/// The text of a file that people write, without a byte order mark.
+pub(super) fn read(files: &dyn ProjectFiles, file: &Path) -> io::Result<String> {
     if files.is_directory(file) {
         return Err(io::ErrorKind::IsADirectory.into());
     }
@@ -302,7 +311,8 @@ fn read(files: &dyn ProjectFiles, file: &Path) -> io::Result<String> {
     })
 }
 
-fn unreadable_problem(file: &Path, error: &io::Error) -> FileProblem {
+/// Why a file could not be [`read`].
+pub(super) fn unreadable_problem(file: &Path, error: &io::Error) -> FileProblem {
     let file = file.display().to_string();
     match error.kind() {
         io::ErrorKind::IsADirectory => FileProblem::Directory { file },
@@ -324,8 +334,12 @@ fn names<T: std::str::FromStr>(header: &Map, key: &str) -> Vec<(T, Origin)> {
     let Some(Value::List(items)) = header.get(key).map(|node| &node.value) else {
         return Vec::new();
     };
-    let named = |item: &Node| Some((item.as_scalar()?.text.parse().ok()?, item.origin));
     items.iter().filter_map(named).collect()
+}
+
+/// A name and where it is written; what is none is reported by the shape.
+fn named<T: std::str::FromStr>(node: &Node) -> Option<(T, Origin)> {
+    Some((node.as_scalar()?.text.parse().ok()?, node.origin))
 }
 
 /// Takes the keys that only profiles have.

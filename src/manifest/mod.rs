@@ -10,10 +10,13 @@
 //! Mistakes are collected on the whole way and reported at once. To add a key: its field with a doc
 //! comment in `types`, its meaning in `resolve`, what must hold in `check`, a fixture of a bad manifest;
 //! the shape, the schema and the reference page follow from the field.
+//!
+//! `dataset` reads datasets in the same way.
 
 mod builtin;
 mod check;
 mod conform;
+pub mod dataset;
 mod env_file;
 mod format;
 mod layers;
@@ -125,7 +128,11 @@ fn finish(
     sources: &mut Sources,
     findings: &mut Findings,
 ) -> Option<Loaded> {
-    let Layers { mut root, only } = layers;
+    let Layers {
+        mut root,
+        only,
+        dataset,
+    } = layers;
     for flag in &request.sets {
         set::apply(&mut root, flag, sources, findings);
     }
@@ -156,6 +163,9 @@ fn finish(
     checker.services = keys_below(&root, "services");
     checker.tasks = keys_below(&root, "tasks");
     let learned = check::check(checker);
+    if let Some((name, origin)) = &dataset {
+        dataset::named_by_profile(name, *origin, files, findings);
+    }
     if !findings.is_empty() {
         return None;
     }
@@ -163,6 +173,7 @@ fn finish(
         request,
         learned,
         only: only.as_ref(),
+        dataset: dataset.map(|(name, _)| name),
     };
     let project = keys.name.clone()?;
     let (environment, notices) = resolver.environment(project, keys, places.provenance(sources));

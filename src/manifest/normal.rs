@@ -85,6 +85,11 @@ fn on_and_command(rule: &mut Map) {
     {
         wrap_list(on);
     }
+    shell_line(rule);
+}
+
+/// A line for a shell becomes the command of that shell.
+pub(super) fn shell_line(rule: &mut Map) {
     if let Some(command) = rule.get_mut("command")
         && let Some(line) = command.as_scalar().map(|scalar| scalar.text.clone())
     {
@@ -95,7 +100,7 @@ fn on_and_command(rule: &mut Map) {
 }
 
 /// `value` becomes `{key: value}`.
-fn wrap_scalar(node: &mut Node, key: &str) {
+pub(super) fn wrap_scalar(node: &mut Node, key: &str) {
     if matches!(node.value, Value::Scalar(_)) {
         let origin = node.origin;
         let value = std::mem::replace(&mut node.value, Value::Null);

@@ -1,6 +1,9 @@
 //! How the room's error enums become failures, in the order of the files.
 
-use std::{collections::HashSet, fmt::Display};
+use std::{
+    collections::{BTreeSet, HashSet},
+    fmt::Display,
+};
 
 use super::{source::Sources, tree::Origin};
 use crate::domain::{Code, ExitClass, Failure, Place};
@@ -97,9 +100,19 @@ impl Findings {
         self.list.is_empty()
     }
 
-    /// The paths of all mistakes.
-    pub(super) fn paths(&self) -> impl Iterator<Item = &str> {
-        self.list.iter().map(|finding| finding.path.as_str())
+    /// The paths of all mistakes so far.
+    pub(super) fn damaged(&self) -> Damaged {
+        let paths = self.list.iter().map(|finding| finding.path.clone());
+        Damaged(paths.collect())
+    }
+
+    /// Adds those of `others` that are not about a key that is damaged already.
+    pub(super) fn add_unless_damaged(&mut self, others: Self) {
+        let damaged = self.damaged();
+        self.more += others.more;
+        let others = others.list.into_iter();
+        self.list
+            .extend(others.filter(|finding| !damaged.holds(&finding.path)));
     }
 
     /// The mistakes that can be mended, each with the way.
@@ -133,6 +146,29 @@ impl Findings {
                 .push(format!("{} more mistakes are not shown", self.more));
         }
         failures
+    }
+}
+
+/// The paths of keys with mistakes.
+#[derive(Default)]
+pub(super) struct Damaged(BTreeSet<String>);
+
+impl Damaged {
+    /// Whether there is a mistake at `path` itself.
+    pub(super) fn holds(&self, path: &str) -> bool {
+        self.0.contains(path)
+    }
+
+    /// Whether nothing is wrong at `path` or below it.
+    pub(super) fn spares(&self, path: &str) -> bool {
+        !self
+            .0
+            .range(path.to_owned()..)
+            .take_while(|found| found.starts_with(path))
+            .any(|found| {
+                let rest = &found[path.len()..];
+                rest.is_empty() || rest.starts_with(['.', '['])
+            })
     }
 }
 

@@ -39,12 +39,7 @@ inside the project.
 pub fn reference() -> String {
     let schema = described();
     let mut page = INTRODUCTION.to_owned();
-    section(&mut page, "devenv.yaml", &schema, &schema);
-    let mut names = Vec::new();
-    collect(&schema["properties"], &schema, &mut names);
-    for name in names {
-        section(&mut page, &name, &schema["$defs"][&name], &schema);
-    }
+    sections(&mut page, "devenv.yaml", &schema);
     let mut profile = schema["$defs"]["Profile"].clone();
     if let (Some(keys), Some(manifest)) = (
         profile["properties"].as_object_mut(),
@@ -54,6 +49,16 @@ pub fn reference() -> String {
     }
     section(&mut page, "Profile", &profile, &schema);
     page
+}
+
+/// A section for a file, and one for each definition that its keys lead to.
+pub(super) fn sections(page: &mut String, file: &str, schema: &Value) {
+    section(page, file, schema, schema);
+    let mut names = Vec::new();
+    collect(&schema["properties"], schema, &mut names);
+    for name in names {
+        section(page, &name, &schema["$defs"][&name], schema);
+    }
 }
 
 /// The definitions that `schema` leads to, in the order in which a reader meets them.

@@ -19,10 +19,10 @@ use super::{
     },
 };
 use crate::domain::{
-    Autoscale, Build, Chart, ChartOrigin, ClusterSpec, Cpu, Environment, EnvironmentId, Expose,
-    Hook, Hooks, ImageName, Limits, Memory, Port, PortNumber, Probe, ProjectName, Provenance,
-    Provider, Quiesce, Ready, Requires, Resources, Service, ServiceName, Source, Task, Volume,
-    Workload,
+    Autoscale, Build, Chart, ChartOrigin, ClusterSpec, Cpu, DatasetName, Environment,
+    EnvironmentId, Expose, Hook, Hooks, ImageName, Limits, Memory, Port, PortNumber, Probe,
+    ProjectName, Provenance, Provider, Quiesce, Ready, Requires, Resources, Service, ServiceName,
+    Source, Task, Volume, Workload,
 };
 
 /// What the environment is made of.
@@ -30,6 +30,7 @@ pub(super) struct Resolver<'a> {
     pub(super) request: &'a Request,
     pub(super) learned: Learned,
     pub(super) only: Option<&'a Only>,
+    pub(super) dataset: Option<DatasetName>,
 }
 
 impl Resolver<'_> {
@@ -61,6 +62,7 @@ impl Resolver<'_> {
             manifest: directory.join(file.unwrap_or_else(|| Path::new(MANIFEST_FILE))),
             directory,
             profiles: self.request.profiles.clone(),
+            dataset: self.dataset,
             requires: requires(keys.requires),
             cluster: cluster(keys.cluster),
             services,
@@ -228,13 +230,14 @@ fn below(base: &Path, path: &Path) -> PathBuf {
 }
 
 /// Without `.` parts.
-fn clean(path: &Path) -> PathBuf {
+pub(super) fn clean(path: &Path) -> PathBuf {
     path.components()
         .filter(|part| !matches!(part, Component::CurDir))
         .collect()
 }
 
-fn within(written: Option<Within>, default: &str) -> Duration {
+/// How long something may take, as written or by `default`.
+pub(super) fn within(written: Option<Within>, default: &str) -> Duration {
     written
         .map(|within| within.0)
         .or_else(|| time_span(default))
@@ -247,7 +250,8 @@ fn volume_size() -> Memory {
         .unwrap_or_else(|_| Memory::from_bytes(0))
 }
 
-fn texts(list: Vec<Written>) -> Vec<String> {
+/// The texts of a list.
+pub(super) fn texts(list: Vec<Written>) -> Vec<String> {
     list.into_iter().map(|text| text.0).collect()
 }
 

@@ -34,7 +34,7 @@ pub(super) fn described() -> Value {
 }
 
 /// Turns our marks into standard schema and drops defaults that say nothing.
-fn publish(schema: &mut Value) {
+pub(super) fn publish(schema: &mut Value) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(publish),
         Value::Object(map) => {

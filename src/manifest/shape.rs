@@ -47,7 +47,8 @@ pub(super) static MANIFEST: LazyLock<Shape> =
 pub(super) static PROFILE: LazyLock<Shape> =
     LazyLock::new(|| compile_root(schemars::schema_for!(ProfileKeys).as_value()));
 
-fn compile_root(schema: &Value) -> Shape {
+/// The shape of a whole schema.
+pub(super) fn compile_root(schema: &Value) -> Shape {
     compile(schema, &schema["$defs"])
 }
 

@@ -40,6 +40,35 @@ impl Sources {
             .map_or("", |source| source.text.as_str())
     }
 
+    /// The origin of `length` characters from the byte `at` of a text on.
+    pub(super) fn origin_at(&self, id: SourceId, at: usize, length: usize) -> Origin {
+        let Some(source) = self.list.get(usize::from(id.0)) else {
+            return Origin::start_of(id);
+        };
+        let line = source.lines.partition_point(|start| *start <= at).max(1);
+        let start = source.lines[line - 1];
+        let before = source.text.get(start..at).unwrap_or_default();
+        let number = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+        Origin {
+            source: id,
+            line: number(line),
+            column: number(before.chars().count() + 1),
+            length: number(length.max(1)),
+        }
+    }
+
+    /// The byte of its text at which an origin is.
+    pub(super) fn offset(&self, origin: Origin) -> usize {
+        let Some(source) = self.list.get(usize::from(origin.source.0)) else {
+            return 0;
+        };
+        let line = (origin.line as usize).saturating_sub(1);
+        let start = source.lines.get(line).copied().unwrap_or_default();
+        let rest = source.text.get(start..).unwrap_or_default();
+        let before = (origin.column as usize).saturating_sub(1);
+        start + rest.chars().take(before).map(char::len_utf8).sum::<usize>()
+    }
+
     /// Where an origin is, with its line.
     pub(super) fn place(&self, origin: Origin) -> Place {
         let source = self.list.get(usize::from(origin.source.0));
@@ -73,6 +102,18 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_byte_of_a_text_has_an_origin_and_an_origin_a_byte() {
+        let mut sources = Sources::default();
+        let text = "a: 1\nzwölf: ${x}\n";
+        let source = sources.add(Path::new("devenv.yaml"), text.to_owned());
+        let at = text.find("${x}").unwrap();
+        let origin = sources.origin_at(source, at, 4);
+        assert_eq!((origin.line, origin.column, origin.length), (2, 8, 4));
+        assert_eq!(sources.offset(origin), at);
+        assert_eq!(sources.origin_at(source, 0, 1), Origin::start_of(source));
+    }
 
     #[test]
     fn a_place_carries_its_line_without_the_line_end_and_stays_on_it() {

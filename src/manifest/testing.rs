@@ -2,13 +2,14 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ffi::OsString,
     fmt::Write as _,
     io,
     path::{Component, Path, PathBuf},
 };
 
 use super::{Loaded, Request, load};
-use crate::domain::{Failures, ProjectFiles};
+use crate::domain::{DataFiles, Failures, FileKind, InputsHash, ProjectFiles};
 
 /// Where the project in memory pretends to be.
 pub(crate) const DIRECTORY: &str = "/project";
@@ -18,6 +19,7 @@ pub(crate) const DIRECTORY: &str = "/project";
 pub(crate) struct MemoryFiles {
     files: BTreeMap<PathBuf, Result<String, io::ErrorKind>>,
     directories: BTreeSet<PathBuf>,
+    links: BTreeSet<PathBuf>,
 }
 
 impl MemoryFiles {
@@ -35,6 +37,19 @@ impl MemoryFiles {
     /// Adds a file that cannot be read.
     pub(crate) fn broken(mut self, path: &str, kind: io::ErrorKind) -> Self {
         self.put(path, Err(kind));
+        self
+    }
+
+    /// Adds a directory with nothing in it.
+    pub(crate) fn directory(mut self, path: &str) -> Self {
+        self.directories.insert(clean(Path::new(path)));
+        self
+    }
+
+    /// Adds a symbolic link to something.
+    pub(crate) fn link(mut self, path: &str) -> Self {
+        self.put(path, Ok(String::new()));
+        self.links.insert(clean(Path::new(path)));
         self
     }
 
@@ -106,6 +121,30 @@ impl ProjectFiles for MemoryFiles {
             .compile_matcher();
         let files = self.files.keys().filter(|path| glob.is_match(path));
         Ok(files.cloned().collect())
+    }
+}
+
+impl DataFiles for MemoryFiles {
+    fn kind(&self, path: &Path) -> io::Result<FileKind> {
+        let path = clean(path);
+        if self.links.contains(&path) {
+            Ok(FileKind::Link)
+        } else if self.directories.contains(&path) {
+            Ok(FileKind::Directory)
+        } else if self.files.contains_key(&path) {
+            Ok(FileKind::File)
+        } else {
+            Err(io::ErrorKind::NotFound.into())
+        }
+    }
+
+    fn entries(&self, directory: &Path) -> io::Result<Vec<OsString>> {
+        let names = self.names(directory)?;
+        Ok(names.into_iter().map(OsString::from).collect())
+    }
+
+    fn digest(&self, file: &Path) -> io::Result<InputsHash> {
+        InputsHash::of_stream(self.read(file)?.as_bytes())
     }
 }
 

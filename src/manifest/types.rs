@@ -18,7 +18,8 @@ use super::{
     },
 };
 use crate::domain::{
-    Cpu, Memory, PortNumber, ProfileName, ProjectName, Protocol, Provider, ServiceName, TaskName,
+    Cpu, DatasetName, Memory, PortNumber, ProfileName, ProjectName, Protocol, Provider,
+    ServiceName, TaskName,
 };
 
 /// The keys of `devenv.yaml`.
@@ -60,6 +61,9 @@ pub(super) struct ProfileKeys {
     /// The services to run: only these and what they depend on. Without it, all of them.
     #[serde(default)]
     only: Vec<ServiceName>,
+    /// The dataset that belongs to it, `datasets/<name>/dataset.yaml`. Of several profiles the last that names one counts.
+    #[serde(default)]
+    dataset: Option<DatasetName>,
 }
 
 /// The version of the manifest's format.

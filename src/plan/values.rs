@@ -227,6 +227,7 @@ mod tests {
             directory: "/shop".into(),
             manifest: "/shop/devenv.yaml".into(),
             profiles: Vec::new(),
+            dataset: None,
             requires: Requires::default(),
             cluster: ClusterSpec {
                 provider: Provider::K3d,

@@ -5,6 +5,7 @@ mod support;
 
 mod arrows;
 mod completions;
+mod datasets;
 mod documents;
 mod errors;
 mod hints;

@@ -17,7 +17,7 @@ use std::{
 use super::{
     layers::Only,
     places::Places,
-    problem::{Findings, Problem},
+    problem::{Damaged, Findings, Problem},
     types::{ManifestKeys, ServiceKeys},
 };
 use crate::domain::{ProjectFiles, ServiceName};
@@ -34,7 +34,7 @@ pub(super) struct Checker<'a> {
     pub(super) files: &'a dyn ProjectFiles,
     pub(super) findings: &'a mut Findings,
     /// Paths with mistakes found before.
-    damaged: BTreeSet<String>,
+    damaged: Damaged,
 }
 
 /// What the checks learned on the way.
@@ -46,7 +46,7 @@ pub(super) struct Learned {
 
 /// Checks everything. Mistakes go to the findings.
 pub(super) fn check(mut checker: Checker<'_>) -> Learned {
-    checker.damaged = checker.findings.paths().map(str::to_owned).collect();
+    checker.damaged = checker.findings.damaged();
     checker.references();
     checker.cluster();
     let mut learned = Learned::default();
@@ -82,7 +82,7 @@ impl<'a> Checker<'a> {
             only,
             files,
             findings,
-            damaged: BTreeSet::new(),
+            damaged: Damaged::default(),
         }
     }
 
@@ -98,7 +98,7 @@ impl<'a> Checker<'a> {
         items
             .iter()
             .filter_map(|item| {
-                let path = paths.find(|path| !self.damaged.contains(path))?;
+                let path = paths.find(|path| !self.damaged.holds(path))?;
                 Some((path, item))
             })
             .collect()
@@ -106,14 +106,7 @@ impl<'a> Checker<'a> {
 
     /// Whether nothing was wrong at `path` or below it.
     fn intact(&self, path: &str) -> bool {
-        !self
-            .damaged
-            .range(path.to_owned()..)
-            .take_while(|found| found.starts_with(path))
-            .any(|found| {
-                let rest = &found[path.len()..];
-                rest.is_empty() || rest.starts_with(['.', '['])
-            })
+        self.damaged.spares(path)
     }
 }
 

@@ -72,11 +72,13 @@ fn whoever_deploys_nothing_needs_no_file_that_the_manifest_names() {
          \x20 a: { build: gone, secrets: [.env.gone] }\n\
          \x20 b: { chart: { path: gone } }\n\
          \x20 c: { manifests: [gone/*.yaml] }\n",
-    );
-    let failures = files.load().unwrap_err();
-    assert_eq!(failures.iter().count(), 4, "{}", render(&failures));
+    )
+    .file("profiles/p.yaml", "dataset: gone\n");
+    let failures = files.load_with(&["p"], &[]).unwrap_err();
+    assert_eq!(failures.iter().count(), 5, "{}", render(&failures));
     let request = Request {
         directory: DIRECTORY.into(),
+        profiles: vec!["p".parse().unwrap()],
         named_files: NamedFiles::Assumed,
         ..Request::default()
     };

@@ -105,7 +105,7 @@ fn the_example_of_the_repository_has_every_key_there_is() {
     let schema = crate::manifest::schema();
     let mut keys = std::collections::BTreeSet::new();
     collect_keys(&schema, &mut keys);
-    let of_profiles_only = ["description", "extends", "only"];
+    let of_profiles_only = ["description", "extends", "only", "dataset"];
     let is_written = |key: &str| {
         text.match_indices(&format!("{key}:"))
             .any(|(at, _)| !text[..at].ends_with(|c: char| c.is_alphanumeric()))

@@ -136,6 +136,49 @@ fn only_keeps_services_and_what_they_need_and_says_what_else_went() {
 }
 
 #[test]
+fn the_last_profile_that_names_a_dataset_decides() {
+    let files = project()
+        .file("profiles/base.yaml", "dataset: empty\n")
+        .file("profiles/left.yaml", "extends: [base]\n")
+        .file("profiles/right.yaml", "extends: [base]\ndataset: full\n")
+        .file("profiles/none.yaml", "dataset: null\n")
+        .file("datasets/empty/dataset.yaml", "")
+        .file("datasets/full/dataset.yaml", "");
+    let dataset = |profiles: &[&str]| {
+        let dataset = good(&files, profiles, &[]).dataset;
+        dataset.map(|name| name.to_string())
+    };
+    assert_eq!(dataset(&[]), None);
+    for (profiles, name) in [
+        (["left", "none"], "empty"),
+        (["left", "right"], "full"),
+        (["right", "base"], "full"),
+    ] {
+        assert_eq!(dataset(&profiles).as_deref(), Some(name), "{profiles:?}");
+    }
+}
+
+#[test]
+fn a_profile_names_a_dataset_that_is_there() {
+    let files = project()
+        .file("profiles/p.yaml", "only: [order]\ndataset: ful\n")
+        .file("profiles/q.yaml", "dataset: Full!\n")
+        .file("datasets/full/dataset.yaml", "");
+    assert_eq!(
+        bad(&files, &["p"], &[]),
+        "profiles/p.yaml:2:10 dataset.not-found there is no dataset `ful`\n  \
+         did you mean `full`?\n  datasets: `full`\n"
+    );
+    let said = bad(&files, &["q"], &[]);
+    assert!(
+        said.starts_with(
+            "profiles/q.yaml:1:10 manifest.invalid-value `dataset` must be the name of a dataset"
+        ),
+        "{said}"
+    );
+}
+
+#[test]
 fn bad_profiles_are_explained() {
     let files = project()
         .file(
