@@ -20,6 +20,11 @@ pub enum Request {
         /// The copy. Nothing may be there; the directory above it is.
         to: Vec<u8>,
     },
+    /// Makes an empty directory, root's, which all may enter: what Kubernetes makes of a volume that is not there.
+    Make {
+        /// The directory. Nothing may be there; the directory above it is.
+        path: Vec<u8>,
+    },
     /// The hash of a directory: see [`TreeHash`].
     Hash {
         /// The directory.
@@ -54,6 +59,8 @@ pub enum Answer {
     Measured(Measured),
     /// To [`Request::Copy`].
     Copied(Copied),
+    /// To [`Request::Make`].
+    Made,
     /// To [`Request::Hash`].
     Hashed(TreeHash),
     /// To [`Request::Exchange`].

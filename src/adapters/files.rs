@@ -354,6 +354,12 @@ pub fn inode(path: &Path) -> Result<Option<u64>, FileError> {
     }
 }
 
+/// What a path leads to; a link is not followed.
+pub fn kind_of(path: &Path) -> Result<FileKind, FileError> {
+    let directory = Project::new(PathBuf::from("/"));
+    directory.kind(path).at(Operation::Inspect, path)
+}
+
 /// When a file was changed; `None` if there is none, or it does not say.
 pub fn modified(path: &Path) -> Option<std::time::SystemTime> {
     fs::symlink_metadata(path).ok()?.modified().ok()

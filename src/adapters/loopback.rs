@@ -1,30 +1,43 @@
-//! One plain HTTP exchange with a port of 127.0.0.1. The caller sets the time limit.
+//! One plain HTTP exchange with a port of 127.0.0.1, or over a stream. The caller sets the time limit.
 
 use std::net::Ipv4Addr;
 
 use bytes::Bytes;
 use http::{StatusCode, header, request};
-use http_body_util::{BodyExt as _, Empty, Limited};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::client::conn::http1::handshake;
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
 
 use crate::domain::PortNumber;
 
-/// Sends a request, and returns the status of the answer with its body; a body of more than `most` bytes is
-/// left out.
+/// Sends a request without a body, and returns the status of the answer with its body; a body of more than `most`
+/// bytes is left out.
 pub(super) async fn exchange(
     port: PortNumber,
     request: request::Builder,
     most: usize,
 ) -> std::io::Result<(StatusCode, Bytes)> {
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port.get())).await?;
+    exchange_on(stream, request, Bytes::new(), most).await
+}
+
+/// The same with a body, over any stream.
+pub(super) async fn exchange_on(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    request: request::Builder,
+    body: Bytes,
+    most: usize,
+) -> std::io::Result<(StatusCode, Bytes)> {
     let (mut request_tx, connection) = handshake(TokioIo::new(stream))
         .await
         .map_err(std::io::Error::other)?;
     let request = request
         .header(header::CONNECTION, "close")
-        .body(Empty::<Bytes>::new())
+        .body(Full::new(body))
         .map_err(std::io::Error::other)?;
     let exchange = async {
         let answer = request_tx.send_request(request).await?;

@@ -10,6 +10,7 @@ mod attach;
 mod begin;
 mod completions;
 mod context;
+mod data;
 mod debug;
 mod down;
 mod exec;
@@ -150,6 +151,7 @@ verbs! {
     Exec => exec for Services,
     Attach => attach for Services,
     Session => session for Services,
+    Data => data for Data,
     Snapshot => snapshot for Data,
     Completions => completions for Program,
     Version => version for Program,

@@ -82,20 +82,14 @@ enum Action {
     /// Compare the data of a snapshot, or of an exported one, with what was saved
     #[command(after_help = "Examples:
   devenv snapshot verify before-migration
-  devenv snapshot verify --file cart-full.tar.zst")]
+  devenv snapshot verify --archive cart-full.tar.zst")]
     Verify {
         /// Its name
-        #[arg(required_unless_present = "file")]
+        #[arg(required_unless_present = "archive")]
         name: Option<SnapshotName>,
         /// A file that `export` wrote
-        #[arg(
-            long = "archive",
-            visible_alias = "file",
-            id = "file",
-            value_name = "FILE",
-            conflicts_with = "name"
-        )]
-        file: Option<PathBuf>,
+        #[arg(long, value_name = "FILE", conflicts_with = "name")]
+        archive: Option<PathBuf>,
     },
     /// Write a snapshot to one file, which another machine can import
     #[command(after_help = "Examples:
@@ -105,7 +99,7 @@ enum Action {
         name: SnapshotName,
         /// The file: a tar archive, compressed with zstd; nothing may be there
         #[arg(value_name = "FILE")]
-        file: PathBuf,
+        archive: PathBuf,
     },
     /// Make a snapshot of a file that `export` wrote
     #[command(after_help = "Examples:
@@ -114,7 +108,7 @@ enum Action {
     Import {
         /// The file
         #[arg(value_name = "FILE")]
-        file: PathBuf,
+        archive: PathBuf,
         /// What it is called here; as it was there if left out
         #[arg(long, value_name = "NAME")]
         name: Option<SnapshotName>,
@@ -164,18 +158,18 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
             let services = project::services(&project, &services)?;
             restore_it(&project, &name, &services, context).await
         }
-        Action::Verify { name, file } => match (name, file) {
+        Action::Verify { name, archive } => match (name, archive) {
             (Some(name), _) => verify_it(&project, &name, context).await,
-            (None, file) => {
-                let file = context.directory.join(file.unwrap_or_default());
+            (None, archive) => {
+                let file = context.directory.join(archive.unwrap_or_default());
                 let (outbox, cancel) = (&context.outbox, &context.cancel);
                 let report = verify_file(&project, &file, outbox, cancel).await?;
                 context.outbox.report(Report::SnapshotVerify(report)).await;
                 Ok(Exit::Success)
             }
         },
-        Action::Export { name, file } => export_it(&project, &name, &file, context).await,
-        Action::Import { file, name } => import_it(&project, &file, name, context).await,
+        Action::Export { name, archive } => export_it(&project, &name, &archive, context).await,
+        Action::Import { archive, name } => import_it(&project, &archive, name, context).await,
         Action::Remove { name } => remove_it(&project, &name, context).await,
     }
 }

@@ -189,6 +189,17 @@ impl Answer {
     }
 }
 
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Any => f.write_str("anything"),
+            Self::Equals(text) => f.write_str(text.trim()),
+            Self::Contains(text) => write!(f, "something with `{text}` in it"),
+            Self::Matches(pattern) => write!(f, "something that matches `{}`", pattern.as_str()),
+        }
+    }
+}
+
 /// A regular expression.
 #[derive(Debug, Clone)]
 pub struct Pattern(Regex);

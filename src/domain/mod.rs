@@ -58,7 +58,7 @@ pub use observed::{
 pub use place::{Place, Provenance};
 pub use quantity::{Cpu, InvalidQuantity, Memory};
 pub use said::{LogLevel, Said};
-pub use snapshot::{CopyMeans, Snapshot, SnapshotVolume, VolumeRef};
+pub use snapshot::{CopyMeans, LoadedDataset, Snapshot, SnapshotVolume, VolumeRef};
 pub use starts::NodeStarts;
 pub use template::{TemplatePart, UnknownVariable, fill_template, template_parts};
 pub use trouble::{Trouble, TroubleKind};

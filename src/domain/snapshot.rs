@@ -5,7 +5,9 @@ use std::{fmt, path::PathBuf};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{ProjectName, ServiceName, SnapshotId, SnapshotName, VolumeName};
+use super::{
+    DatasetName, InputsHash, ProjectName, ServiceName, SnapshotId, SnapshotName, VolumeName,
+};
 
 /// A volume of a service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -48,12 +50,25 @@ pub struct Snapshot {
     pub project: ProjectName,
     /// The git branch that was checked out; `None` outside of a repository, or on none.
     pub branch: Option<String>,
+    /// The dataset that was loaded last before it was made, if one was.
+    #[serde(default)]
+    pub dataset: Option<LoadedDataset>,
     /// The version of devenv that made it.
     pub devenv: String,
     /// The architecture of the processors, as Rust names it: databases write their files in its way.
     pub architecture: String,
     /// What it holds.
     pub volumes: Vec<SnapshotVolume>,
+}
+
+/// A dataset as it was when it was loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadedDataset {
+    /// Its name.
+    pub name: DatasetName,
+    /// The hash of all that it is made of.
+    pub hash: InputsHash,
 }
 
 /// What a snapshot holds of a volume.

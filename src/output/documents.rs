@@ -1,7 +1,7 @@
 //! Every published document as text for people.
 
 use super::{
-    live,
+    data, live,
     logs::Logs,
     snapshots,
     steps::stage_name,
@@ -24,6 +24,9 @@ pub(super) fn text(report: &Report, style: &Style, logs: &mut Logs) -> String {
     match report {
         // A script must reach the shell as it is.
         Report::Completions(completions) => completions.script.clone(),
+        Report::DataList(report) => data::list(report, style),
+        Report::DataLoad(report) => data::loaded(report, style),
+        Report::DataReset(report) => data::reset(report, style),
         Report::Debug(report) => debug(report, style),
         Report::Down(report) => down(report, style),
         Report::Exec(exec) => exec.stdout.clone(),

@@ -101,6 +101,9 @@ pub(super) fn shown(report: &SnapshotShown, style: &Style) -> String {
     };
     say("created", &format!("{} ago", age_of(snapshot)));
     say("size", &memory(snapshot.bytes));
+    if let Some(dataset) = &snapshot.dataset {
+        say("dataset", dataset);
+    }
     if let Some(branch) = &snapshot.branch {
         say("branch", branch);
     }
@@ -132,13 +135,16 @@ pub(super) fn list(report: &SnapshotList, style: &Style) -> String {
     if report.snapshots.is_empty() && report.unusable.is_empty() {
         return "no snapshots\n\nnext:\n  devenv snapshot save NAME\n".to_owned();
     }
-    let mut table = Table::new(&["NAME", "AGE", "SIZE", "SERVICES", "BRANCH", "NOTE"]);
+    let mut table = Table::new(&[
+        "NAME", "AGE", "SIZE", "SERVICES", "DATASET", "BRANCH", "NOTE",
+    ]);
     for snapshot in &report.snapshots {
         table.row(vec![
             Cell::from(&snapshot.name),
             Cell::from(age_of(snapshot)),
             Cell::from(memory(snapshot.bytes)),
             Cell::from(snapshot.services.join(",")),
+            Cell::from(snapshot.dataset.as_deref().unwrap_or_default()),
             Cell::from(snapshot.branch.as_deref().unwrap_or_default()),
             Cell::from(snapshot.note.as_deref().unwrap_or_default()),
         ]);
@@ -148,6 +154,7 @@ pub(super) fn list(report: &SnapshotList, style: &Style) -> String {
         let why = Cell::toned(Tone::Bad, &snapshot.why);
         table.row(vec![
             Cell::from(&snapshot.name),
+            empty(),
             empty(),
             empty(),
             empty(),

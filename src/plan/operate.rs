@@ -7,7 +7,8 @@ use super::{
     decide::{cluster_id, cluster_steps, reach, ready_id},
 };
 use crate::domain::{
-    Environment, Footprint, HookMoment, Observed, Presence, ServiceName, Stage, StepId, StepSummary,
+    Environment, Footprint, Hook, HookMoment, Observed, Presence, ServiceName, Stage, StepId,
+    StepSummary,
 };
 
 /// How much of an environment is taken down.
@@ -63,12 +64,29 @@ pub fn down(environment: &Environment, footprint: &Footprint, extent: Extent) ->
 
 /// One after another: each may build on the one before.
 fn hooks_before_down(environment: &Environment) -> Vec<Step> {
+    let hooks = &environment.hooks.before_down;
+    hooks_one_by_one(hooks, HookMoment::BeforeDown, "it runs before `down`")
+}
+
+/// The steps that run the hooks of `up`, whether they ran before or not.
+pub fn hooks_after_up(environment: &Environment) -> Plan {
+    let hooks = &environment.hooks.after_up;
+    Plan {
+        steps: hooks_one_by_one(hooks, HookMoment::AfterUp, "its data is new"),
+    }
+}
+
+fn hooks_one_by_one(hooks: &[Hook], moment: HookMoment, reason: &str) -> Vec<Step> {
     let mut steps: Vec<Step> = Vec::new();
-    for (index, hook) in environment.hooks.before_down.iter().enumerate() {
-        let id = StepId::new("hook", format!("down-{}", index + 1));
-        let action = Action::RunHook(HookMoment::BeforeDown, index);
+    for (index, hook) in hooks.iter().enumerate() {
+        let name = match moment {
+            HookMoment::BeforeDown => "down",
+            HookMoment::AfterUp => "up",
+        };
+        let id = StepId::new("hook", format!("{name}-{}", index + 1));
+        let action = Action::RunHook(moment, index);
         let title = format!("run the hook `{}`", hook.command.join(" "));
-        let mut run = step(&id, action, Stage::Hooks, &title, "it runs before `down`");
+        let mut run = step(&id, action, Stage::Hooks, &title, reason);
         run.summary.service.clone_from(&hook.service);
         run.summary.needs = steps
             .last()

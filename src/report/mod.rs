@@ -8,6 +8,7 @@
 //! changes its meaning or goes away makes a new number.
 
 mod completions;
+mod data;
 mod debug;
 mod down;
 mod exec;
@@ -32,6 +33,7 @@ mod up;
 mod version;
 
 pub use completions::Completions;
+pub use data::{BrokenDataset, DataList, DataLoaded, DataReset, DatasetEntry};
 pub use debug::Debug;
 pub use down::{Down, Kept};
 pub use exec::Exec;
@@ -72,6 +74,15 @@ pub enum Report {
     /// Of `completions`.
     #[serde(rename = "devenv.completions/1")]
     Completions(Completions),
+    /// Of `data list`.
+    #[serde(rename = "devenv.data-list/1")]
+    DataList(DataList),
+    /// Of `data load`.
+    #[serde(rename = "devenv.data-load/1")]
+    DataLoad(DataLoaded),
+    /// Of `data reset`.
+    #[serde(rename = "devenv.data-reset/1")]
+    DataReset(DataReset),
     /// Of `debug`.
     #[serde(rename = "devenv.debug/1")]
     Debug(Debug),
@@ -162,6 +173,9 @@ pub enum Report {
 pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
     vec![
         schema_of::<Completions>("completions"),
+        schema_of::<DataList>("data-list"),
+        schema_of::<DataLoaded>("data-load"),
+        schema_of::<DataReset>("data-reset"),
         schema_of::<Debug>("debug"),
         schema_of::<Down>("down"),
         schema_of::<Exec>("exec"),

@@ -19,6 +19,8 @@ pub struct SnapshotEntry {
     pub note: Option<String>,
     /// The git branch that was checked out.
     pub branch: Option<String>,
+    /// The dataset that was loaded last before it was made.
+    pub dataset: Option<String>,
     /// The version of devenv that made it.
     pub devenv: String,
     /// The architecture of the processors.
@@ -203,6 +205,7 @@ impl From<&Snapshot> for SnapshotEntry {
             created: snapshot.created,
             note: snapshot.note.clone(),
             branch: snapshot.branch.clone(),
+            dataset: snapshot.dataset.as_ref().map(|it| it.name.to_string()),
             devenv: snapshot.devenv.clone(),
             architecture: snapshot.architecture.clone(),
             services: snapshot

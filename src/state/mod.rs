@@ -7,6 +7,7 @@
 mod exchange;
 mod journal;
 mod live_store;
+mod loaded;
 mod lock;
 pub mod log_store;
 mod paths;
@@ -18,6 +19,7 @@ mod snapshots;
 pub use exchange::{Before, ExchangeRecord, Exchanged};
 pub use journal::{Journal, JournalError};
 pub use live_store::{LiveStore, live_events, live_times};
+pub use loaded::Loaded;
 pub use lock::{Actor, EnvironmentLock, Holder, LockError};
 pub use paths::{EnvironmentPaths, PathsError, UserPaths};
 pub use record::{LoadedRecord, PortsRecord, Record, RecordError};

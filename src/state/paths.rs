@@ -214,6 +214,11 @@ impl EnvironmentPaths {
         self.data.join("exchange.json")
     }
 
+    /// Which dataset was loaded last.
+    pub fn loaded(&self) -> PathBuf {
+        self.data.join("loaded.json")
+    }
+
     /// The images of the environment's registry.
     pub fn registry(&self) -> PathBuf {
         self.data.join("registry")

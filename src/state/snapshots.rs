@@ -189,6 +189,7 @@ mod tests {
             note: Some("before the migration".to_owned()),
             project: "shop".parse().unwrap(),
             branch: None,
+            dataset: None,
             devenv: "0.1.0".to_owned(),
             architecture: "x86_64".to_owned(),
             volumes: vec![SnapshotVolume {

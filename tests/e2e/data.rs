@@ -1,5 +1,6 @@
 //! The data of an environment: snapshots of all volumes at one instant, restored whole or not at all.
 
+mod datasets;
 mod killed;
 
 use std::time::{Duration, Instant};
@@ -33,7 +34,7 @@ fn manifest() -> String {
     build: ticks
     command: [perl, /ticks.pl]
     volumes: [{{ name: data, path: /data, size: 64Mi }}]
-    ready: {{ command: [test, '!', -e, /data/bad], within: 5s }}
+    ready: {{ command: [test, '!', -e, /data/bad], within: 20s }}
 "
         )
     };

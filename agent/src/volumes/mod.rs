@@ -46,6 +46,7 @@ fn work(root: &Root, request: &Request, progress: &Progress) -> Result<Answer, A
     match request {
         Request::Measure { path } => measure::measure(root, path, progress).map(Answer::Measured),
         Request::Copy { from, to } => copy::copy(root, from, to, progress).map(Answer::Copied),
+        Request::Make { path } => moves::make(root, path).map(|()| Answer::Made),
         Request::Hash { path } => hash::hash(root, path, progress).map(Answer::Hashed),
         Request::Exchange { one, other } => {
             moves::exchange(root, one, other).map(|()| Answer::Exchanged)

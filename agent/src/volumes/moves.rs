@@ -1,7 +1,7 @@
 //! Directories that change places, change names or go, each at one moment.
 
 use devenv_agent::protocol::{AgentError, FileProblem};
-use rustix::fs::{AtFlags, RenameFlags, renameat_with, unlinkat};
+use rustix::fs::{AtFlags, Mode, RenameFlags, chmodat, mkdirat, renameat_with, unlinkat};
 
 use super::{
     place::{Place, Root},
@@ -24,6 +24,18 @@ pub(super) fn rename(root: &Root, from: &[u8], to: &[u8]) -> Result<(), AgentErr
     from.refuse_no_directory("rename")?;
     to.refuse_taken("rename to")?;
     moved("rename to", &from, &to, RenameFlags::NOREPLACE)
+}
+
+/// Makes an empty directory.
+pub(super) fn make(root: &Root, path: &[u8]) -> Result<(), AgentError> {
+    const DOING: &str = "make";
+    let place = root.place(path)?;
+    let failed = |error| place.failed(DOING, error);
+    mkdirat(&place.directory, &place.name, Mode::RWXU).map_err(failed)?;
+    // Whatever the umask.
+    let all_enter = Mode::RWXU | Mode::RGRP | Mode::XGRP | Mode::ROTH | Mode::XOTH;
+    chmodat(&place.directory, &place.name, all_enter, AtFlags::empty()).map_err(failed)?;
+    place.settle(DOING)
 }
 
 /// Removes what is at a path, if anything is.

@@ -79,7 +79,7 @@ impl AgentFailure {
             Self::Refused(error) => by_agent(error),
             Self::Volume(error) => of_volume(error),
             Self::Archive(_) => Failure::new("archive.refused", ExitClass::Data, self.to_string())
-                .help("devenv snapshot verify FILE   # says whether it is the file"),
+                .help("devenv snapshot verify --archive FILE   # says whether it is the file"),
             Self::Init(refusal) => by_init(refusal),
             Self::Local { source, .. } => Failure::new(
                 "agent.local-file",

@@ -53,6 +53,16 @@ impl Volumes<'_> {
         }
     }
 
+    /// Makes an empty directory where nothing is, as Kubernetes makes one for a volume.
+    pub async fn make(&self, path: &Path) -> Result<(), AgentFailure> {
+        let path = bytes(path);
+        let request = volume_protocol::Request::Make { path };
+        match self.ask(request, |_| {}).await? {
+            volume_protocol::Answer::Made => Ok(()),
+            other => Err(self.not_understood(&other, "directory")),
+        }
+    }
+
     /// The hash of a directory, the same for a copy of it. `told` hears how far it is.
     pub async fn hash(
         &self,

@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -16,12 +17,13 @@ use super::{
 use crate::{
     adapters::files,
     domain::{
-        Desired, ExitClass, Failure, Failures, NoticeLevel, ServiceName, SnapshotId, VolumeRef,
+        Desired, ExitClass, Failure, Failures, LoadedDataset, NoticeLevel, ServiceName, SnapshotId,
+        VolumeRef,
     },
     features::up::{completed, run},
     plan,
     report::Outbox,
-    state::{Before, ExchangeRecord, Exchanged},
+    state::{Before, ExchangeRecord, Exchanged, Loaded},
 };
 
 /// How long the services may stand while directories change places.
@@ -35,6 +37,8 @@ pub(super) struct Incoming {
     pub(super) doing: String,
     /// Its volumes.
     pub(super) volumes: Vec<VolumeRef>,
+    /// The dataset that it is then.
+    pub(super) dataset: Option<LoadedDataset>,
 }
 
 /// How the services are brought up again.
@@ -44,7 +48,8 @@ pub(super) struct Settling<'a> {
     pub(super) deadline: Duration,
 }
 
-/// Has the data take its place, and waits until the services are ready with it; else the data from before is put back.
+/// Has the data take its place, waits until the services are ready with it, and does `work` with them; then the data
+/// from before goes. Where any of that does not succeed it is put back.
 ///
 /// The steps `exchange` and `keep` must be among those that were begun.
 pub(super) async fn take_place(
@@ -52,31 +57,23 @@ pub(super) async fn take_place(
     steps: &Steps<'_>,
     incoming: &Incoming,
     settling: &Settling<'_>,
+    work: impl AsyncFnOnce(&Site<'_>) -> Result<(), Failures>,
 ) -> Result<(), Failures> {
     let record = record(site, incoming)?;
     let paths = &site.project.paths;
     record.save(paths).map_err(|error| error.failure())?;
-    let services = owners(&incoming.volumes);
     // From here on it is not broken off by a Ctrl-C, but put back: it takes a moment.
-    let exchanged = steps
-        .step("exchange", async |_| {
-            swap(site, &record, Direction::In).await
-        })
-        .await;
-    let settled = match exchanged {
-        Ok(()) => settle(site, &services, "its data was exchanged", settling).await,
-        Err(failure) => Err(failure.into()),
+    let exchanged = enter(site, steps, &record, settling).await;
+    let done = match exchanged {
+        Ok(()) => work(site).await,
+        Err(failures) => Err(failures),
     };
-    if let Err(failures) = settled {
-        steps
-            .notice(
-                NoticeLevel::Warning,
-                format!(
-                    "the data from before is put back: it did not work to {}",
-                    record.doing
-                ),
-            )
-            .await;
+    if let Err(failures) = done {
+        let text = format!(
+            "the data from before is put back: it did not work to {}",
+            record.doing
+        );
+        steps.notice(NoticeLevel::Warning, text).await;
         let put_back = put_back(site, &record, settling).await;
         return Err(match put_back {
             Ok(()) => failures,
@@ -87,10 +84,29 @@ pub(super) async fn take_place(
         .step("keep", async |_| {
             let paths = &site.project.paths;
             ExchangeRecord::settle(paths).map_err(|error| error.failure())?;
+            let noted = Loaded::note(paths, incoming.dataset.as_ref(), Timestamp::now());
+            noted.map_err(|error| error.failure())?;
             site.remove(&Store::Exchange.of(&incoming.id)).await
         })
         .await?;
     Ok(())
+}
+
+/// Exchanges the data, and waits until the services are ready with the new.
+async fn enter(
+    site: &mut Site<'_>,
+    steps: &Steps<'_>,
+    record: &ExchangeRecord,
+    settling: &Settling<'_>,
+) -> Result<(), Failures> {
+    steps
+        .step("exchange", async |_| {
+            swap(site, record, Direction::In).await
+        })
+        .await?;
+    let services = owners(record.volumes.iter().map(|exchanged| &exchanged.of));
+    settle(site, &services, "its data was exchanged", settling).await?;
+    Ok(site.look_again(settling.outbox).await?)
 }
 
 /// Puts the data from before an exchange into its place again, removes the other, and waits until the services are

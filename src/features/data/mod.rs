@@ -13,16 +13,23 @@
 
 mod archive;
 mod exchange;
+mod load;
 mod mend;
+mod pods;
 mod quiesce;
+mod reset;
 mod restore;
 mod save;
 mod site;
 mod snapshots;
+mod step;
 mod steps;
+mod words;
 
 pub use archive::{export, import, verify_file};
+pub use load::{Again, Load, load};
 pub use mend::mend;
+pub use reset::{Backup, ResetTo, reset};
 pub use restore::restore;
 pub use save::{Save, save};
 pub use snapshots::{find, list, remove, verify};

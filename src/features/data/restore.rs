@@ -94,12 +94,13 @@ async fn all(
         id,
         doing: format!("restore the snapshot {}", snapshot.name),
         volumes: restoring.to_vec(),
+        dataset: snapshot.dataset.clone(),
     };
-    take_place(site, steps, &incoming, settling).await
+    take_place(site, steps, &incoming, settling, async |_| Ok(())).await
 }
 
 /// Copies the data of a snapshot to where it can take the place of what is there.
-async fn copy(
+pub(super) async fn copy(
     site: &Site<'_>,
     snapshot: &Snapshot,
     restoring: &[VolumeRef],

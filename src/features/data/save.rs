@@ -17,13 +17,13 @@ use crate::{
         files, git, host,
     },
     domain::{
-        CopyMeans, ExitClass, Failure, Failures, Memory, ServiceName, Snapshot, SnapshotId,
-        SnapshotName, SnapshotVolume, VolumeRef,
+        CopyMeans, ExitClass, Failure, Failures, LoadedDataset, Memory, ServiceName, Snapshot,
+        SnapshotId, SnapshotName, SnapshotVolume, VolumeRef,
     },
     engine::Progress,
     features::Project,
     report::{Outbox, SnapshotSaved},
-    state::SnapshotStore,
+    state::{Loaded, SnapshotStore},
 };
 
 /// What is to be saved.
@@ -113,6 +113,7 @@ async fn all(
             note: wanted.note.clone(),
             project: site.project.environment.project.clone(),
             branch: git::branch(&site.project.environment.directory),
+            dataset: loaded(site.project)?,
             devenv: env!("CARGO_PKG_VERSION").to_owned(),
             architecture: std::env::consts::ARCH.to_owned(),
             volumes: held,
@@ -127,6 +128,12 @@ async fn all(
         let _ = site.remove(&directory).await;
     }
     saved
+}
+
+/// Which dataset was loaded last.
+fn loaded(project: &Project) -> Result<Option<LoadedDataset>, Failure> {
+    let loaded = Loaded::of(&project.paths).map_err(|error| error.failure())?;
+    Ok(loaded.map(|loaded| loaded.dataset))
 }
 
 /// Refuses what would fill the disk.

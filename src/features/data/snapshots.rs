@@ -8,7 +8,7 @@ use super::{
     steps::Steps,
 };
 use crate::{
-    domain::{ExitClass, Failure, Failures, Snapshot, SnapshotName},
+    domain::{ExitClass, Failure, Failures, InvalidName, Snapshot, SnapshotName},
     engine::remove_directory,
     features::Project,
     report::{
@@ -23,6 +23,26 @@ pub fn find(project: &Project, name: &SnapshotName) -> Result<Snapshot, Failure>
     let store = SnapshotStore::of(&project.paths);
     let found = store.find(name).map_err(|error| error.failure())?;
     found.map_or_else(|| Err(unknown(&store, name)), Ok)
+}
+
+/// All snapshots that can be used, the newest first.
+pub(super) fn all(project: &Project) -> Result<Vec<Snapshot>, Failure> {
+    let kept = SnapshotStore::of(&project.paths).list();
+    let kept = kept.map_err(|error| error.failure())?;
+    let mut all: Vec<Snapshot> = kept
+        .into_iter()
+        .filter_map(|kept| match kept {
+            KeptSnapshot::Good(snapshot) => Some(*snapshot),
+            KeptSnapshot::Unusable(..) => None,
+        })
+        .collect();
+    all.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.created));
+    Ok(all)
+}
+
+/// What is no name of a snapshot.
+pub(super) fn no_name(error: &InvalidName) -> Failure {
+    Failure::new("usage.name", ExitClass::Usage, error.to_string()).help("devenv snapshot list")
 }
 
 /// All snapshots, the newest first.

@@ -66,12 +66,12 @@ pub(super) struct Steps<'a> {
 
 impl<'a> Steps<'a> {
     /// Says what is going to be done: the ids and titles of all steps.
-    pub(super) async fn begin(outbox: &'a Outbox, steps: &[(&str, String)]) -> Self {
+    pub(super) async fn begin(outbox: &'a Outbox, steps: &[(impl AsRef<str>, String)]) -> Self {
         let mut summaries: Vec<StepSummary> = Vec::new();
         for (id, title) in steps {
             let needs = summaries.last().map(|before| before.id.clone());
             summaries.push(StepSummary {
-                id: StepId::new("data", id),
+                id: StepId::new("data", id.as_ref()),
                 title: title.clone(),
                 reason: "you asked for it".to_owned(),
                 stage: Stage::Data,

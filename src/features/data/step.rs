@@ -1,0 +1,318 @@
+//! Carries out the steps of a dataset, and asks what must hold afterwards.
+
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use http::header;
+
+use super::{
+    pods::{NotRun, Ran, run},
+    site::Site,
+    words,
+};
+use crate::{
+    adapters::{
+        agent::{Change, Content},
+        files,
+        kube::ExecRequest,
+    },
+    domain::{
+        DataAction, DataCheck, DataFile, DataQuestion, DataStep, DataText, Dataset, ExitClass,
+        Failure, FileKind, FilesCopy, Filling, HttpRequest, ServiceName, fill_template,
+    },
+    engine::newest_ready_pod,
+    features::process::{Process, pods_of},
+};
+
+/// How much of an answer is shown that is not the one that was wanted, in characters.
+const SHOWN: usize = 400;
+
+/// A dataset whose steps are carried out.
+pub(super) struct Loading<'a> {
+    pub(super) site: &'a Site<'a>,
+    pub(super) dataset: &'a Dataset,
+}
+
+impl Loading<'_> {
+    /// Carries out a step.
+    pub(super) async fn step(&self, step: &DataStep) -> Result<(), Failure> {
+        let service = &step.service;
+        let done = match &step.action {
+            DataAction::Sql {
+                database,
+                statements,
+            } => {
+                let input = self.read(statements)?;
+                let client = words::statements(database);
+                self.ask(service, client, Some(input), step.within).await
+            }
+            DataAction::Csv(load) => {
+                let input = self.read(&load.rows)?;
+                let first = String::from_utf8_lossy(&input);
+                let client = words::rows(load, first.lines().next().unwrap_or_default());
+                self.ask(service, client, Some(input), step.within).await
+            }
+            DataAction::Redis { commands } => {
+                let input = self.read(commands)?;
+                let (client, script) = words::redis(&String::from_utf8_lossy(&input));
+                let input = script.into_bytes();
+                let ran = self.ask(service, client, Some(input), step.within).await?;
+                match words::redis_error(&ran.out) {
+                    Some((line, error)) => Err(refused(&format!("line {line}: {error}"), &[])),
+                    None => Ok(ran),
+                }
+            }
+            DataAction::Command { command, stdin } => {
+                let input = stdin.as_ref().map(|text| self.read(text)).transpose()?;
+                let client = command.clone();
+                self.ask(service, client, input, step.within).await
+            }
+            DataAction::Files(copy) => {
+                return self.copy(service, copy).await.map_err(|it| at(it, step));
+            }
+            DataAction::Http(request) => {
+                return self
+                    .request(service, request, step.within)
+                    .await
+                    .map(|_| ())
+                    .map_err(|failure| at(failure, step));
+            }
+        };
+        done.map(|_| ()).map_err(|failure| at(failure, step))
+    }
+
+    /// Asks what must hold.
+    pub(super) async fn check(&self, check: &DataCheck) -> Result<(), Failure> {
+        let service = &check.service;
+        let said = match &check.question {
+            DataQuestion::Sql { database, query } => {
+                let client = words::query(database, query);
+                let ran = self.ask(service, client, None, check.within).await;
+                ran.map(|ran| ran.out)
+            }
+            DataQuestion::Command { command } => {
+                let client = command.clone();
+                let ran = self.ask(service, client, None, check.within).await;
+                ran.map(|ran| ran.out)
+            }
+            DataQuestion::Http(request) => self.request(service, request, check.within).await,
+        };
+        let place = |failure: Failure| {
+            failure
+                .of(service)
+                .at(Some(check.place.clone()))
+                .help("mend the dataset, or what loads it; the data from before is there as it was")
+        };
+        let said = said.map_err(place)?;
+        if check.answer.accepts(&said) {
+            return Ok(());
+        }
+        let shown: String = said.trim().chars().take(SHOWN).collect();
+        Err(place(
+            Failure::new(
+                "data.check-failed",
+                ExitClass::Data,
+                format!("the data is not as `{}` wants it", check.title()),
+            )
+            .because(format!("wanted: {}", check.answer))
+            .because(format!("it is: {shown}")),
+        ))
+    }
+
+    /// Runs a client in the newest ready pod of a service; fails unless it ends well.
+    async fn ask(
+        &self,
+        service: &ServiceName,
+        command: Vec<String>,
+        input: Option<Vec<u8>>,
+        within: std::time::Duration,
+    ) -> Result<Ran, Failure> {
+        let cluster = self.site.cluster()?;
+        let pod = newest_ready_pod(cluster, service).await?;
+        let request = ExecRequest {
+            pod: pod.name,
+            container: pod.container,
+            command,
+            tty: false,
+        };
+        match run(cluster, &request, input, within).await {
+            Ok(ran) if ran.code == 0 => Ok(ran),
+            Ok(ran) => Err(refused(
+                &format!("`{}` ended with exit code {}", request.command[0], ran.code),
+                &ran.last_lines(),
+            )),
+            Err(NotRun::Failed(failure)) => Err(*failure),
+            Err(NotRun::Late) => Err(refused(
+                &format!("it did not end within {} s", within.as_secs_f64()),
+                &[],
+            )
+            .help("give it more time: `within: 15m` beside it")),
+        }
+    }
+
+    /// Sends a request to the newest ready pod of a service; the body of the answer.
+    async fn request(
+        &self,
+        service: &ServiceName,
+        asked: &HttpRequest,
+        within: std::time::Duration,
+    ) -> Result<String, Failure> {
+        let cluster = self.site.cluster()?;
+        let pod = newest_ready_pod(cluster, service).await?;
+        let body = asked
+            .body
+            .as_ref()
+            .map(|text| self.read(text))
+            .transpose()?;
+        let mut request = http::Request::builder()
+            .method(asked.method.name())
+            .uri(&asked.path)
+            .header(header::HOST, format!("{service}:{}", asked.port));
+        for (name, value) in &asked.headers {
+            request = request.header(name, value);
+        }
+        let says_kind = asked
+            .headers
+            .keys()
+            .any(|name| name.eq_ignore_ascii_case("content-type"));
+        if body.is_some() && !says_kind {
+            request = request.header(header::CONTENT_TYPE, "application/json");
+        }
+        let body = Bytes::from(body.unwrap_or_default());
+        let answering = cluster.http(&pod.name, asked.port, request, body);
+        let Ok(answer) = tokio::time::timeout(within, answering).await else {
+            let why = format!("it did not answer within {} s", within.as_secs_f64());
+            return Err(refused(&why, &[]));
+        };
+        let (status, body) = answer.map_err(|error| error.failure())?;
+        let text = String::from_utf8_lossy(&body).into_owned();
+        if asked.expect.accepts(status.as_u16()) {
+            return Ok(text);
+        }
+        let shown: String = text.chars().take(SHOWN).collect();
+        let lines: Vec<String> = shown.lines().map(str::to_owned).collect();
+        let why = format!("{} {} was answered with {status}", asked.method, asked.path);
+        Err(refused(&why, &lines))
+    }
+
+    /// Copies files into the containers of a service.
+    async fn copy(&self, service: &ServiceName, copy: &FilesCopy) -> Result<(), Failure> {
+        let changes = self.changes(copy)?;
+        let pods = &self.site.sight.observed.pods;
+        // Its volumes are those of all its pods.
+        let process = pods_of(service, pods).find_map(Process::of);
+        let process = process.ok_or_else(|| crate::engine::no_pod(service))?;
+        let changed = self.site.agents.change(&process, &changes).await;
+        changed.map_err(|error| error.failure())?;
+        if let Some(owner) = copy.owner {
+            let owner = format!("{}:{}", owner.user, owner.group);
+            let mut command = vec!["chown".to_owned(), owner];
+            let files = changes
+                .iter()
+                .map(|change| format!("/{}", String::from_utf8_lossy(&change.path)));
+            command.extend(files);
+            self.ask(service, command, None, std::time::Duration::from_secs(30))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// What is to be written, with paths relative to the root of a container.
+    fn changes(&self, copy: &FilesCopy) -> Result<Vec<Change>, Failure> {
+        let from = self.place(&copy.from);
+        let to = copy.to.trim_start_matches('/').to_owned();
+        let mode = u32::from(copy.mode.bits());
+        let directory = u32::from(copy.mode.of_directory().bits());
+        let mut changes = Vec::new();
+        let mut open = vec![(from, to)];
+        while let Some((from, to)) = open.pop() {
+            let kind = files::kind_of(&from).map_err(|error| error.failure())?;
+            let path = to.clone().into_bytes();
+            match kind {
+                FileKind::Directory => {
+                    let content = Content::Directory { mode: directory };
+                    changes.push(Change { path, content });
+                    for child in files::list(&from).map_err(|error| error.failure())? {
+                        let name = child
+                            .file_name()
+                            .unwrap_or_default()
+                            .to_string_lossy()
+                            .into_owned();
+                        open.push((child, format!("{to}/{name}")));
+                    }
+                }
+                FileKind::File => {
+                    let content = Content::File { from, mode };
+                    changes.push(Change { path, content });
+                }
+                FileKind::Link | FileKind::Other => return Err(changed_meanwhile(&from)),
+            }
+        }
+        Ok(changes)
+    }
+
+    fn place(&self, file: &DataFile) -> PathBuf {
+        let project = &self.site.project.environment.directory;
+        project.join(self.dataset.directory()).join(&file.path)
+    }
+
+    /// What is sent.
+    fn read(&self, text: &DataText) -> Result<Vec<u8>, Failure> {
+        let file = match text {
+            DataText::Inline(text) => return Ok(text.clone().into_bytes()),
+            DataText::File(file) => file,
+        };
+        let path = self.place(file);
+        if files::kind_of(&path).map_err(|error| error.failure())? != FileKind::File {
+            return Err(changed_meanwhile(&path));
+        }
+        match file.filling {
+            Filling::AsItIs => files::read(&path).map_err(|error| error.failure()),
+            Filling::Template => {
+                let text = files::read_text(&path).map_err(|error| error.failure())?;
+                let filled = fill_template(&text, &self.dataset.variables);
+                filled
+                    .map(String::into_bytes)
+                    .map_err(|_| changed_meanwhile(&path))
+            }
+        }
+    }
+}
+
+/// What a step or a check failed with, before it is known which it is.
+fn refused(why: &str, lines: &[String]) -> Failure {
+    let failure = Failure::new("data.step-failed", ExitClass::Data, "a step did not work");
+    let failure = failure.because(why.to_owned());
+    match lines {
+        [] => failure,
+        lines => failure.with_evidence("what it said", lines.to_vec()),
+    }
+}
+
+/// The failure of a step.
+fn at(failure: Failure, step: &DataStep) -> Failure {
+    let what = format!(
+        "the step `{}` of {} did not work",
+        step.title(),
+        step.service
+    );
+    let failure = match failure.code.0 {
+        "data.step-failed" => Failure { what, ..failure },
+        _ => Failure {
+            why: [vec![failure.what], failure.why].concat(),
+            what,
+            ..failure
+        },
+    };
+    failure.of(&step.service).at(Some(step.place.clone()))
+}
+
+fn changed_meanwhile(path: &Path) -> Failure {
+    Failure::new(
+        "data.file-changed",
+        ExitClass::Data,
+        format!("{} is not what it was a moment ago", path.display()),
+    )
+    .because("somebody changed the dataset while it was loaded")
+    .help("run the same command again")
+}
