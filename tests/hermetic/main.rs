@@ -12,6 +12,7 @@ mod hints;
 mod init;
 mod manifests;
 mod session;
+mod shop;
 mod sources;
 mod usage;
 mod version;
