@@ -74,8 +74,8 @@ fn workloads(environment: &Environment) -> impl Iterator<Item = (&str, &Workload
     })
 }
 
-fn memory(text: &str) -> Option<Memory> {
-    Some(text.parse().expect("an amount"))
+fn memory(text: &str) -> Memory {
+    text.parse().expect("an amount")
 }
 
 /// The host name and path of everything that can be reached from outside, with its service.
@@ -201,7 +201,11 @@ fn minimal_is_what_a_checkout_needs_in_little_memory_with_orders_reachable() {
     assert_eq!(exposed(&environment), ["order shop.localhost/orders"]);
     for (name, workload) in workloads(&environment) {
         let most = if name == "postgres" { "256Mi" } else { "128Mi" };
-        assert_eq!(workload.resources.limit_memory, memory(most), "{name}");
+        assert_eq!(
+            workload.resources.limit_memory,
+            Some(memory(most)),
+            "{name}"
+        );
         assert_eq!(workload.replicas, 1, "{name}");
     }
     // The shop's own tests go through the page.
@@ -235,10 +239,14 @@ fn a_build_server_runs_the_integration_tests_in_less_memory_and_exposes_nothing(
     assert_eq!(environment.dataset, tests.dataset);
     assert_runs_as_built(&environment);
     assert!(exposed(&environment).is_empty());
-    assert!(environment.cluster.limits.memory < tests.cluster.limits.memory);
+    let of_nodes = |environment: &Environment| environment.cluster.limits.memory.expect("a limit");
+    assert!(of_nodes(&environment) < of_nodes(&tests));
     for (name, workload) in workloads(&environment) {
-        let before = self::workload(&tests, name).resources.limit_memory;
-        assert!(workload.resources.limit_memory < before, "{name}");
+        let limit = |workload: &Workload| workload.resources.limit_memory.expect("a limit");
+        assert!(
+            limit(workload) < limit(self::workload(&tests, name)),
+            "{name}"
+        );
         assert!(workload.resources.limit_cpu.is_some(), "{name}");
     }
 }
@@ -284,7 +292,8 @@ fn the_later_of_two_profiles_decides_on_data_and_memory_and_both_on_the_rest() {
         let environment = shop(&profiles);
         assert_eq!(dataset(&environment), Some(data));
         let order = workload(&environment, "order");
-        assert_eq!(order.resources.limit_memory, memory(most), "{profiles:?}");
+        let memory = Some(memory(most));
+        assert_eq!(order.resources.limit_memory, memory, "{profiles:?}");
         assert_eq!(order.replicas, 2, "{profiles:?}");
         assert!(exposed(&environment).is_empty(), "{profiles:?}");
         assert_eq!(environment.cluster.agents, 1, "{profiles:?}");
