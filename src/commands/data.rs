@@ -114,7 +114,8 @@ async fn load_it(
     again: Again,
     context: &Context,
 ) -> Result<Exit, Failures> {
-    let wanted = read(project, name, again, context)?;
+    let deadline = context.timeout.unwrap_or(DEADLINE);
+    let wanted = read(project, name, again, deadline)?;
     let question = format!("Load {name} in place of all data that there is? That is gone then.");
     if !context.confirm(&question).await? {
         return Err(declined().into());
@@ -126,11 +127,12 @@ async fn load_it(
     Ok(Exit::Success)
 }
 
-fn read(
+/// A dataset of a project, ready to be loaded.
+pub(super) fn read(
     project: &Project,
     name: &DatasetName,
     again: Again,
-    context: &Context,
+    deadline: Duration,
 ) -> Result<Load, Failures> {
     let files = files::Project::new(project.environment.directory.clone());
     let chain = dataset::load(name, &project.environment, &files)?;
@@ -139,7 +141,7 @@ fn read(
         chain,
         hash,
         again,
-        deadline: context.timeout.unwrap_or(DEADLINE),
+        deadline,
     })
 }
 
@@ -149,11 +151,12 @@ async fn reset_it(
     backup: Backup,
     context: &Context,
 ) -> Result<Exit, Failures> {
+    let deadline = context.timeout.unwrap_or(DEADLINE);
     let loaded = Loaded::of(&project.paths).map_err(|error| error.failure())?;
     let to = to.or_else(|| loaded.map(|loaded| loaded.dataset.name));
     let (to, words) = match to {
         Some(name) => {
-            let wanted = read(project, &name, Again::Load, context)?;
+            let wanted = read(project, &name, Again::Load, deadline)?;
             (
                 ResetTo::Dataset(Box::new(wanted)),
                 format!("the dataset {name}"),
@@ -170,7 +173,6 @@ async fn reset_it(
         return Err(declined().into());
     }
     let _lock = begin(project, "data reset", context).await?;
-    let deadline = context.timeout.unwrap_or(DEADLINE);
     let (outbox, cancel) = (&context.outbox, &context.cancel);
     let report = Box::pin(reset(project, &to, backup, outbox, cancel, deadline)).await?;
     context.outbox.report(Report::DataReset(report)).await;

@@ -1,12 +1,18 @@
 //! `devenv up`
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
-use super::{Context, Exit, attach, begin::Rollout, project, session};
+use super::{Context, Exit, attach, begin::Rollout, data, project, session};
 use crate::{
-    domain::Failures,
-    features::up::{Scope, Wanted, up},
+    adapters::files,
+    domain::{Failures, NoticeLevel},
+    features::{
+        Project,
+        data::{Again, load},
+        up::{Scope, Wanted, up},
+    },
     report::Report,
+    state::Loaded,
 };
 
 /// How long `up` may take when `--timeout` says nothing.
@@ -88,9 +94,11 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
             project.environment.stand_alone();
         }
     }
+    let data = data_before(&project)?;
     let report = up(&project, &wanted, &context.outbox, &context.cancel).await?;
     // Of a cluster that did not run, now that it does.
     context.undo_killed(&project).await?;
+    load_dataset(&project, data, wanted.deadline, context).await?;
     match session_use {
         SessionUse::Background | SessionUse::Unused => {
             context.outbox.report(Report::Up(report)).await;
@@ -103,4 +111,52 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
             attach::follow(context, &project).await
         }
     }
+}
+
+/// Whether there was data before `up`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum DataBefore {
+    /// None: whatever there is afterwards was made by the services themselves.
+    None,
+    /// Some, and nobody wants to lose it.
+    Some,
+}
+
+fn data_before(project: &Project) -> Result<DataBefore, Failures> {
+    let volumes = files::list(&project.paths.volumes()).map_err(|error| error.failure())?;
+    let is_volume = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        !name.starts_with('.')
+    };
+    Ok(if volumes.iter().any(is_volume) {
+        DataBefore::Some
+    } else {
+        DataBefore::None
+    })
+}
+
+/// Loads the dataset that the profiles name, where that takes nothing away.
+async fn load_dataset(
+    project: &Project,
+    before: DataBefore,
+    deadline: Duration,
+    context: &Context,
+) -> Result<(), Failures> {
+    let Some(name) = &project.environment.dataset else {
+        return Ok(());
+    };
+    let loaded = Loaded::of(&project.paths).map_err(|error| error.failure())?;
+    if loaded.is_some_and(|loaded| loaded.dataset.name == *name) {
+        return Ok(());
+    }
+    if before == DataBefore::Some {
+        let text = format!(
+            "the profile wants the dataset {name}, and there is other data: devenv data load {name}"
+        );
+        context.outbox.notice(NoticeLevel::Warning, text).await;
+        return Ok(());
+    }
+    let wanted = data::read(project, name, Again::Load, deadline)?;
+    let loading = load(project, &wanted, &context.outbox, &context.cancel);
+    Box::pin(loading).await.map(|_| ())
 }

@@ -1,7 +1,7 @@
 //! What the readers of a run remember of it: its steps, what runs now, how they are named.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{Duration, Instant},
 };
 
@@ -29,7 +29,7 @@ pub(super) struct Steps {
     known: BTreeMap<StepId, StepSummary>,
     /// In the order in which they started.
     pub(super) running: Vec<Running>,
-    finished: usize,
+    finished: BTreeSet<StepId>,
     redactor: Redactor,
 }
 
@@ -41,12 +41,12 @@ impl Steps {
         }
     }
 
+    /// Steps that are known from now on. One run may follow another, and be a part of one that has begun.
     pub(super) fn plan(&mut self, steps: &[StepSummary]) {
-        self.known = steps
-            .iter()
-            .map(|step| (step.id.clone(), step.clone()))
-            .collect();
-        self.finished = 0;
+        for step in steps {
+            self.finished.remove(&step.id);
+            self.known.insert(step.id.clone(), step.clone());
+        }
     }
 
     pub(super) fn start(&mut self, id: &StepId, now: Instant) {
@@ -66,12 +66,12 @@ impl Steps {
 
     pub(super) fn finish(&mut self, id: &StepId) {
         self.running.retain(|step| &step.id != id);
-        self.finished += 1;
+        self.finished.insert(id.clone());
     }
 
     /// How many steps have ended, and how many there are.
     pub(super) fn progress(&self) -> (usize, usize) {
-        (self.finished, self.known.len())
+        (self.finished.len(), self.known.len())
     }
 
     /// Whom a step is for: its service, else the part of the run.

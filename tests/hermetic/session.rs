@@ -392,6 +392,10 @@ fn a_session_that_was_killed_and_then_stopped_does_not_come_back() {
     let project = Project::new();
     project.up();
     let killed = project.pid_other_than(None);
+    // Another may be asking for the lock, and would have it.
+    eventually("there is one", || {
+        (sessions_of(&project) == [killed]).then_some(())
+    });
     signal("KILL", killed);
     eventually("it is gone", || (!runs(killed)).then_some(()));
     let stop = project.devenv(&["session", "stop"]);

@@ -7,7 +7,7 @@ use super::{LEFT, RIGHT, Stage};
 use crate::say;
 
 /// How long after a step's line it is killed, in milliseconds: the steps that change something take some tens.
-const AFTER: [u64; 8] = [0, 2, 5, 9, 14, 20, 40, 80];
+const AFTER: [u64; 5] = [0, 5, 14, 40, 80];
 const SAVING: [&str; 3] = ["measure", "copy it", "hash"];
 const RESTORING: [&str; 5] = [
     "started  copy",
