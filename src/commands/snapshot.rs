@@ -7,10 +7,13 @@ use std::{
 
 use super::{Context, Exit, begin::Rollout, project};
 use crate::{
-    domain::{ExitClass, Failure, Failures, ServiceName, SnapshotName},
+    domain::{ExitClass, Failure, Failures, Memory, ServiceName, SnapshotName, parse_duration},
     features::{
         Project,
-        data::{Save, export, find, import, list, remove, restore, save, verify, verify_file},
+        data::{
+            Pruning, Retention, Save, export, find, import, list, prune, remove, restore, save,
+            verify, verify_file,
+        },
     },
     report::{Report, SnapshotShown},
 };
@@ -113,6 +116,26 @@ enum Action {
         #[arg(long, value_name = "NAME")]
         name: Option<SnapshotName>,
     },
+    /// Remove the oldest snapshots: all that any of the bounds is against
+    #[command(after_help = "Examples:
+  devenv snapshot prune --keep 5
+  devenv snapshot prune --older-than 336h --max-size 10Gi
+  devenv snapshot prune --keep 5 --dry-run")]
+    #[command(group = clap::ArgGroup::new("bounds").required(true).multiple(true))]
+    Prune {
+        /// Keep so many, the newest
+        #[arg(long, value_name = "NUMBER", group = "bounds")]
+        keep: Option<usize>,
+        /// Remove those that are older, such as `72h`
+        #[arg(long, value_name = "TIME", value_parser = parse_duration, group = "bounds")]
+        older_than: Option<Duration>,
+        /// Keep as many of the newest as hold no more data together, such as `5Gi`
+        #[arg(long, value_name = "SIZE", group = "bounds")]
+        max_size: Option<Memory>,
+        /// Only say what would be removed
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Remove a snapshot
     #[command(after_help = "Examples:
   devenv snapshot remove before-migration")]
@@ -170,6 +193,24 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         },
         Action::Export { name, archive } => export_it(&project, &name, &archive, context).await,
         Action::Import { archive, name } => import_it(&project, &archive, name, context).await,
+        Action::Prune {
+            keep,
+            older_than,
+            max_size,
+            dry_run,
+        } => {
+            let retention = Retention {
+                keep,
+                older_than,
+                max_size,
+            };
+            let pruning = if dry_run {
+                Pruning::DryRun
+            } else {
+                Pruning::Real
+            };
+            prune_them(&project, retention, pruning, context).await
+        }
         Action::Remove { name } => remove_it(&project, &name, context).await,
     }
 }
@@ -254,6 +295,18 @@ async fn import_it(
     let (outbox, cancel) = (&context.outbox, &context.cancel);
     let report = Box::pin(import(project, &file, name, outbox, cancel)).await?;
     context.outbox.report(Report::SnapshotImport(report)).await;
+    Ok(Exit::Success)
+}
+
+async fn prune_them(
+    project: &Project,
+    retention: Retention,
+    pruning: Pruning,
+    context: &Context,
+) -> Result<Exit, Failures> {
+    let _lock = begin(project, "snapshot prune", context).await?;
+    let report = Box::pin(prune(project, retention, pruning, &context.outbox)).await?;
+    context.outbox.report(Report::SnapshotPrune(report)).await;
     Ok(Exit::Success)
 }
 

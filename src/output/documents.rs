@@ -49,6 +49,7 @@ pub(super) fn text(report: &Report, style: &Style, logs: &mut Logs) -> String {
         Report::SnapshotExport(report) => snapshots::exported(report, style),
         Report::SnapshotImport(report) => snapshots::imported(report, style),
         Report::SnapshotList(report) => snapshots::list(report, style),
+        Report::SnapshotPrune(report) => snapshots::pruned(report, style),
         Report::SnapshotRemove(report) => snapshots::removed(report, style),
         Report::SnapshotRestore(report) => snapshots::restored(report, style),
         Report::SnapshotSave(report) => snapshots::saved(report, style),

@@ -12,7 +12,7 @@ use super::{
     units::{age, count, memory, millis, seconds},
 };
 use crate::report::{
-    SnapshotEntry, SnapshotExported, SnapshotImported, SnapshotList, SnapshotMeans,
+    SnapshotEntry, SnapshotExported, SnapshotImported, SnapshotList, SnapshotMeans, SnapshotPruned,
     SnapshotRemoved, SnapshotRestored, SnapshotSaved, SnapshotShown, SnapshotVerified,
 };
 
@@ -60,6 +60,29 @@ pub(super) fn restored(report: &SnapshotRestored, style: &Style) -> String {
         safe_text(&report.restored.join(", ")),
         seconds(report.total_seconds),
     )
+}
+
+pub(super) fn pruned(report: &SnapshotPruned, style: &Style) -> String {
+    let verb = if report.dry_run {
+        "would remove"
+    } else {
+        "removed"
+    };
+    let lines = report.removed.iter().map(|snapshot| {
+        format!(
+            "{} {verb} {} ({}, {} old)\n",
+            good(style),
+            safe_text(&snapshot.name),
+            memory(snapshot.bytes),
+            age_of(snapshot)
+        )
+    });
+    let lines: String = lines.collect();
+    let left = count(report.kept, "snapshot");
+    if lines.is_empty() {
+        return format!("nothing to remove; {left} kept\n");
+    }
+    format!("{lines}{left} kept\n")
 }
 
 pub(super) fn removed(report: &SnapshotRemoved, style: &Style) -> String {

@@ -57,7 +57,7 @@ pub use session::{
     LiveEdit, LiveTimes, Session, SessionService, SessionStop, Standing, StandingState,
 };
 pub use snapshot::{
-    SnapshotEntry, SnapshotExported, SnapshotImported, SnapshotList, SnapshotMeans,
+    SnapshotEntry, SnapshotExported, SnapshotImported, SnapshotList, SnapshotMeans, SnapshotPruned,
     SnapshotRemoved, SnapshotRestored, SnapshotSaved, SnapshotShown, SnapshotVerified,
     SnapshotVolumeEntry, UnusableSnapshot, VolumeVerified,
 };
@@ -137,6 +137,9 @@ pub enum Report {
     /// Of `snapshot list`.
     #[serde(rename = "devenv.snapshot-list/1")]
     SnapshotList(SnapshotList),
+    /// Of `snapshot prune`.
+    #[serde(rename = "devenv.snapshot-prune/1")]
+    SnapshotPrune(SnapshotPruned),
     /// Of `snapshot remove`.
     #[serde(rename = "devenv.snapshot-remove/1")]
     SnapshotRemove(SnapshotRemoved),
@@ -194,6 +197,7 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         schema_of::<SnapshotExported>("snapshot-export"),
         schema_of::<SnapshotImported>("snapshot-import"),
         schema_of::<SnapshotList>("snapshot-list"),
+        schema_of::<SnapshotPruned>("snapshot-prune"),
         schema_of::<SnapshotRemoved>("snapshot-remove"),
         schema_of::<SnapshotRestored>("snapshot-restore"),
         schema_of::<SnapshotSaved>("snapshot-save"),

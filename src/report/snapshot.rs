@@ -188,6 +188,20 @@ pub struct SnapshotImported {
     pub total_seconds: f64,
 }
 
+/// What `snapshot prune` removed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SnapshotPruned {
+    /// The environment's id.
+    pub environment: String,
+    /// Whether it is only said what would be removed.
+    pub dry_run: bool,
+    /// The snapshots that are gone, the newest first.
+    pub removed: Vec<SnapshotEntry>,
+    /// How many are left.
+    pub kept: usize,
+}
+
 impl From<&Snapshot> for SnapshotEntry {
     fn from(snapshot: &Snapshot) -> Self {
         let volumes = snapshot.volumes.iter().map(|held| SnapshotVolumeEntry {

@@ -160,12 +160,7 @@ async fn replace(
                     Base::Nothing => make_empty(site, &replaced, &id).await,
                     Base::Snapshot(snapshot) => {
                         check_architecture(snapshot)?;
-                        let held: Vec<VolumeRef> = snapshot
-                            .volumes
-                            .iter()
-                            .map(|held| held.of.clone())
-                            .collect();
-                        restore::copy(site, snapshot, &held, &id, progress).await
+                        restore::copy(site, snapshot, &replaced, &id, progress).await
                     }
                 }
             };
@@ -206,21 +201,15 @@ async fn replace(
     .await
 }
 
-/// The volumes whose data is replaced.
+/// The volumes whose data is replaced: those that hold data, or of which the snapshot does.
 fn replaced(site: &Site<'_>, base: &Base) -> Vec<VolumeRef> {
-    match base {
-        Base::Snapshot(snapshot) => snapshot
-            .volumes
-            .iter()
-            .map(|held| held.of.clone())
-            .collect(),
-        Base::Nothing => {
-            let all = site.project.paths.volumes();
-            let mut volumes = volumes_of(&site.project.environment, &[]);
-            volumes.retain(|volume| files::exists(&all.join(volume.directory())));
-            volumes
-        }
-    }
+    let all = site.project.paths.volumes();
+    let mut volumes = volumes_of(&site.project.environment, &[]);
+    volumes.retain(|volume| match base {
+        Base::Snapshot(snapshot) => snapshot.volumes.iter().any(|held| held.of == *volume),
+        Base::Nothing => files::exists(&all.join(volume.directory())),
+    });
+    volumes
 }
 
 async fn make_empty(
