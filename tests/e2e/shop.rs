@@ -1,5 +1,8 @@
 //! The example shop, from an empty machine to nothing left, as its README tells it.
 
+mod qa;
+mod snapshots;
+
 use std::time::Duration;
 
 use crate::program::{Project, Run, text_of};
@@ -35,6 +38,8 @@ fn the_shop_lives_is_changed_stopped_started_ended_and_brought_back_with_its_dat
 
     shop.sells();
     shop.passes_its_own_tests();
+    shop.sells_while_snapshots_are_made();
+    shop.is_tested_the_same_way_every_time();
     shop.has_nothing_to_do();
     shop.deploys_only_what_changed();
     shop.stops_and_starts();
@@ -51,6 +56,7 @@ impl Shop {
     fn new() -> Self {
         let project = Project::empty("shop");
         project.copy("examples/shop");
+        project.copy("datasets");
         let manifest = text_of("devenv.example.yaml");
         let ports = project.ports;
         let manifest = manifest
