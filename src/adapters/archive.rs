@@ -14,7 +14,8 @@ use std::{
 };
 
 use bytes::Bytes;
-use devenv_agent::archive::{Error, Limits, Member, Problem, Reader, Totals, VolumeId, Writer};
+pub use devenv_agent::archive::VolumeId;
+use devenv_agent::archive::{Error, Limits, Member, Problem, Reader, Totals, Writer};
 use tokio::sync::mpsc::{Receiver, Sender};
 use zstd::{Decoder, Encoder};
 

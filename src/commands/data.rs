@@ -2,7 +2,10 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{Context, Exit, begin::Rollout, project};
+use super::{
+    Context, Exit, project,
+    snapshot::{begin, declined, limits},
+};
 use crate::{
     adapters::files,
     domain::{DatasetBase, DatasetName, ExitClass, Failure, Failures, SnapshotName},
@@ -12,7 +15,7 @@ use crate::{
     },
     manifest::dataset,
     report::{BrokenDataset, DataList, DatasetEntry, Report},
-    state::{EnvironmentLock, Loaded},
+    state::Loaded,
 };
 
 /// How long loading may take when `--timeout` says nothing.
@@ -219,7 +222,14 @@ async fn from_file(
     if find_quietly(project, IMPORTED).is_some() {
         remove(project, &name, outbox).await?;
     }
-    Box::pin(import(project, &file, Some(name.clone()), outbox, cancel)).await?;
+    Box::pin(import(
+        project,
+        &file,
+        Some(name.clone()),
+        outbox,
+        &limits(context),
+    ))
+    .await?;
     let snapshot = find(project, &name)?;
     let restored = Box::pin(restore(project, &snapshot, &[], outbox, cancel, deadline)).await;
     remove(project, &name, outbox).await?;
@@ -258,22 +268,4 @@ async fn list_them(project: &Project, context: &Context) -> Result<Exit, Failure
     };
     context.outbox.report(Report::DataList(report)).await;
     Ok(Exit::Success)
-}
-
-async fn begin(
-    project: &Project,
-    command: &str,
-    context: &Context,
-) -> Result<EnvironmentLock, Failures> {
-    let paths = &project.paths;
-    context.begin_run(paths, command, Rollout::Awaited).await
-}
-
-fn declined() -> Failure {
-    Failure::new(
-        "usage.declined",
-        ExitClass::Usage,
-        "nothing was changed, as you did not agree",
-    )
-    .help("devenv snapshot save NAME   # keeps the data as it is now")
 }

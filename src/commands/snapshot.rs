@@ -11,11 +11,12 @@ use crate::{
     features::{
         Project,
         data::{
-            Pruning, Retention, Save, export, find, import, list, prune, remove, restore, save,
-            verify, verify_file,
+            Limits, Pruning, Retention, Save, export, find, import, list, prune, remove, restore,
+            save, verify, verify_file,
         },
     },
     report::{Report, SnapshotShown},
+    state::EnvironmentLock,
 };
 
 /// How long saving and restoring may take when `--timeout` says nothing.
@@ -185,8 +186,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
             (Some(name), _) => verify_it(&project, &name, context).await,
             (None, archive) => {
                 let file = context.directory.join(archive.unwrap_or_default());
-                let (outbox, cancel) = (&context.outbox, &context.cancel);
-                let report = verify_file(&project, &file, outbox, cancel).await?;
+                let limits = limits(context);
+                let report = verify_file(&project, &file, &context.outbox, &limits).await?;
                 context.outbox.report(Report::SnapshotVerify(report)).await;
                 Ok(Exit::Success)
             }
@@ -258,8 +259,8 @@ async fn verify_it(
 ) -> Result<Exit, Failures> {
     let snapshot = find(project, name)?;
     let _lock = begin(project, "snapshot verify", context).await?;
-    let (outbox, cancel) = (&context.outbox, &context.cancel);
-    let report = Box::pin(verify(project, &snapshot, outbox, cancel)).await?;
+    let limits = limits(context);
+    let report = Box::pin(verify(project, &snapshot, &context.outbox, &limits)).await?;
     let exit = if report.is_good() {
         Exit::Success
     } else {
@@ -278,8 +279,8 @@ async fn export_it(
     let snapshot = find(project, name)?;
     let file = context.directory.join(file);
     let _lock = begin(project, "snapshot export", context).await?;
-    let (outbox, cancel) = (&context.outbox, &context.cancel);
-    let report = Box::pin(export(project, &snapshot, &file, outbox, cancel)).await?;
+    let limits = limits(context);
+    let report = Box::pin(export(project, &snapshot, &file, &context.outbox, &limits)).await?;
     context.outbox.report(Report::SnapshotExport(report)).await;
     Ok(Exit::Success)
 }
@@ -292,8 +293,8 @@ async fn import_it(
 ) -> Result<Exit, Failures> {
     let file = context.directory.join(file);
     let _lock = begin(project, "snapshot import", context).await?;
-    let (outbox, cancel) = (&context.outbox, &context.cancel);
-    let report = Box::pin(import(project, &file, name, outbox, cancel)).await?;
+    let limits = limits(context);
+    let report = Box::pin(import(project, &file, name, &context.outbox, &limits)).await?;
     context.outbox.report(Report::SnapshotImport(report)).await;
     Ok(Exit::Success)
 }
@@ -321,16 +322,23 @@ async fn remove_it(
     Ok(Exit::Success)
 }
 
-async fn begin(
+/// How long a command on data may work.
+pub(super) fn limits(context: &Context) -> Limits<'_> {
+    Limits::new(&context.cancel, context.timeout.unwrap_or(DEADLINE))
+}
+
+/// Begins a command that works on data.
+pub(super) async fn begin(
     project: &Project,
     command: &str,
     context: &Context,
-) -> Result<crate::state::EnvironmentLock, Failures> {
+) -> Result<EnvironmentLock, Failures> {
     let paths = &project.paths;
     context.begin_run(paths, command, Rollout::Awaited).await
 }
 
-fn declined() -> Failure {
+/// The failure of a command that would take data away, and was not agreed to.
+pub(super) fn declined() -> Failure {
     Failure::new(
         "usage.declined",
         ExitClass::Usage,

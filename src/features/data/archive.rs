@@ -1,31 +1,27 @@
 //! Snapshots as files for other machines: exported, checked and imported.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use devenv_agent::archive::VolumeId;
-use jiff::Timestamp;
 use tokio::{
     sync::mpsc::{Receiver, Sender, channel},
     task::spawn_blocking,
 };
-use tokio_util::sync::CancellationToken;
 
 use super::{
-    mend::mend_with,
+    mend::mended,
     restore::check_architecture,
     save::room,
-    site::{Site, Store, tell, volumes},
-    steps::Steps,
+    site::{Site, Store, new_id, tell, volumes},
+    steps::{Limits, Steps},
 };
 use crate::{
     adapters::{
         agent::{AgentFailure, pack, unpack},
-        archive::{self, ArchiveError, Checked, Part, Piece},
-        host,
+        archive::{self, ArchiveError, Checked, Part, Piece, VolumeId},
+        files, host,
     },
     domain::{
-        CopyMeans, ExitClass, Failure, Failures, NoticeLevel, Snapshot, SnapshotId, SnapshotName,
-        VolumeRef,
+        CopyMeans, ExitClass, Failure, Failures, NoticeLevel, Snapshot, SnapshotName, VolumeRef,
     },
     engine::Progress,
     features::Project,
@@ -43,16 +39,13 @@ pub async fn export(
     snapshot: &Snapshot,
     file: &Path,
     outbox: &Outbox,
-    cancel: &CancellationToken,
+    limits: &Limits<'_>,
 ) -> Result<SnapshotExported, Failures> {
-    let mut site = Site::of(project, outbox).await?;
-    mend_with(&mut site, outbox, cancel).await?;
+    let site = mended(project, outbox, limits.cancel).await?;
     let title = format!("write {} to {}", snapshot.name, file.display());
     let steps = Steps::begin(outbox, &[("export", title)]).await;
     let exporting = steps.step("export", async |progress| {
-        let writing = write(&site, snapshot, file, progress);
-        let written = cancel.run_until_cancelled(writing).await;
-        written.unwrap_or_else(|| Err(Failure::interrupted()))
+        limits.hold(write(&site, snapshot, file, progress)).await
     });
     let exported = exporting.await;
     let (bytes, took) = steps.end(exported.map_err(Into::into)).await?;
@@ -135,7 +128,7 @@ pub async fn import(
     file: &Path,
     name: Option<SnapshotName>,
     outbox: &Outbox,
-    cancel: &CancellationToken,
+    limits: &Limits<'_>,
 ) -> Result<SnapshotImported, Failures> {
     let steps = Steps::begin(
         outbox,
@@ -146,7 +139,7 @@ pub async fn import(
         ],
     )
     .await;
-    let imported = Box::pin(all(project, file, name, &steps, outbox, cancel)).await;
+    let imported = Box::pin(all(project, file, name, &steps, outbox, limits)).await;
     let (snapshot, took) = steps.end(imported).await?;
     Ok(SnapshotImported {
         environment: project.environment.id.to_string(),
@@ -161,14 +154,12 @@ async fn all(
     name: Option<SnapshotName>,
     steps: &Steps<'_>,
     outbox: &Outbox,
-    cancel: &CancellationToken,
+    limits: &Limits<'_>,
 ) -> Result<Snapshot, Failures> {
     let store = SnapshotStore::of(&project.paths);
     let from = steps
         .step("check", async |progress| {
-            let checking = checked(project, file, progress);
-            let checked = cancel.run_until_cancelled(checking).await;
-            let snapshot = checked.unwrap_or_else(|| Err(Failure::interrupted()))?;
+            let snapshot = limits.hold(checked(project, file, progress)).await?;
             check_architecture(&snapshot)?;
             Ok(snapshot)
         })
@@ -177,16 +168,14 @@ async fn all(
     if store.has(&name) {
         return Err(taken(&name, file).into());
     }
-    let mut site = Site::of(project, outbox).await?;
-    mend_with(&mut site, outbox, cancel).await?;
+    let site = mended(project, outbox, limits.cancel).await?;
     if from.project != project.environment.project {
         let text = format!("it is of another project, {}", from.project);
         steps.notice(NoticeLevel::Warning, text).await;
     }
-    let seed = format!("{name} {} {}", Timestamp::now(), std::process::id());
     let mut snapshot = Snapshot {
+        id: new_id(&name),
         name,
-        id: SnapshotId::new(&seed),
         ..from
     };
     for held in &mut snapshot.volumes {
@@ -196,16 +185,12 @@ async fn all(
     let filled = async {
         steps
             .step("unpack", async |_| {
-                let unpacking = unpack_all(&site, file, &directory);
-                let unpacked = cancel.run_until_cancelled(unpacking).await;
-                unpacked.unwrap_or_else(|| Err(Failure::interrupted()))
+                limits.hold(unpack_all(&site, file, &directory)).await
             })
             .await?;
         steps
             .step("hash", async |progress| {
-                let comparing = compare(&site, &snapshot, file, progress);
-                let compared = cancel.run_until_cancelled(comparing).await;
-                compared.unwrap_or_else(|| Err(Failure::interrupted()))
+                limits.hold(compare(&site, &snapshot, file, progress)).await
             })
             .await?;
         store.keep(&snapshot).map_err(|error| error.failure())
@@ -262,7 +247,7 @@ async fn unpack_all(site: &Site<'_>, file: &Path, directory: &Path) -> Result<()
         .paths
         .volumes()
         .join(Store::Snapshots.directory());
-    let made = crate::adapters::files::create_private_dir(&above);
+    let made = files::create_private_dir(&above);
     made.map_err(|error| error.failure())?;
     let node = site.project.environment.id.cluster().server_container();
     let (pieces, receiver): (Sender<Piece>, Receiver<Piece>) = channel(PIECES_WAITING);
@@ -300,14 +285,12 @@ pub async fn verify_file(
     project: &Project,
     file: &Path,
     outbox: &Outbox,
-    cancel: &CancellationToken,
+    limits: &Limits<'_>,
 ) -> Result<SnapshotVerified, Failures> {
     let title = format!("read {} to its end", file.display());
     let steps = Steps::begin(outbox, &[("verify", title)]).await;
     let verifying = steps.step("verify", async |progress| {
-        let checking = check(file, u64::MAX, progress);
-        let checked = cancel.run_until_cancelled(checking).await;
-        let checked = checked.unwrap_or_else(|| Err(Failure::interrupted()))?;
+        let checked = limits.hold(check(file, u64::MAX, progress)).await?;
         understand(&checked.manifest, file).map_err(|error| error.failure())?;
         Ok(checked.volumes)
     });
@@ -345,7 +328,6 @@ fn taken(name: &SnapshotName, file: &Path) -> Failure {
 }
 
 fn other_contents(file: &Path) -> Failure {
-    let file: PathBuf = file.to_owned();
     Failure::new(
         "archive.other-contents",
         ExitClass::Data,

@@ -2,14 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     exchange::{Incoming, Settling, take_place},
-    mend::mend_with,
+    mend::mended,
     restore::{self, check_architecture},
-    site::{Site, Store, owners, volumes, volumes_of},
+    site::{Site, Store, new_id, owners, volumes, volumes_of},
     snapshots::find,
     step::Loading,
     steps::{Limits, Steps},
@@ -79,8 +78,7 @@ pub async fn load(
         None => Base::Nothing,
         Some(snapshot) => Base::Snapshot(Box::new(find(project, snapshot)?)),
     };
-    let mut site = Site::of(project, outbox).await?;
-    mend_with(&mut site, outbox, cancel).await?;
+    let mut site = mended(project, outbox, cancel).await?;
     let steps = Steps::begin(outbox, &titles(&wanted.chain)).await;
     let dataset = LoadedDataset {
         name: name.clone(),
@@ -107,8 +105,7 @@ pub(super) async fn empty(
     cancel: &CancellationToken,
     deadline: Duration,
 ) -> Result<DataLoaded, Failures> {
-    let mut site = Site::of(project, outbox).await?;
-    mend_with(&mut site, outbox, cancel).await?;
+    let mut site = mended(project, outbox, cancel).await?;
     let steps = Steps::begin(outbox, &frame("make empty volumes", Vec::new())).await;
     let limits = Limits::new(cancel, deadline);
     let replacing = Replacing {
@@ -143,13 +140,7 @@ async fn replace(
     limits: &Limits<'_>,
     work: impl AsyncFnOnce(&Site<'_>) -> Result<(), Failures>,
 ) -> Result<(), Failures> {
-    let seed = format!(
-        "{} {} {}",
-        replacing.doing,
-        Timestamp::now(),
-        std::process::id()
-    );
-    let id = SnapshotId::new(&seed);
+    let id = new_id(&replacing.doing);
     let directory = Store::Exchange.of(&id);
     let prepared = steps
         .step("prepare", async |progress| {

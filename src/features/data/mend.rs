@@ -40,8 +40,19 @@ pub async fn mend(
     }
 }
 
+/// The running environment of a project, in which nothing is left of anybody who was killed.
+pub(super) async fn mended<'a>(
+    project: &'a Project,
+    outbox: &Outbox,
+    cancel: &CancellationToken,
+) -> Result<Site<'a>, Failures> {
+    let mut site = Site::of(project, outbox).await?;
+    mend_with(&mut site, outbox, cancel).await?;
+    Ok(site)
+}
+
 /// The same where the environment is looked at already.
-pub(super) async fn mend_with(
+async fn mend_with(
     site: &mut Site<'_>,
     outbox: &Outbox,
     cancel: &CancellationToken,

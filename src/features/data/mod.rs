@@ -35,3 +35,4 @@ pub use reset::{Backup, ResetTo, reset};
 pub use restore::restore;
 pub use save::{Save, save};
 pub use snapshots::{find, list, remove, verify};
+pub use steps::Limits;

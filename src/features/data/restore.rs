@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     exchange::{Incoming, Settling, take_place},
-    mend::mend_with,
+    mend::mended,
     save::{room, words},
-    site::{Site, Store, tell, volumes, volumes_of},
+    site::{Site, Store, new_id, tell, volumes, volumes_of},
     steps::{Limits, Steps},
 };
 use crate::{
@@ -34,8 +33,7 @@ pub async fn restore(
 ) -> Result<SnapshotRestored, Failures> {
     check_architecture(snapshot)?;
     let restoring = of_volumes(project, snapshot, services, outbox).await?;
-    let mut site = Site::of(project, outbox).await?;
-    mend_with(&mut site, outbox, cancel).await?;
+    let mut site = mended(project, outbox, cancel).await?;
     let steps = Steps::begin(
         outbox,
         &[
@@ -70,13 +68,7 @@ async fn all(
     restoring: &[VolumeRef],
     settling: &Settling<'_>,
 ) -> Result<(), Failures> {
-    let seed = format!(
-        "{} {} {}",
-        snapshot.id,
-        Timestamp::now(),
-        std::process::id()
-    );
-    let id = SnapshotId::new(&seed);
+    let id = new_id(&snapshot.id);
     let directory = Store::Exchange.of(&id);
     let limits = Limits::new(settling.cancel, settling.deadline);
     let copied = steps.step("copy", async |progress| {

@@ -6,9 +6,9 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    mend::mend_with,
+    mend::mended,
     quiesce::{quiesce, resume},
-    site::{Site, Store, owners, tell, volumes, volumes_of},
+    site::{Site, Store, new_id, owners, tell, volumes, volumes_of},
     steps::{Limits, Steps},
 };
 use crate::{
@@ -50,8 +50,7 @@ pub async fn save(
     if store.has(&wanted.name) {
         return Err(exists(&wanted.name).into());
     }
-    let mut site = Site::of(project, outbox).await?;
-    mend_with(&mut site, outbox, cancel).await?;
+    let site = mended(project, outbox, cancel).await?;
     let saving = of_volumes(project, &wanted.services)?;
     let steps = Steps::begin(
         outbox,
@@ -86,8 +85,7 @@ async fn all(
     limits: &Limits<'_>,
 ) -> Result<Saved, Failure> {
     let created = Timestamp::now();
-    let seed = format!("{} {created} {}", wanted.name, std::process::id());
-    let id = SnapshotId::new(&seed);
+    let id = new_id(&wanted.name);
     let directory = Store::Snapshots.of(&id);
     steps
         .step("measure", async |progress| {

@@ -2,12 +2,14 @@
 
 use std::{
     collections::BTreeMap,
+    fmt,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use futures::future::try_join_all;
+use jiff::Timestamp;
 
 use crate::{
     adapters::{
@@ -15,7 +17,7 @@ use crate::{
         files,
         kube::Cluster,
     },
-    domain::{ContainerState, Environment, ExitClass, Failure, ServiceName, VolumeRef},
+    domain::{ContainerState, Environment, ExitClass, Failure, ServiceName, SnapshotId, VolumeRef},
     engine::{Progress, Tools},
     features::{
         Project,
@@ -194,6 +196,15 @@ impl<'a> Site<'a> {
         let removed = volumes(&agent).remove(directory).await;
         removed.map_err(|error| error.failure())
     }
+}
+
+/// Another id every time, for what is done with `what`.
+pub(super) fn new_id(what: impl fmt::Display) -> SnapshotId {
+    SnapshotId::new(&format!(
+        "{what} {} {}",
+        Timestamp::now(),
+        std::process::id()
+    ))
 }
 
 /// The directories of all volumes through an agent.

@@ -1,11 +1,9 @@
 //! What there is of snapshots: finding, listing, verifying and removing them.
 
-use tokio_util::sync::CancellationToken;
-
 use super::{
-    mend::mend_with,
-    site::{Site, Store, tell, volumes},
-    steps::Steps,
+    mend::mended,
+    site::{Store, tell, volumes},
+    steps::{Limits, Steps},
 };
 use crate::{
     domain::{ExitClass, Failure, Failures, InvalidName, Snapshot, SnapshotName},
@@ -71,35 +69,35 @@ pub async fn verify(
     project: &Project,
     snapshot: &Snapshot,
     outbox: &Outbox,
-    cancel: &CancellationToken,
+    limits: &Limits<'_>,
 ) -> Result<SnapshotVerified, Failures> {
-    let mut site = Site::of(project, outbox).await?;
-    mend_with(&mut site, outbox, cancel).await?;
+    let site = mended(project, outbox, limits.cancel).await?;
     let title = format!("compare {} with what was saved", snapshot.name);
     let steps = Steps::begin(outbox, &[("verify", title)]).await;
     let verifying = steps.step("verify", async |progress| {
-        let agent = site.agent().await?;
-        let mut verified = Vec::new();
-        for held in &snapshot.volumes {
-            let place = Store::Snapshots.of(&snapshot.id).join(held.of.directory());
-            let hashed = volumes(&agent).hash(&place, tell(progress, &held.of)).await;
-            let problem = match hashed {
-                Ok(hash) if hash.to_string() == held.hash => None,
-                Ok(_) => Some("its files are not what was saved".to_owned()),
-                Err(error) => Some(error.failure().what),
-            };
-            verified.push(VolumeVerified {
-                volume: held.of.to_string(),
-                problem,
-            });
-        }
-        Ok(verified)
+        limits
+            .hold(async {
+                let agent = site.agent().await?;
+                let mut verified = Vec::new();
+                for held in &snapshot.volumes {
+                    let place = Store::Snapshots.of(&snapshot.id).join(held.of.directory());
+                    let hashed = volumes(&agent).hash(&place, tell(progress, &held.of)).await;
+                    let problem = match hashed {
+                        Ok(hash) if hash.to_string() == held.hash => None,
+                        Ok(_) => Some("its files are not what was saved".to_owned()),
+                        Err(error) => Some(error.failure().what),
+                    };
+                    verified.push(VolumeVerified {
+                        volume: held.of.to_string(),
+                        problem,
+                    });
+                }
+                Ok(verified)
+            })
+            .await
     });
-    let ended = match cancel.run_until_cancelled(verifying).await {
-        None => Err(Failure::interrupted()),
-        Some(verified) => verified,
-    };
-    let (volumes, _) = steps.end(ended.map_err(Into::into)).await?;
+    let verified = verifying.await;
+    let (volumes, _) = steps.end(verified.map_err(Into::into)).await?;
     Ok(SnapshotVerified {
         environment: project.environment.id.to_string(),
         snapshot: snapshot.name.to_string(),

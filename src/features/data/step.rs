@@ -1,6 +1,9 @@
 //! Carries out the steps of a dataset, and asks what must hold afterwards.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use http::header;
@@ -18,14 +21,18 @@ use crate::{
     },
     domain::{
         DataAction, DataCheck, DataFile, DataQuestion, DataStep, DataText, Dataset, ExitClass,
-        Failure, FileKind, FilesCopy, Filling, HttpRequest, ServiceName, fill_template,
+        Failure, FileKind, FilesCopy, Filling, HttpRequest, Place, ServiceName, fill_template,
     },
-    engine::newest_ready_pod,
+    engine::{newest_ready_pod, no_pod},
     features::process::{Process, pods_of},
 };
 
 /// How much of an answer is shown that is not the one that was wanted, in characters.
 const SHOWN: usize = 400;
+/// How long it may take to say whose files are.
+const CHOWN_WITHIN: Duration = Duration::from_secs(30);
+/// What to do about it.
+const MEND: &str = "mend the dataset, or what loads it; the data from before is there as it was";
 
 /// A dataset whose steps are carried out.
 pub(super) struct Loading<'a> {
@@ -36,49 +43,51 @@ pub(super) struct Loading<'a> {
 impl Loading<'_> {
     /// Carries out a step.
     pub(super) async fn step(&self, step: &DataStep) -> Result<(), Failure> {
+        let done = self.act(step).await;
+        done.map_err(|failure| of(failure, "step", &step.title(), &step.service, &step.place))
+    }
+
+    async fn act(&self, step: &DataStep) -> Result<(), Failure> {
         let service = &step.service;
-        let done = match &step.action {
+        match &step.action {
             DataAction::Sql {
                 database,
                 statements,
             } => {
                 let input = self.read(statements)?;
                 let client = words::statements(database);
-                self.ask(service, client, Some(input), step.within).await
+                let ran = self.ask(service, client, Some(input), step.within).await;
+                ran.map(|_| ())
             }
             DataAction::Csv(load) => {
                 let input = self.read(&load.rows)?;
                 let first = String::from_utf8_lossy(&input);
                 let client = words::rows(load, first.lines().next().unwrap_or_default());
-                self.ask(service, client, Some(input), step.within).await
+                let ran = self.ask(service, client, Some(input), step.within).await;
+                ran.map(|_| ())
             }
             DataAction::Redis { commands } => {
                 let input = self.read(commands)?;
                 let (client, script) = words::redis(&String::from_utf8_lossy(&input));
                 let input = script.into_bytes();
                 let ran = self.ask(service, client, Some(input), step.within).await?;
-                match words::redis_error(&ran.out) {
-                    Some((line, error)) => Err(refused(&format!("line {line}: {error}"), &[])),
-                    None => Ok(ran),
+                if let Some((line, error)) = words::redis_error(&ran.out) {
+                    return Err(refused(&format!("line {line}: {error}"), &[]));
                 }
+                Ok(())
             }
             DataAction::Command { command, stdin } => {
                 let input = stdin.as_ref().map(|text| self.read(text)).transpose()?;
                 let client = command.clone();
-                self.ask(service, client, input, step.within).await
+                let ran = self.ask(service, client, input, step.within).await;
+                ran.map(|_| ())
             }
-            DataAction::Files(copy) => {
-                return self.copy(service, copy).await.map_err(|it| at(it, step));
-            }
+            DataAction::Files(copy) => self.copy(service, copy).await,
             DataAction::Http(request) => {
-                return self
-                    .request(service, request, step.within)
-                    .await
-                    .map(|_| ())
-                    .map_err(|failure| at(failure, step));
+                let answered = self.request(service, request, step.within).await;
+                answered.map(|_| ())
             }
-        };
-        done.map(|_| ()).map_err(|failure| at(failure, step))
+        }
     }
 
     /// Asks what must hold.
@@ -97,26 +106,19 @@ impl Loading<'_> {
             }
             DataQuestion::Http(request) => self.request(service, request, check.within).await,
         };
-        let place = |failure: Failure| {
-            failure
-                .of(service)
-                .at(Some(check.place.clone()))
-                .help("mend the dataset, or what loads it; the data from before is there as it was")
-        };
-        let said = said.map_err(place)?;
+        let title = check.title();
+        let said = said.map_err(|failure| of(failure, "check", &title, service, &check.place))?;
         if check.answer.accepts(&said) {
             return Ok(());
         }
         let shown: String = said.trim().chars().take(SHOWN).collect();
-        Err(place(
-            Failure::new(
-                "data.check-failed",
-                ExitClass::Data,
-                format!("the data is not as `{}` wants it", check.title()),
-            )
+        let what = format!("the data is not as `{title}` wants it");
+        Err(Failure::new("data.check-failed", ExitClass::Data, what)
             .because(format!("wanted: {}", check.answer))
-            .because(format!("it is: {shown}")),
-        ))
+            .because(format!("it is: {shown}"))
+            .of(service)
+            .at(Some(check.place.clone()))
+            .help(MEND))
     }
 
     /// Runs a client in the newest ready pod of a service; fails unless it ends well.
@@ -125,7 +127,7 @@ impl Loading<'_> {
         service: &ServiceName,
         command: Vec<String>,
         input: Option<Vec<u8>>,
-        within: std::time::Duration,
+        within: Duration,
     ) -> Result<Ran, Failure> {
         let cluster = self.site.cluster()?;
         let pod = newest_ready_pod(cluster, service).await?;
@@ -155,7 +157,7 @@ impl Loading<'_> {
         &self,
         service: &ServiceName,
         asked: &HttpRequest,
-        within: std::time::Duration,
+        within: Duration,
     ) -> Result<String, Failure> {
         let cluster = self.site.cluster()?;
         let pod = newest_ready_pod(cluster, service).await?;
@@ -201,7 +203,7 @@ impl Loading<'_> {
         let pods = &self.site.sight.observed.pods;
         // Its volumes are those of all its pods.
         let process = pods_of(service, pods).find_map(Process::of);
-        let process = process.ok_or_else(|| crate::engine::no_pod(service))?;
+        let process = process.ok_or_else(|| no_pod(service))?;
         let changed = self.site.agents.change(&process, &changes).await;
         changed.map_err(|error| error.failure())?;
         if let Some(owner) = copy.owner {
@@ -211,8 +213,7 @@ impl Loading<'_> {
                 .iter()
                 .map(|change| format!("/{}", String::from_utf8_lossy(&change.path)));
             command.extend(files);
-            self.ask(service, command, None, std::time::Duration::from_secs(30))
-                .await?;
+            self.ask(service, command, None, CHOWN_WITHIN).await?;
         }
         Ok(())
     }
@@ -281,7 +282,7 @@ impl Loading<'_> {
 
 /// What a step or a check failed with, before it is known which it is.
 fn refused(why: &str, lines: &[String]) -> Failure {
-    let failure = Failure::new("data.step-failed", ExitClass::Data, "a step did not work");
+    let failure = Failure::new("data.step-failed", ExitClass::Data, "it did not work");
     let failure = failure.because(why.to_owned());
     match lines {
         [] => failure,
@@ -289,22 +290,20 @@ fn refused(why: &str, lines: &[String]) -> Failure {
     }
 }
 
-/// The failure of a step.
-fn at(failure: Failure, step: &DataStep) -> Failure {
-    let what = format!(
-        "the step `{}` of {} did not work",
-        step.title(),
-        step.service
-    );
-    let failure = match failure.code.0 {
-        "data.step-failed" => Failure { what, ..failure },
-        _ => Failure {
-            why: [vec![failure.what], failure.why].concat(),
-            what,
-            ..failure
-        },
+/// The failure of a step or a check.
+fn of(failure: Failure, kind: &str, title: &str, service: &ServiceName, place: &Place) -> Failure {
+    let what = format!("the {kind} `{title}` of {service} did not work");
+    let why = match failure.code.0 {
+        "data.step-failed" => failure.why,
+        // What another says of itself is why.
+        _ => [vec![failure.what], failure.why].concat(),
     };
-    failure.of(&step.service).at(Some(step.place.clone()))
+    let failure = Failure {
+        what,
+        why,
+        ..failure
+    };
+    failure.of(service).at(Some(place.clone())).help(MEND)
 }
 
 fn changed_meanwhile(path: &Path) -> Failure {

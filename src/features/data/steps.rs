@@ -14,7 +14,8 @@ use crate::{
 };
 
 /// How long work may go on: until a moment, and until the user ends it.
-pub(super) struct Limits<'a> {
+#[derive(Debug, Clone, Copy)]
+pub struct Limits<'a> {
     pub(super) cancel: &'a CancellationToken,
     pub(super) deadline: Duration,
     began: Instant,
@@ -22,7 +23,7 @@ pub(super) struct Limits<'a> {
 
 impl<'a> Limits<'a> {
     /// Those of a command that begins now.
-    pub(super) fn new(cancel: &'a CancellationToken, deadline: Duration) -> Self {
+    pub fn new(cancel: &'a CancellationToken, deadline: Duration) -> Self {
         Self {
             cancel,
             deadline,
