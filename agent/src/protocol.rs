@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{init_protocol, log_protocol::LogPosition, volume_protocol};
 
 /// The version of the protocol. A devenv and an agent of different versions do not talk.
-pub const VERSION: u16 = 5;
+pub const VERSION: u16 = 6;
 /// The longest frame, in bytes, without its length.
 pub const LONGEST_FRAME: usize = 1 << 20;
 /// The longest chunk, in bytes.
@@ -175,6 +175,13 @@ pub enum Request {
         /// What.
         request: volume_protocol::Request,
     },
+    /// The contents of a file of a container, in the chunks of the answer.
+    Read {
+        /// The container.
+        container: ContainerId,
+        /// The file, absolute in the container; links are followed within it.
+        file: Vec<u8>,
+    },
 }
 
 impl Request {
@@ -188,7 +195,8 @@ impl Request {
             | Self::Kill { .. }
             | Self::Usage { .. }
             | Self::Logs { .. }
-            | Self::Volume { .. } => Duration::ZERO,
+            | Self::Volume { .. }
+            | Self::Read { .. } => Duration::ZERO,
             Self::Freeze { at_most_ms, .. } => Duration::from_millis((*at_most_ms).into()),
             Self::Control { request, .. } => request.may_take(),
             Self::Probe { within_ms, .. } => Duration::from_millis((*within_ms).into()),
@@ -261,6 +269,11 @@ pub enum Answer {
     Used(Vec<Option<Usage>>),
     /// To [`Request::Volume`].
     Volume(volume_protocol::Answer),
+    /// To [`Request::Read`]: all was sent.
+    WasRead {
+        /// How many bytes it was.
+        bytes: u64,
+    },
 }
 
 /// The id of a container as its runtime knows it: 64 hexadecimal digits.

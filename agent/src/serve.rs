@@ -221,6 +221,13 @@ impl<W: Write> Server<W> {
                 let mut progress = Outgoing::new(exchange);
                 volumes::carry_out(&root, &request, &mut progress).map(Answer::Volume)
             }
+            Request::Read { container, file } => {
+                let root = self.containers.root(&container)?;
+                let mut contents = Outgoing::new(exchange);
+                let bytes = files::read(&root, &file, &mut contents)?;
+                contents.flush().map_err(|_| AgentError::Cancelled)?;
+                Ok(Answer::WasRead { bytes })
+            }
         }
     }
 }

@@ -188,12 +188,9 @@ impl World {
     pub(super) async fn with_agents(&self) -> Result<(), Failure> {
         self.agents
             .get_or_try_init(|| async {
-                let docker = &self.tools.docker;
                 let cluster = self.environment.id.cluster();
-                let nodes = docker.nodes_of(&cluster).await.map_err(|e| e.failure())?;
-                let installing = nodes.iter().map(|node| agent::install(docker, &node.name));
-                let installed = futures::future::try_join_all(installing).await;
-                installed.map(|_| ()).map_err(|error| error.failure())
+                let installed = agent::install_everywhere(&self.tools.docker, &cluster).await;
+                installed.map_err(|error| error.failure())
             })
             .await
             .copied()

@@ -36,7 +36,7 @@ pub use completions::Completions;
 pub use data::{BrokenDataset, DataList, DataLoaded, DataReset, DatasetEntry};
 pub use debug::Debug;
 pub use down::{Down, Kept};
-pub use exec::Exec;
+pub use exec::{CopiedFile, Exec};
 pub use failure::{EvidenceEntry, FailureEntry, FailureReport, PlaceEntry};
 pub use format::OutputFormat;
 pub use forward::{Forward, ForwardedPort};

@@ -13,10 +13,10 @@ use std::{
 use devenv_agent::protocol::{
     AgentError, Entry, EntryKind, FileChange, FileProblem, frame, read_frame,
 };
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with};
 use tempfile::TempDir;
 
-use super::{UNFINISHED, change, list};
+use super::{UNFINISHED, change, list, read};
 
 struct Stage {
     directory: TempDir,
@@ -396,4 +396,45 @@ fn a_listed_file_is_one_entry_without_a_path() {
     assert_eq!(entries.len(), 1);
     assert!(entries[0].path.is_empty(), "{entries:?}");
     assert!(matches!(entries[0].kind, EntryKind::File { .. }));
+}
+
+#[test]
+fn a_file_is_read_through_links_that_stay_in_the_container() {
+    let stage = Stage::new();
+    let contents: Vec<u8> = (0..=255).cycle().take(700_000).collect();
+    fs::write(stage.at("root/app/large"), &contents).unwrap();
+    symlink("/app/large", stage.at("root/app/link")).unwrap();
+    let mut told = Vec::new();
+    let bytes = read(&stage.root(), b"/app/link", &mut told);
+    assert_eq!(bytes, Ok(contents.len() as u64));
+    assert!(told == contents);
+}
+
+#[test]
+fn what_is_outside_or_no_file_is_not_read() {
+    let stage = Stage::new();
+    fs::write(stage.at("outside/secret"), "secret").unwrap();
+    symlink(stage.at("outside/secret"), stage.at("root/app/absolute")).unwrap();
+    symlink("../../outside/secret", stage.at("root/app/relative")).unwrap();
+    mknodat(
+        CWD,
+        stage.at("root/app/pipe"),
+        FileType::Fifo,
+        Mode::from_raw_mode(0o600),
+        0,
+    )
+    .unwrap();
+    for path in [
+        "/app/absolute",
+        "/app/relative",
+        "/app/none",
+        "/app/pipe",
+        "/app",
+        "/app/../app",
+    ] {
+        let mut told = Vec::new();
+        let refused = read(&stage.root(), path.as_bytes(), &mut told);
+        assert!(matches!(refused, Err(AgentError::File { .. })), "{path}");
+        assert_eq!(told, b"", "{path}");
+    }
 }

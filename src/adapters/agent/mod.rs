@@ -12,6 +12,7 @@ mod error;
 mod install;
 mod live;
 mod logs;
+mod read;
 mod transfer;
 mod volumes;
 
@@ -21,7 +22,7 @@ pub use self::{
     change::{Change, Content},
     connection::Agent,
     error::AgentFailure,
-    install::{install, program},
+    install::{install, install_everywhere, program},
     live::Reached,
     transfer::Transfer,
     volumes::Volumes,
