@@ -17,6 +17,7 @@ mod names;
 mod observed;
 mod place;
 mod quantity;
+mod retention;
 mod said;
 mod snapshot;
 mod starts;
@@ -57,8 +58,9 @@ pub use observed::{
 };
 pub use place::{Place, Provenance};
 pub use quantity::{Cpu, InvalidQuantity, Memory};
+pub use retention::{Bound, Divided, Retention};
 pub use said::{LogLevel, Said};
-pub use snapshot::{CopyMeans, LoadedDataset, Snapshot, SnapshotVolume, VolumeRef};
+pub use snapshot::{CopyMeans, LoadedDataset, Maker, Snapshot, SnapshotVolume, VolumeRef};
 pub use starts::NodeStarts;
 pub use template::{TemplatePart, UnknownVariable, fill_template, template_parts};
 pub use trouble::{Trouble, TroubleKind};

@@ -57,9 +57,9 @@ pub use session::{
     LiveEdit, LiveTimes, Session, SessionService, SessionStop, Standing, StandingState,
 };
 pub use snapshot::{
-    SnapshotEntry, SnapshotExported, SnapshotImported, SnapshotList, SnapshotMeans, SnapshotPruned,
-    SnapshotRemoved, SnapshotRestored, SnapshotSaved, SnapshotShown, SnapshotVerified,
-    SnapshotVolumeEntry, UnusableSnapshot, VolumeVerified,
+    PrunedSnapshot, RetentionBound, SnapshotEntry, SnapshotExported, SnapshotImported,
+    SnapshotList, SnapshotMeans, SnapshotPruned, SnapshotRemoved, SnapshotRestored, SnapshotSaved,
+    SnapshotShown, SnapshotVerified, SnapshotVolumeEntry, UnusableSnapshot, VolumeVerified,
 };
 pub use status::{
     ClusterPhase, ContainerUsage, NodeTotals, Replicas, ServiceState, ServiceStatus, Status,

@@ -182,7 +182,7 @@ fn files_of_containers_are_copied_once_the_command_has_ended(project: &Project) 
         script,
     ];
     let ran = project.devenv(&words).assert_code(3);
-    ran.assert_says(&["there is no /none in the container"]);
+    let ran = ran.assert_says(&["there is no /none in the container"]);
     let report = ran.json();
     let copied = report["copied"].as_array().unwrap().iter();
     let from: Vec<&str> = copied.map(|file| file["from"].as_str().unwrap()).collect();
