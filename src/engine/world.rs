@@ -72,6 +72,8 @@ pub struct Places {
     pub registry: PathBuf,
     /// The volumes of the services.
     pub volumes: PathBuf,
+    /// What snapshots are made of, below `data`.
+    pub snapshots: Vec<PathBuf>,
     /// Everything that is the user's: the volumes and what the registry holds are below it.
     pub data: PathBuf,
 }
@@ -245,7 +247,7 @@ impl Execute for World {
             Action::StopCluster => steps::power::stop_cluster(self, progress).await,
             Action::StopRegistry => steps::power::stop_registry(self).await,
             Action::DeleteRegistry => steps::remove::registry(self).await,
-            Action::RemoveData => steps::remove::data(self, progress).await,
+            Action::RemoveData(spared) => steps::remove::data(self, *spared, progress).await,
             Action::RemoveImages(images) => steps::remove::images(self, images, progress).await,
             Action::RestartService(service) => steps::workloads::restart(self, service).await,
             Action::ScaleService(service, replicas) => {

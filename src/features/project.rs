@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::data;
 use crate::{
     adapters::{
         docker::Docker,
@@ -85,6 +86,7 @@ impl Project {
             charts: self.paths.charts(),
             registry: self.paths.registry(),
             volumes: self.paths.volumes(),
+            snapshots: data::directories(&self.paths),
             data: self.paths.data().to_owned(),
         }
     }

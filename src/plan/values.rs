@@ -175,7 +175,7 @@ mod tests {
     use crate::domain::{
         Autoscale, ClusterSpec, Debug, DebugRuntime, EnvironmentId, Expose, Hooks, ImageName,
         Limits, OnChange, Port, PortNumber, Protocol, Provenance, Provider, Ready, ReloadBy,
-        Requires, Signal, Source, SyncRule,
+        Requires, Retention, Signal, Source, SyncRule,
     };
 
     const SCHEMA: &str = include_str!("../../charts/service/values.schema.json");
@@ -262,6 +262,7 @@ mod tests {
             services: BTreeMap::new(),
             tasks: BTreeMap::new(),
             hooks: Hooks::default(),
+            snapshots: Retention::default(),
             provenance: Provenance::default(),
         };
         let service = Service {

@@ -1,5 +1,7 @@
 //! What there is of snapshots: finding, listing, verifying and removing them.
 
+use std::path::PathBuf;
+
 use super::{
     mend::mended,
     site::{Store, tell, volumes},
@@ -13,7 +15,7 @@ use crate::{
         Outbox, SnapshotEntry, SnapshotList, SnapshotRemoved, SnapshotVerified, UnusableSnapshot,
         VolumeVerified,
     },
-    state::{KeptSnapshot, SnapshotStore},
+    state::{EnvironmentPaths, KeptSnapshot, SnapshotStore},
 };
 
 /// The snapshot of a name; an unknown one is told with those that there are.
@@ -36,6 +38,12 @@ pub(super) fn all(project: &Project) -> Result<Vec<Snapshot>, Failure> {
         .collect();
     all.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.created));
     Ok(all)
+}
+
+/// The directories that hold all there is of snapshots.
+pub(in crate::features) fn directories(paths: &EnvironmentPaths) -> Vec<PathBuf> {
+    let held = paths.volumes().join(Store::Snapshots.directory());
+    vec![paths.snapshots(), held]
 }
 
 /// What is no name of a snapshot.
