@@ -68,6 +68,7 @@ enum Action {
   devenv snapshot show before-migration")]
     Show {
         /// Its name
+        #[arg(value_name = "SNAPSHOT")]
         name: SnapshotName,
     },
     /// Bring the data of a snapshot back; the data from now is gone then
@@ -76,6 +77,7 @@ enum Action {
   devenv snapshot restore before-migration --services postgres --yes")]
     Restore {
         /// Its name
+        #[arg(value_name = "SNAPSHOT")]
         name: SnapshotName,
         /// Restore only the data of these services
         #[arg(
@@ -92,7 +94,7 @@ enum Action {
   devenv snapshot verify --archive cart-full.tar.zst")]
     Verify {
         /// Its name
-        #[arg(required_unless_present = "archive")]
+        #[arg(value_name = "SNAPSHOT", required_unless_present = "archive")]
         name: Option<SnapshotName>,
         /// A file that `export` wrote
         #[arg(long, value_name = "FILE", conflicts_with = "name")]
@@ -103,6 +105,7 @@ enum Action {
   devenv snapshot export cart-full cart-full.tar.zst")]
     Export {
         /// Its name
+        #[arg(value_name = "SNAPSHOT")]
         name: SnapshotName,
         /// The file: a tar archive, compressed with zstd; nothing may be there
         #[arg(value_name = "FILE")]
@@ -147,6 +150,7 @@ enum Action {
   devenv snapshot remove before-migration")]
     Remove {
         /// Its name
+        #[arg(value_name = "SNAPSHOT")]
         name: SnapshotName,
     },
 }
