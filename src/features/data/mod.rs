@@ -15,7 +15,6 @@ mod archive;
 mod exchange;
 mod load;
 mod mend;
-mod pods;
 mod prune;
 mod quiesce;
 mod reset;

@@ -8,16 +8,12 @@ use std::{
 use bytes::Bytes;
 use http::header;
 
-use super::{
-    pods::{NotRun, Ran, run},
-    site::Site,
-    words,
-};
+use super::{site::Site, words};
 use crate::{
     adapters::{
         agent::{Change, Content},
         files,
-        kube::ExecRequest,
+        kube::{ExecRequest, NotRun, Ran},
     },
     domain::{
         DataAction, DataCheck, DataFile, DataQuestion, DataStep, DataText, Dataset, ExitClass,
@@ -137,13 +133,13 @@ impl Loading<'_> {
             command,
             tty: false,
         };
-        match run(cluster, &request, input, within).await {
+        match cluster.run(&request, input, within, |_| {}).await {
             Ok(ran) if ran.code == 0 => Ok(ran),
             Ok(ran) => Err(refused(
                 &format!("`{}` ended with exit code {}", request.command[0], ran.code),
-                &ran.last_lines(),
+                &ran.last_lines,
             )),
-            Err(NotRun::Failed(failure)) => Err(*failure),
+            Err(NotRun::Failed(error)) => Err(error.failure()),
             Err(NotRun::Late) => Err(refused(
                 &format!("it did not end within {} s", within.as_secs_f64()),
                 &[],
