@@ -114,6 +114,9 @@ pub enum Request {
         container: ContainerId,
         /// Paths of changes are below this directory of the container, absolute.
         base: Vec<u8>,
+        /// Whose the files and directories become that are named; if `None` a file is whose the one before it was, else whose
+        /// its directory is.
+        owner: Option<Owner>,
     },
     /// Lists what is below a directory of a container. Chunks of the answer are [`Entry`] records: each its length
     /// (4 bytes, little endian) and its encoding, in the order of the paths.
@@ -202,6 +205,24 @@ impl Request {
             Self::Probe { within_ms, .. } => Duration::from_millis((*within_ms).into()),
         }
     }
+}
+
+/// Whose something is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The user.
+    pub user: Principal,
+    /// The group.
+    pub group: Principal,
+}
+
+/// A user or a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Principal {
+    /// By its number.
+    Number(u32),
+    /// By the name that the container's `/etc/passwd` or `/etc/group` gives it.
+    Name(String),
 }
 
 /// What a service that is there does.

@@ -27,7 +27,7 @@ pub(crate) mod testing;
 mod trouble;
 
 pub use data_value::{
-    Answer, Delimiter, ExpectedStatus, FileMode, HttpMethod, NotOfData, Owner, Pattern,
+    Answer, Delimiter, ExpectedStatus, FileMode, HttpMethod, NotOfData, Owner, Pattern, Principal,
 };
 pub use dataset::{
     CsvColumns, CsvLoad, DATASETS, DataAction, DataCheck, DataFile, DataQuestion, DataStep,

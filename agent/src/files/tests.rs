@@ -16,7 +16,7 @@ use devenv_agent::protocol::{
 use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with};
 use tempfile::TempDir;
 
-use super::{UNFINISHED, change, list, read};
+use super::{UNFINISHED, change, list, owner::Ids, read};
 
 struct Stage {
     directory: TempDir,
@@ -41,7 +41,7 @@ impl Stage {
     }
 
     fn change(&self, base: &str, records: &[u8]) -> Result<u32, AgentError> {
-        change(self.root(), base.as_bytes(), &mut &*records)
+        change(self.root(), base.as_bytes(), None, &mut &*records)
     }
 
     fn list(&self, directory: &str) -> Vec<Entry> {
@@ -437,4 +437,37 @@ fn what_is_outside_or_no_file_is_not_read() {
         assert!(matches!(refused, Err(AgentError::File { .. })), "{path}");
         assert_eq!(told, b"", "{path}");
     }
+}
+
+#[test]
+fn what_is_named_becomes_whose_it_is_said_to_and_nothing_else_does() {
+    let stage = Stage::new();
+    let directory = FileChange::Directory {
+        path: b"made/inner".to_vec(),
+        mode: 0o750,
+    };
+    let records = [frame(&directory).unwrap(), file("made/inner/f", b"x")].concat();
+    let before = fs::metadata(stage.at("root/app")).unwrap();
+    // Who is not root can give nothing away, but to itself.
+    let (user, group) = if before.uid() == 0 {
+        (70, 71)
+    } else {
+        (before.uid(), before.gid())
+    };
+    let said = Some(Ids { user, group });
+    assert_eq!(
+        change(stage.root(), b"/app", said, &mut records.as_slice()),
+        Ok(2)
+    );
+    let of = |path: &str| {
+        let found = fs::metadata(stage.at(path)).unwrap();
+        (
+            found.uid(),
+            found.gid(),
+            found.permissions().mode() & 0o7777,
+        )
+    };
+    assert_eq!(of("root/app/made/inner"), (user, group, 0o750));
+    assert_eq!(of("root/app/made/inner/f"), (user, group, 0o640));
+    assert_eq!(of("root/app/made").0, before.uid());
 }

@@ -33,6 +33,9 @@ pub use devenv_agent::{
         Status as ServiceStatus,
     },
     log_protocol::{FileId, LogPosition, LogRecord, RunId},
-    protocol::{AgentError, ContainerId, Entry, EntryKind, FileProblem, ProbeWhat as Probe, Usage},
+    protocol::{
+        AgentError, ContainerId, Entry, EntryKind, FileProblem, Owner, Principal,
+        ProbeWhat as Probe, Usage,
+    },
     volume_protocol::{Copied, Means, Measured, Progress, TreeHash},
 };
