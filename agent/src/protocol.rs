@@ -114,6 +114,9 @@ pub enum Request {
         container: ContainerId,
         /// Paths of changes are below this directory of the container, absolute.
         base: Vec<u8>,
+        /// Whose the files and directories become that are named; if `None` a file is whose the one before it was, else whose
+        /// its directory is.
+        owner: Option<Owner>,
     },
     /// Lists what is below a directory of a container. Chunks of the answer are [`Entry`] records: each its length
     /// (4 bytes, little endian) and its encoding, in the order of the paths.
@@ -175,6 +178,13 @@ pub enum Request {
         /// What.
         request: volume_protocol::Request,
     },
+    /// The contents of a file of a container, in the chunks of the answer.
+    Read {
+        /// The container.
+        container: ContainerId,
+        /// The file, absolute in the container; links are followed within it.
+        file: Vec<u8>,
+    },
 }
 
 impl Request {
@@ -188,12 +198,31 @@ impl Request {
             | Self::Kill { .. }
             | Self::Usage { .. }
             | Self::Logs { .. }
-            | Self::Volume { .. } => Duration::ZERO,
+            | Self::Volume { .. }
+            | Self::Read { .. } => Duration::ZERO,
             Self::Freeze { at_most_ms, .. } => Duration::from_millis((*at_most_ms).into()),
             Self::Control { request, .. } => request.may_take(),
             Self::Probe { within_ms, .. } => Duration::from_millis((*within_ms).into()),
         }
     }
+}
+
+/// Whose something is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The user.
+    pub user: Principal,
+    /// The group.
+    pub group: Principal,
+}
+
+/// A user or a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Principal {
+    /// By its number.
+    Number(u32),
+    /// By the name that the container's `/etc/passwd` or `/etc/group` gives it.
+    Name(String),
 }
 
 /// What a service that is there does.
@@ -261,6 +290,11 @@ pub enum Answer {
     Used(Vec<Option<Usage>>),
     /// To [`Request::Volume`].
     Volume(volume_protocol::Answer),
+    /// To [`Request::Read`]: all was sent.
+    WasRead {
+        /// How many bytes it was.
+        bytes: u64,
+    },
 }
 
 /// The id of a container as its runtime knows it: 64 hexadecimal digits.

@@ -45,6 +45,15 @@ pub(super) enum FirstStart {
     Held(Duration),
 }
 
+/// What becomes of the container when the service has ended by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AfterEnd {
+    /// It ends.
+    End,
+    /// It ends when it is released, or after this time: until then its files can be read.
+    Keep(Duration),
+}
+
 /// What the service does.
 #[derive(Debug)]
 enum Phase {
@@ -58,6 +67,8 @@ enum Phase {
     Ending(Group),
     /// It ended with this code and waits for a restart.
     Failed(u8),
+    /// It ended with this code, and the container is kept, until then at most.
+    Kept { code: u8, until: Instant },
 }
 
 /// What a failure of the service leads to.
@@ -83,6 +94,7 @@ pub(super) struct Supervisor {
     service: Service,
     phase: Phase,
     on_failure: OnFailure,
+    after_end: AfterEnd,
     starts: Starts,
     beside: Beside,
 }
@@ -92,12 +104,13 @@ type Flow<T = ()> = ControlFlow<u8, T>;
 
 impl Supervisor {
     /// Nothing is started yet.
-    pub(super) fn new(service: Service) -> Self {
+    pub(super) fn new(service: Service, after_end: AfterEnd) -> Self {
         let until = Instant::now();
         Self {
             service,
             phase: Phase::Held { until },
             on_failure: OnFailure::End,
+            after_end,
             starts: Starts::default(),
             beside: Beside::default(),
         }
@@ -135,7 +148,7 @@ impl Supervisor {
 
     fn deadline(&self) -> Option<Instant> {
         let of_service = match &self.phase {
-            Phase::Held { until } => Some(*until),
+            Phase::Held { until } | Phase::Kept { until, .. } => Some(*until),
             Phase::Stopping(stopping) => stopping.deadline(),
             Phase::Running(_) | Phase::Ending(_) | Phase::Failed(_) => None,
         };
@@ -150,6 +163,7 @@ impl Supervisor {
                 say("nobody released the service in time: starting what the image has");
                 return self.start_first();
             }
+            Phase::Kept { code, until } if *until <= now => return Break(*code),
             Phase::Stopping(stopping) => {
                 if let Some(Stopped { replies, took }) = stopping.advance(now) {
                     self.start_again(replies, took);
@@ -189,6 +203,8 @@ impl Supervisor {
                 }
             }
             Phase::Held { .. } | Phase::Failed(_) => return end_if_asked(signal, None),
+            Phase::Kept { code, .. } if asks_to_end(signal) => return Break(*code),
+            Phase::Kept { .. } => {}
         }
         Continue(())
     }
@@ -216,7 +232,12 @@ impl Supervisor {
 
     fn ended_by_itself(&mut self, code: u8) -> Flow {
         if code == 0 || self.on_failure == OnFailure::End {
-            return Break(code);
+            let AfterEnd::Keep(keep) = self.after_end else {
+                return Break(code);
+            };
+            let until = Instant::now() + keep;
+            self.phase = Phase::Kept { code, until };
+            return Continue(());
         }
         say(&format!(
             "the service ended with code {code}: waiting for the next change"
@@ -262,6 +283,10 @@ impl Supervisor {
     fn release(&mut self, reply: Reply) -> Flow {
         let flow = match self.phase {
             Phase::Held { .. } => self.start_first(),
+            Phase::Kept { code, .. } => {
+                reply.send(Ok(Answer::Released));
+                return Break(code);
+            }
             _ => Continue(()),
         };
         reply.send(match flow {
@@ -279,7 +304,7 @@ impl Supervisor {
                 self.phase = Phase::Stopping(Stopping::begin(*group, signal, grace, reply));
             }
             Phase::Stopping(stopping) => stopping.join(grace, reply),
-            Phase::Ending(_) => reply.send(Err(Refusal::Ending)),
+            Phase::Ending(_) | Phase::Kept { .. } => reply.send(Err(Refusal::Ending)),
         }
     }
 
@@ -288,7 +313,7 @@ impl Supervisor {
         let group = match &self.phase {
             Phase::Running(group) | Phase::Ending(group) => *group,
             Phase::Stopping(stopping) if stopping.running_leader().is_some() => stopping.group(),
-            Phase::Held { .. } | Phase::Stopping(_) | Phase::Failed(_) => {
+            Phase::Held { .. } | Phase::Stopping(_) | Phase::Failed(_) | Phase::Kept { .. } => {
                 return Err(Refusal::NotRunning);
             }
         };
@@ -302,6 +327,7 @@ impl Supervisor {
             Phase::Running(group) => State::Running { pid: group.pid() },
             Phase::Stopping(_) | Phase::Ending(_) => State::Stopping,
             Phase::Failed(code) => State::Failed { code: *code },
+            Phase::Kept { code, .. } => State::Ended { code: *code },
         };
         let milliseconds = |last: Instant| last.elapsed().as_millis();
         let since_start = self.starts.last.map(milliseconds);

@@ -12,6 +12,7 @@ mod error;
 mod install;
 mod live;
 mod logs;
+mod read;
 mod transfer;
 mod volumes;
 
@@ -21,7 +22,7 @@ pub use self::{
     change::{Change, Content},
     connection::Agent,
     error::AgentFailure,
-    install::{install, program},
+    install::{install, install_everywhere, program},
     live::Reached,
     transfer::Transfer,
     volumes::Volumes,
@@ -32,6 +33,9 @@ pub use devenv_agent::{
         Status as ServiceStatus,
     },
     log_protocol::{FileId, LogPosition, LogRecord, RunId},
-    protocol::{AgentError, ContainerId, Entry, EntryKind, FileProblem, ProbeWhat as Probe, Usage},
+    protocol::{
+        AgentError, ContainerId, Entry, EntryKind, FileProblem, Owner, Principal,
+        ProbeWhat as Probe, Usage,
+    },
     volume_protocol::{Copied, Means, Measured, Progress, Settled, TreeHash},
 };
