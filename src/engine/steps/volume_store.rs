@@ -129,8 +129,9 @@ async fn empty(world: &World) -> Result<(), Failure> {
     let script = format!("rm -rf {VOLUMES_IN_NODE}/*");
     let node = world.environment.id.cluster().server_container();
     let docker = &world.tools.docker;
-    let removed = docker.exec(&node, &["sh", "-c", &script], None, EMPTIED_WITHIN);
-    let removed = removed.await.map_err(|error| error.failure())?;
+    let words = ["sh", "-c", &script];
+    let removed = docker.exec(&node, &words, None, EMPTIED_WITHIN).await;
+    let removed = removed.map_err(|error| error.failure())?;
     if removed.code != 0 {
         let said = String::from_utf8_lossy(&removed.stderr);
         return Err(not_mounted(
