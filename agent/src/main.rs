@@ -14,6 +14,7 @@ mod listener;
 mod logs;
 mod probe;
 mod processes;
+mod remount;
 mod serve;
 mod volumes;
 

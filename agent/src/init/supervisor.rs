@@ -48,8 +48,11 @@ pub(super) enum FirstStart {
 /// What the service does.
 #[derive(Debug)]
 enum Phase {
-    /// It waits for its first start, until then at most.
-    Held { until: Instant },
+    /// It waits for its start, until then at most.
+    Held {
+        until: Instant,
+        otherwise: Unreleased,
+    },
     /// It runs.
     Running(Group),
     /// It is stopped to be started again.
@@ -58,6 +61,15 @@ enum Phase {
     Ending(Group),
     /// It ended with this code and waits for a restart.
     Failed(u8),
+}
+
+/// What becomes of a service that is held and that nobody releases in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unreleased {
+    /// It is started for the first time.
+    Start,
+    /// The container ends with the code that the service ended with.
+    End(u8),
 }
 
 /// What a failure of the service leads to.
@@ -83,6 +95,8 @@ pub(super) struct Supervisor {
     service: Service,
     phase: Phase,
     on_failure: OnFailure,
+    /// Until when an end of the service is expected, and is not its container's.
+    stands_by: Option<Instant>,
     starts: Starts,
     beside: Beside,
 }
@@ -96,8 +110,12 @@ impl Supervisor {
         let until = Instant::now();
         Self {
             service,
-            phase: Phase::Held { until },
+            phase: Phase::Held {
+                until,
+                otherwise: Unreleased::Start,
+            },
             on_failure: OnFailure::End,
+            stands_by: None,
             starts: Starts::default(),
             beside: Beside::default(),
         }
@@ -109,7 +127,8 @@ impl Supervisor {
             FirstStart::AtOnce => self.start_first(),
             FirstStart::Held(hold) => {
                 let until = Instant::now() + hold;
-                self.phase = Phase::Held { until };
+                let otherwise = Unreleased::Start;
+                self.phase = Phase::Held { until, otherwise };
                 Continue(())
             }
         };
@@ -135,7 +154,7 @@ impl Supervisor {
 
     fn deadline(&self) -> Option<Instant> {
         let of_service = match &self.phase {
-            Phase::Held { until } => Some(*until),
+            Phase::Held { until, .. } => Some(*until),
             Phase::Stopping(stopping) => stopping.deadline(),
             Phase::Running(_) | Phase::Ending(_) | Phase::Failed(_) => None,
         };
@@ -146,10 +165,16 @@ impl Supervisor {
     fn settle(&mut self, now: Instant) -> Flow {
         self.beside.end_what_is_late(now);
         match &mut self.phase {
-            Phase::Held { until } if *until <= now => {
-                say("nobody released the service in time: starting what the image has");
-                return self.start_first();
-            }
+            Phase::Held { until, otherwise } if *until <= now => match *otherwise {
+                Unreleased::Start => {
+                    say("nobody released the service in time: starting what the image has");
+                    return self.start_first();
+                }
+                Unreleased::End(code) => {
+                    say("nobody released the service in time: the container ends with it");
+                    return Break(code);
+                }
+            },
             Phase::Stopping(stopping) => {
                 if let Some(Stopped { replies, took }) = stopping.advance(now) {
                     self.start_again(replies, took);
@@ -215,6 +240,11 @@ impl Supervisor {
     }
 
     fn ended_by_itself(&mut self, code: u8) -> Flow {
+        if let Some(until) = self.stands_by.take_if(|until| Instant::now() < *until) {
+            let otherwise = Unreleased::End(code);
+            self.phase = Phase::Held { until, otherwise };
+            return Continue(());
+        }
         if code == 0 || self.on_failure == OnFailure::End {
             return Break(code);
         }
@@ -245,6 +275,9 @@ impl Supervisor {
                 Ok(()) => Ok(Answer::CommandSet),
                 Err(NoCommand) => Err(Refusal::NotRun(NoCommand.to_string())),
             }),
+            Request::StandBy { within_ms } => {
+                reply.send(self.stand_by(Duration::from_millis(within_ms.into())));
+            }
         }
         Continue(())
     }
@@ -260,6 +293,7 @@ impl Supervisor {
     }
 
     fn release(&mut self, reply: Reply) -> Flow {
+        self.stands_by = None;
         let flow = match self.phase {
             Phase::Held { .. } => self.start_first(),
             _ => Continue(()),
@@ -280,6 +314,18 @@ impl Supervisor {
             }
             Phase::Stopping(stopping) => stopping.join(grace, reply),
             Phase::Ending(_) => reply.send(Err(Refusal::Ending)),
+        }
+    }
+
+    /// From now on the end of the service is expected. Only of one that runs: any other is about to do something else.
+    fn stand_by(&mut self, within: Duration) -> Result<Answer, Refusal> {
+        match self.phase {
+            Phase::Running(_) => {
+                self.stands_by = Some(Instant::now() + within);
+                Ok(Answer::StandsBy)
+            }
+            Phase::Ending(_) => Err(Refusal::Ending),
+            Phase::Held { .. } | Phase::Stopping(_) | Phase::Failed(_) => Err(Refusal::NotRunning),
         }
     }
 
@@ -312,7 +358,7 @@ impl Supervisor {
         }
     }
 
-    /// The container's first start: it ends with one that fails.
+    /// The container's first start, or one in its place: it ends with one that fails.
     fn start_first(&mut self) -> Flow {
         match self.start() {
             Ok(_) => Continue(()),
@@ -343,6 +389,14 @@ impl Supervisor {
     }
 
     fn start(&mut self) -> Result<Started, StartError> {
+        if let Phase::Held {
+            otherwise: Unreleased::End(_),
+            ..
+        } = self.phase
+        {
+            // What was mounted there when the container was started may not be any more.
+            self.service.enter()?;
+        }
         let started = self.service.start()?;
         self.phase = Phase::Running(started.group);
         self.starts.count += 1;

@@ -12,6 +12,7 @@ mod error;
 mod install;
 mod live;
 mod logs;
+mod remount;
 mod transfer;
 mod volumes;
 
@@ -23,6 +24,7 @@ pub use self::{
     error::AgentFailure,
     install::{install, program},
     live::Reached,
+    remount::{MountedAt, Remounted},
     transfer::Transfer,
     volumes::Volumes,
 };
