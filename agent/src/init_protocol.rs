@@ -59,11 +59,13 @@ pub enum Request {
         /// Variables that are set besides those that the container has.
         environment: Vec<(String, String)>,
     },
-    /// The service is about to be killed, and what is mounted in its container to be exchanged: where it ends within
-    /// this time, it is held. If nobody releases it until then, the container ends with its code.
+    /// The service is about to be killed, and what is mounted in its container to be exchanged: where it ends within a
+    /// time, it is held. If nobody releases it, the container ends with its code.
     StandBy {
-        /// How long, in milliseconds.
+        /// How long its end is expected, in milliseconds.
         within_ms: u32,
+        /// How long it is held then, in milliseconds.
+        hold_ms: u32,
     },
 }
 

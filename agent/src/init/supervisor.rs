@@ -72,6 +72,15 @@ enum Unreleased {
     End(u8),
 }
 
+/// The end of the service is expected.
+#[derive(Debug, Clone, Copy)]
+struct StandingBy {
+    /// Until then.
+    until: Instant,
+    /// How long it is held afterwards.
+    hold: Duration,
+}
+
 /// What a failure of the service leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum OnFailure {
@@ -95,8 +104,8 @@ pub(super) struct Supervisor {
     service: Service,
     phase: Phase,
     on_failure: OnFailure,
-    /// Until when an end of the service is expected, and is not its container's.
-    stands_by: Option<Instant>,
+    /// Whether an end of the service is expected, and is not its container's.
+    stands_by: Option<StandingBy>,
     starts: Starts,
     beside: Beside,
 }
@@ -240,7 +249,10 @@ impl Supervisor {
     }
 
     fn ended_by_itself(&mut self, code: u8) -> Flow {
-        if let Some(until) = self.stands_by.take_if(|until| Instant::now() < *until) {
+        let now = Instant::now();
+        let expected = self.stands_by.take().filter(|it| now < it.until);
+        if let Some(StandingBy { hold, .. }) = expected {
+            let until = now + hold;
             let otherwise = Unreleased::End(code);
             self.phase = Phase::Held { until, otherwise };
             return Continue(());
@@ -275,8 +287,10 @@ impl Supervisor {
                 Ok(()) => Ok(Answer::CommandSet),
                 Err(NoCommand) => Err(Refusal::NotRun(NoCommand.to_string())),
             }),
-            Request::StandBy { within_ms } => {
-                reply.send(self.stand_by(Duration::from_millis(within_ms.into())));
+            Request::StandBy { within_ms, hold_ms } => {
+                let [within, hold] =
+                    [within_ms, hold_ms].map(|ms| Duration::from_millis(ms.into()));
+                reply.send(self.stand_by(within, hold));
             }
         }
         Continue(())
@@ -318,10 +332,11 @@ impl Supervisor {
     }
 
     /// From now on the end of the service is expected. Only of one that runs: any other is about to do something else.
-    fn stand_by(&mut self, within: Duration) -> Result<Answer, Refusal> {
+    fn stand_by(&mut self, within: Duration, hold: Duration) -> Result<Answer, Refusal> {
         match self.phase {
             Phase::Running(_) => {
-                self.stands_by = Some(Instant::now() + within);
+                let until = Instant::now() + within;
+                self.stands_by = Some(StandingBy { until, hold });
                 Ok(Answer::StandsBy)
             }
             Phase::Ending(_) => Err(Refusal::Ending),

@@ -10,7 +10,10 @@ use crate::{
     support::{Init, eventually, is_gone, text},
 };
 
-const LONG: Request = Request::StandBy { within_ms: 600_000 };
+const LONG: Request = Request::StandBy {
+    within_ms: 600_000,
+    hold_ms: 600_000,
+};
 
 fn kill(pid: u32) {
     let pid = Pid::from_raw(pid.try_into().unwrap()).unwrap();
@@ -62,9 +65,9 @@ fn one_that_is_released_before_it_is_killed_goes_on_and_its_end_is_its_container
 fn a_killed_service_that_nobody_releases_ends_its_container() {
     let mut init = Init::script(RUNS);
     init.pid_in("pid");
-    let within_ms = 1_000;
+    let (within_ms, hold_ms) = (600_000, 1_000);
     assert_eq!(
-        init.ask(&Request::StandBy { within_ms }),
+        init.ask(&Request::StandBy { within_ms, hold_ms }),
         Ok(Answer::StandsBy)
     );
     kill(init.running());
@@ -77,9 +80,9 @@ fn a_killed_service_that_nobody_releases_ends_its_container() {
 fn an_end_after_the_time_is_the_containers() {
     let mut init = Init::script("echo $$ > pid; while [ ! -e end ]; do sleep 0.01; done; exit 4");
     init.pid_in("pid");
-    let within_ms = 1;
+    let (within_ms, hold_ms) = (1, 600_000);
     assert_eq!(
-        init.ask(&Request::StandBy { within_ms }),
+        init.ask(&Request::StandBy { within_ms, hold_ms }),
         Ok(Answer::StandsBy)
     );
     std::thread::sleep(Duration::from_millis(5));

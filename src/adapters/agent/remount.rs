@@ -27,14 +27,16 @@ pub struct Remounted {
 }
 
 impl Agent {
-    /// Has the init of a container hold its service where that ends within a time, until it is released.
+    /// Has the init of a container hold its service for a while where that ends within a time, until it is released.
     pub async fn stand_by(
         &self,
         container: &ContainerId,
         within: Duration,
+        hold: Duration,
     ) -> Result<(), AgentFailure> {
         let request = init_protocol::Request::StandBy {
             within_ms: milliseconds(within),
+            hold_ms: milliseconds(hold),
         };
         match self.control(container, request).await? {
             init_protocol::Answer::StandsBy => Ok(()),

@@ -23,6 +23,7 @@ mod restore;
 mod save;
 mod site;
 mod snapshots;
+mod stay;
 mod step;
 mod steps;
 mod words;

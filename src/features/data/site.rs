@@ -17,12 +17,15 @@ use crate::{
         files,
         kube::Cluster,
     },
-    domain::{ContainerState, Environment, ExitClass, Failure, ServiceName, SnapshotId, VolumeRef},
+    domain::{
+        ContainerState, Environment, ExitClass, Failure, ObservedPod, ServiceName, SnapshotId,
+        VolumeRef,
+    },
     engine::{Progress, Tools},
     features::{
         Project,
         observe::Sight,
-        process::{Agents, pods_of},
+        process::{Agents, Process, pods_of},
         up::running,
     },
     plan::VOLUMES_IN_NODE,
@@ -69,6 +72,29 @@ pub(super) struct Site<'a> {
 /// Containers of some services, on all nodes.
 pub(super) struct Containers {
     by_node: BTreeMap<String, Vec<ContainerId>>,
+}
+
+impl Containers {
+    /// Those of processes.
+    pub(super) fn of<'p>(processes: impl IntoIterator<Item = &'p Process>) -> Self {
+        let mut by_node: BTreeMap<String, Vec<ContainerId>> = BTreeMap::new();
+        for process in processes {
+            let ids = by_node.entry(process.node.clone()).or_default();
+            ids.push(process.container.clone());
+        }
+        Self { by_node }
+    }
+
+    /// These without those of processes.
+    pub(super) fn without(&self, processes: &[Process]) -> Self {
+        let mut by_node = self.by_node.clone();
+        let is_its = |id: &ContainerId| processes.iter().any(|process| process.container == *id);
+        for ids in by_node.values_mut() {
+            ids.retain(|id| !is_its(id));
+        }
+        by_node.retain(|_, ids| !ids.is_empty());
+        Self { by_node }
+    }
 }
 
 impl<'a> Site<'a> {
@@ -126,14 +152,15 @@ impl<'a> Site<'a> {
         Containers { by_node }
     }
 
-    /// The names of all pods that services have at this moment.
-    pub(super) async fn pods_now(&self, services: &[ServiceName]) -> Result<Vec<String>, Failure> {
+    /// All pods that services have at this moment.
+    pub(super) async fn pods_now(
+        &self,
+        services: &[ServiceName],
+    ) -> Result<Vec<ObservedPod>, Failure> {
         let found = self.cluster()?.observe().await;
-        let pods = found.map_err(|error| error.failure())?.pods;
-        let pods = pods
-            .into_iter()
-            .filter(|pod| services.contains(&pod.service));
-        Ok(pods.map(|pod| pod.name).collect())
+        let mut pods = found.map_err(|error| error.failure())?.pods;
+        pods.retain(|pod| services.contains(&pod.service));
+        Ok(pods)
     }
 
     /// Stops all processes of containers at once, for a while at most.
