@@ -8,6 +8,7 @@
 //! ```text
 //! volumes/<service>/<volume>            the data
 //! volumes/.snapshots/<id>/<service>/..  what snapshots hold; snapshots/<name>.json says which id is which
+//! volumes/.prepared/<id>/<service>/..   what datasets came to; prepared/<name>.json says of which
 //! volumes/.exchange/<id>/<service>/..   data that is to take its place, and afterwards the data from before
 //! ```
 
@@ -16,6 +17,7 @@ mod exchange;
 mod load;
 mod mend;
 mod pods;
+mod prepared;
 mod prune;
 mod quiesce;
 mod reset;

@@ -34,6 +34,8 @@ use crate::{
 
 /// What snapshots hold, relative to the directory of all volumes.
 const SNAPSHOTS: &str = ".snapshots";
+/// What datasets came to.
+const PREPARED: &str = ".prepared";
 /// Data on its way into its place or out of it.
 const EXCHANGE: &str = ".exchange";
 
@@ -42,6 +44,8 @@ const EXCHANGE: &str = ".exchange";
 pub(super) enum Store {
     /// That of snapshots.
     Snapshots,
+    /// That which datasets came to.
+    Prepared,
     /// That which is being exchanged.
     Exchange,
 }
@@ -51,6 +55,7 @@ impl Store {
     pub(super) fn directory(self) -> &'static Path {
         Path::new(match self {
             Self::Snapshots => SNAPSHOTS,
+            Self::Prepared => PREPARED,
             Self::Exchange => EXCHANGE,
         })
     }

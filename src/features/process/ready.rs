@@ -14,7 +14,7 @@ const SLICE: Duration = Duration::from_millis(200);
 /// How long a command of a probe may take.
 const COMMAND_WITHIN: Duration = Duration::from_secs(5);
 /// How long to wait until a command is asked again: it takes of the processors that the process needs to start.
-const COMMAND_AGAIN: Duration = Duration::from_millis(20);
+const COMMAND_AGAIN: Duration = Duration::from_millis(50);
 /// How long a process must run that nobody can ask whether it is ready.
 const SETTLED: Duration = Duration::from_millis(150);
 

@@ -29,28 +29,32 @@ pub(super) fn containers_stay_while_their_data_is_exchanged(stage: &Stage) {
 }
 
 fn pods_stay_and_processes_are_new(stage: &Stage, round: u32) {
-    stage.mark(&format!("round {round}"));
-    let before = ALL.map(|service| (stage.identity(service), stage.process(service)));
-    let restored = stage.snapshot(&["restore", "stay", "--yes"]);
+    let before =
+        ALL.map(|service| stage.look(service, &format!("echo round {round} > /data/marked")));
+    let pods = stage.identities();
+    let restored = stage.snapshot(&["restore", "stay", "--yes"]).assert_code(0);
     say(&format!(
-        "           {}",
-        restored
-            .assert_code(0)
-            .stderr
-            .replace('\n', "\n           ")
+        "           restored and ready after {:.1?}",
+        restored.took
     ));
-    for (service, (identity, process)) in ALL.into_iter().zip(before) {
-        assert_eq!(stage.marked(service), "kept\n", "{service}");
-        assert_eq!(stage.identity(service), identity, "{service}");
-        assert_ne!(stage.process(service), process, "{service}");
-        stage.ticks(service);
+    assert!(
+        !restored.stderr.contains("is replaced"),
+        "{}",
+        restored.stderr
+    );
+    assert_eq!(stage.identities(), pods);
+    for (service, before) in ALL.into_iter().zip(before) {
+        let now = stage.look(service, "sleep 0.1");
+        assert_eq!(now.marked, "kept", "{service}");
+        assert_ne!(now.process, before.process, "{service}");
+        assert_ne!(now.first, now.then, "{service} stands");
     }
 }
 
 fn a_service_that_is_killed_comes_back_with_the_data(stage: &Stage) {
     let before = stage.identity(LEFT);
-    let script = format!("kill -9 {}", stage.process(LEFT));
-    stage.inside(LEFT, &script);
+    let seen = stage.look(LEFT, "true");
+    stage.inside(LEFT, &format!("kill -9 {}", seen.process));
     eventually("it is started again", || {
         let now = stage.identity(LEFT);
         now != before && stage.is_ready(LEFT)
@@ -85,43 +89,65 @@ fn where_no_init_answers_the_pod_is_replaced(stage: &Stage) {
     assert_ne!(stage.identity(RIGHT), right);
 }
 
+/// What is in the container of a service.
+struct Seen {
+    marked: String,
+    /// The number of the service's process.
+    process: String,
+    /// The time that it wrote last, and a moment later.
+    first: String,
+    then: String,
+}
+
 impl Stage {
+    /// Looks into the container of a service, whose first process is devenv's init; meanwhile a script is run.
+    #[track_caller]
+    fn look(&self, service: &str, script: &str) -> Seen {
+        let script = format!(
+            "tr '\\0' ' ' < /proc/1/cmdline; echo; cat /data/marked /data/now; {script}; cat /data/now; \
+             cd /proc; for it in [0-9]*; do ! grep -qsx perl $it/comm || echo $it; done"
+        );
+        let said = self.inside(service, &script);
+        let [init, marked, first, then, process] = said.lines().collect::<Vec<_>>()[..] else {
+            panic!("{said}");
+        };
+        assert!(
+            init.contains("devenv-agent") && init.contains(" init "),
+            "{init}"
+        );
+        let [marked, process, first, then] = [marked, process, first, then].map(str::to_owned);
+        Seen {
+            marked,
+            process,
+            first,
+            then,
+        }
+    }
+
+    /// Which pods and containers there are.
+    fn identities(&self) -> String {
+        let path =
+            "{range .items[*]}{.metadata.uid} {.status.containerStatuses[0].containerID}\n{end}";
+        let output = format!("jsonpath={path}");
+        let words = ["get", "pods", "-o", &output];
+        self.project.kubectl(&words).assert_code(0).stdout
+    }
+
     /// Something of the only pod of a service.
     #[track_caller]
     fn of_pod(&self, service: &str, path: &str) -> String {
-        self.pods_of(service, &format!("{{.items[0]{}", &path[1..]))
-    }
-
-    #[track_caller]
-    fn pods_of(&self, service: &str, path: &str) -> String {
-        let label = format!("app.kubernetes.io/name={service}");
-        let output = format!("jsonpath={path}");
+        let label = format!("devenv.service={service}");
+        let output = format!("jsonpath={{.items[*]{}", &path[1..]);
         let words = ["get", "pods", "-l", &label, "-o", &output];
         self.project.kubectl(&words).assert_code(0).stdout
     }
 
-    /// Which pod and container a service has.
     fn identity(&self, service: &str) -> String {
-        self.of_pod(
-            service,
-            "{.metadata.uid} {.items[0].status.containerStatuses[0].containerID}",
-        )
+        self.of_pod(service, "{.status.containerStatuses[0].containerID}")
     }
 
     fn is_ready(&self, service: &str) -> bool {
-        self.pods_of(service, "{.items[*].status.containerStatuses[*].ready}") == "true"
-    }
-
-    /// The number of the process of a service, which its container's init runs.
-    fn process(&self, service: &str) -> String {
-        let script = "tr '\\0' ' ' < /proc/1/cmdline; echo; cd /proc; \
-                      for it in [0-9]*; do ! grep -qsx perl $it/comm || echo $it; done";
-        let said = self.inside(service, script);
-        assert!(
-            said.contains("devenv-agent") && said.contains(" init "),
-            "{said}"
-        );
-        said.lines().last().unwrap().to_owned()
+        self.of_pod(service, "{.status.containerStatuses[0].ready}") == "true"
     }
 
     fn mark(&self, text: &str) {
