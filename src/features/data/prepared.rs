@@ -154,6 +154,9 @@ async fn forget_oldest(site: &Site<'_>) -> Result<(), Failure> {
 /// Makes what is under a name be there no more.
 async fn forget(site: &Site<'_>, name: &SnapshotName) -> Result<(), Failure> {
     let store = store(site.project);
+    if !store.has(name) {
+        return Ok(());
+    }
     let found = store.find(name).ok().flatten();
     // From here on it is gone, whenever the rest is broken off.
     store.forget(name).map_err(|error| error.failure())?;
