@@ -24,6 +24,7 @@ mod template;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trouble;
+mod volume_store;
 
 pub use data_value::{
     Answer, Delimiter, ExpectedStatus, FileMode, HttpMethod, NotOfData, Owner, Pattern,
@@ -62,3 +63,4 @@ pub use snapshot::{CopyMeans, LoadedDataset, Snapshot, SnapshotVolume, VolumeRef
 pub use starts::NodeStarts;
 pub use template::{TemplatePart, UnknownVariable, fill_template, template_parts};
 pub use trouble::{Trouble, TroubleKind};
+pub use volume_store::VolumeStore;

@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     exchange::{Settling, put_back},
     quiesce::resume,
-    site::{Site, Store},
+    site::{NOT_RUNNING, Site, Store},
 };
 use crate::{
     adapters::files,
@@ -18,8 +18,6 @@ use crate::{
     state::{ExchangeRecord, KeptSnapshot, SnapshotStore},
 };
 
-/// The code of the failure of an environment that does not run.
-const NOT_RUNNING: &str = "cluster.not-running";
 /// How long services may take to be ready with the data that was put back.
 const READY_WITHIN: Duration = Duration::from_mins(5);
 
@@ -81,7 +79,7 @@ async fn mend_with(
         // Who was killed may have brought them to rest.
         let progress = Progress::new(StepId::new("data", "mend"), outbox.clone());
         let _ = resume(site, &progress).await;
-        let text = "removed data that a killed devenv had left unfinished".to_owned();
+        let text = "removed data that belongs to no snapshot".to_owned();
         outbox.notice(NoticeLevel::Info, text).await;
     }
     Ok(())

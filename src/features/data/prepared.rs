@@ -13,7 +13,6 @@ use super::{
     steps::Limits,
 };
 use crate::{
-    adapters::files,
     domain::{
         DataAction, DatasetChain, Environment, Failure, InputsHash, LoadedDataset, ServiceName,
         Snapshot, SnapshotName,
@@ -72,12 +71,12 @@ fn changes_only_volumes(environment: &Environment, chain: &DatasetChain) -> bool
 /// What is kept under a name, if it is whole and holds all volumes that there are.
 pub(super) async fn find(site: &Site<'_>, name: &SnapshotName) -> Option<Snapshot> {
     let snapshot = store(site.project).find(name).ok().flatten()?;
-    let all = site.project.paths.volumes();
-    let there = volumes_of(&site.project.environment, &[]);
-    let mut there = there
+    let known = volumes_of(&site.project.environment, &[]);
+    let there = site.with_data(known).await.ok()?;
+    if !there
         .iter()
-        .filter(|of| files::exists(&all.join(of.directory())));
-    if !there.all(|of| snapshot.volumes.iter().any(|held| held.of == *of)) {
+        .all(|of| snapshot.volumes.iter().any(|held| held.of == *of))
+    {
         return None;
     }
     let agent = site.agent().await.ok()?;
@@ -100,13 +99,13 @@ pub(super) async fn keep(
     limits: &Limits<'_>,
     progress: &Progress,
 ) -> Result<(), Failure> {
-    let saving = of_volumes(site.project, &[])?;
+    let saving = of_volumes(site, &[]).await?;
     let id = new_id(name);
     let directory = Store::Prepared.of(&id);
     let created = Timestamp::now();
     let keeping = async {
         limits.hold(measure(site, &saving, progress)).await?;
-        site.make_room(&directory, &saving)?;
+        site.make_room(&directory, &saving).await?;
         let (copied, _) = at_rest(site, &saving, &directory, limits, progress).await?;
         let held = limits.hold(hash(site, &directory, copied, progress));
         let snapshot = Snapshot {
