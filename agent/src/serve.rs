@@ -14,9 +14,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use devenv_agent::protocol::{
-    AgentError, Answer, ContainerId, FromAgent, Hello, LONGEST_CHUNK, Request, RequestId, Stands,
-    ToAgent, Usage, VERSION, WINDOW, frame, read_frame, write_frame,
+use devenv_agent::{
+    init_protocol,
+    protocol::{
+        AgentError, Answer, ContainerId, FromAgent, Hello, LONGEST_CHUNK, Request, RequestId,
+        Stands, ToAgent, Usage, VERSION, WINDOW, frame, read_frame, write_frame,
+    },
 };
 
 use rustix::{
@@ -29,7 +32,7 @@ use crate::{
     containers::{self, Containers},
     files, inits,
     listener::Listener,
-    logs, probe, volumes,
+    logs, probe, remount, volumes,
 };
 
 /// How long work that leaves something behind may take to undo it once the stream has ended.
@@ -212,6 +215,27 @@ impl<W: Write> Server<W> {
             Request::Kill { containers } => {
                 containers.iter().for_each(containers::kill);
                 Ok(Answer::Killed)
+            }
+            Request::Remount {
+                container,
+                mountings,
+            } => {
+                let process = self.containers.process(&container)?;
+                let root = self.containers.root(&container)?;
+                // First: whoever goes on because this is broken off must not find half of it.
+                let killed = containers::kill_all_but(&container, process);
+                remount::remount(&container, process, &root, &mountings)?;
+                Ok(Answer::Remounted { killed })
+            }
+            Request::Start { container, killed } => {
+                let root = self.containers.root(&container)?;
+                let wanted = |pause| exchange.pause(pause).is_ok();
+                containers::until_gone(&container, &killed, &wanted)?;
+                let released = init_protocol::Request::Release;
+                match inits::ask(&root, container, &released, &wanted)? {
+                    Ok(_) => Ok(Answer::Started),
+                    refused => Ok(Answer::Control(refused)),
+                }
             }
             Request::Usage { containers } => {
                 let used = containers.iter().map(|container| self.usage(container));
@@ -464,7 +488,6 @@ mod tests {
     };
 
     use devenv_agent::{
-        init_protocol,
         protocol::{ContainerId, ProbeWhat},
         volume_protocol,
     };

@@ -211,7 +211,13 @@ pub struct Quiesce {
 }
 
 impl Workload {
-    /// Whether devenv's init runs the process: to follow its sources, or to start it under its debugger.
+    /// Whether devenv's init runs the process where it is known what the image starts: it can do more with it then,
+    /// such as to give it the data of a snapshot in the container that it has.
+    pub fn wants_init(&self) -> bool {
+        self.needs_init() || !self.volumes.is_empty()
+    }
+
+    /// Whether devenv's init has to run the process: to follow its sources, or to start it under its debugger.
     pub fn needs_init(&self) -> bool {
         self.debug.is_some() || self.live.as_ref().is_some_and(Live::needs_init)
     }

@@ -21,7 +21,7 @@ pub const INIT_IN_CONTAINER: &str = "/.devenv/bin";
 /// enough for a session that is just being started again, short enough to be borne where there is none.
 const HOLD_SECONDS: &str = "10";
 
-/// The init that runs the process of a service that follows its sources or can be debugged.
+/// The init that runs the process of a service that follows its sources, can be debugged or has volumes.
 #[derive(Debug, Clone, Copy)]
 pub struct Init<'a> {
     /// Its program in every node, absolute.
@@ -33,7 +33,8 @@ pub struct Init<'a> {
 /// The values of a service's release, complete. They hold `secrets`: never printed.
 ///
 /// `image_reference` is what the cluster pulls; `secrets` are the pairs of the service's secret files. Where the init
-/// runs the process, an empty `command` is filled with the image's own when the release is installed.
+/// runs the process, an empty `command` is filled with the image's own when the release is installed, or the init left
+/// out.
 pub fn service_values(
     environment: &Environment,
     service: &Service,
@@ -66,7 +67,7 @@ pub fn service_values(
         "secrets": secrets,
         "volumes": volumes.map(|v| volume(&service.name, v)).collect::<Vec<_>>(),
         "mounts": mounts(environment, workload.live.as_ref()),
-        "init": workload.needs_init().then(|| start(workload.live.as_ref(), init)),
+        "init": workload.wants_init().then(|| start(workload.live.as_ref(), init)),
         "probe": workload.ready.as_ref().map(|ready| probe(&ready.probe)),
         "startupSeconds": service.ready_within.as_secs().max(1),
         "resources": resources(&workload.resources),
@@ -415,7 +416,6 @@ mod tests {
             values["mounts"][0]["hostPath"],
             "/var/lib/devenv/project/order/public"
         );
-        assert_eq!(values["init"], Value::Null);
         let on_change = OnChange::Reload(ReloadBy::Signal(Signal::Hangup));
         let values = followed(Live {
             on_change,
@@ -423,6 +423,19 @@ mod tests {
         });
         let command = values["init"]["command"].as_array().unwrap();
         assert!(!command.contains(&json!("--hold")), "{command:?}");
+    }
+
+    #[test]
+    fn a_service_with_volumes_is_started_by_the_init_and_one_without_anything_by_the_runtime() {
+        let init = &values(&workload())["init"]["command"];
+        assert_eq!(init[1], "init");
+        assert!(!init.as_array().unwrap().contains(&json!("--hold")));
+        let volumes = Vec::new();
+        let without = values(&Workload {
+            volumes,
+            ..workload()
+        });
+        assert_eq!(without["init"], Value::Null);
     }
 
     #[test]

@@ -93,6 +93,13 @@ impl SnapshotStore {
         }
     }
 
+    /// What an environment's datasets came to, kept in the same form.
+    pub fn prepared(paths: &EnvironmentPaths) -> Self {
+        Self {
+            directory: paths.prepared(),
+        }
+    }
+
     /// All snapshots, by name.
     pub fn list(&self) -> Result<Vec<KeptSnapshot>, FileError> {
         if !files::exists(&self.directory) {

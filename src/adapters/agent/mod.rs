@@ -13,6 +13,7 @@ mod install;
 mod live;
 mod logs;
 mod read;
+mod remount;
 mod transfer;
 mod volumes;
 
@@ -24,6 +25,7 @@ pub use self::{
     error::AgentFailure,
     install::{install, install_everywhere, program},
     live::Reached,
+    remount::{MountedAt, Remounted},
     transfer::Transfer,
     volumes::Volumes,
 };

@@ -8,6 +8,7 @@
 //! ```text
 //! volumes/<service>/<volume>            the data
 //! volumes/.snapshots/<id>/<service>/..  what snapshots hold; snapshots/<name>.json says which id is which
+//! volumes/.prepared/<id>/<service>/..   what datasets came to; prepared/<name>.json says of which
 //! volumes/.exchange/<id>/<service>/..   data that is to take its place, and afterwards the data from before
 //! ```
 
@@ -15,6 +16,7 @@ mod archive;
 mod exchange;
 mod load;
 mod mend;
+mod prepared;
 mod prune;
 mod quiesce;
 mod reset;
@@ -22,6 +24,7 @@ mod restore;
 mod save;
 mod site;
 mod snapshots;
+mod stay;
 mod step;
 mod steps;
 mod words;

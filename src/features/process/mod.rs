@@ -12,7 +12,7 @@ use core::net::IpAddr;
 pub(super) use self::{
     agents::Agents,
     ready::{Awaited, NotReady, until_ready},
-    restart::{restart, restart_all, until_ready_again},
+    restart::{not_ready, restart, restart_all, until_ready_again},
 };
 use crate::{
     adapters::agent::{AgentFailure, ContainerId},
