@@ -13,6 +13,7 @@ use super::{
     steps::Limits,
 };
 use crate::{
+    adapters::files,
     domain::{
         DataAction, DatasetChain, Environment, Failure, InputsHash, LoadedDataset, Maker,
         ServiceName, Snapshot, SnapshotName,
@@ -122,7 +123,8 @@ pub(super) async fn keep(
             volumes: held.await?,
         };
         forget(site, name).await?;
-        let kept = store(site.project).keep(&snapshot);
+        let described = files::create_private_dir(&site.project.paths.prepared());
+        let kept = described.and_then(|()| store(site.project).keep(&snapshot));
         kept.map_err(|error| error.failure())
     };
     let kept = keeping.await;
