@@ -18,6 +18,7 @@ mod observed;
 mod place;
 mod quantity;
 mod said;
+mod sanitize;
 mod snapshot;
 mod starts;
 mod template;
@@ -58,7 +59,11 @@ pub use observed::{
 pub use place::{Place, Provenance};
 pub use quantity::{Cpu, InvalidQuantity, Memory};
 pub use said::{LogLevel, Said};
-pub use snapshot::{CopyMeans, LoadedDataset, Snapshot, SnapshotVolume, VolumeRef};
+pub use sanitize::{
+    Change, ColumnRule, DatabaseRules, KeptRows, Located, Mask, Replacement, SanitizeRules, Seed,
+    TableRules,
+};
+pub use snapshot::{CopyMeans, LoadedDataset, Sanitized, Snapshot, SnapshotVolume, VolumeRef};
 pub use starts::NodeStarts;
 pub use template::{TemplatePart, UnknownVariable, fill_template, template_parts};
 pub use trouble::{Trouble, TroubleKind};

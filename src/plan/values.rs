@@ -14,7 +14,7 @@ pub const VOLUMES_IN_NODE: &str = "/var/lib/devenv/volumes";
 pub const PROJECT_IN_NODE: &str = "/var/lib/devenv/project";
 
 /// Where devenv's init is in a container that it starts.
-const INIT_IN_CONTAINER: &str = "/.devenv/bin";
+pub const INIT_IN_CONTAINER: &str = "/.devenv/bin";
 /// How long the init waits for the files of this machine before it starts what the image has, in seconds. Long
 /// enough for a session that is just being started again, short enough to be borne where there is none.
 const HOLD_SECONDS: &str = "10";

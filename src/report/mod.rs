@@ -57,7 +57,8 @@ pub use session::{
     LiveEdit, LiveTimes, Session, SessionService, SessionStop, Standing, StandingState,
 };
 pub use snapshot::{
-    SnapshotEntry, SnapshotExported, SnapshotImported, SnapshotList, SnapshotMeans, SnapshotPruned,
+    SanitizedColumn, SanitizedDatabase, SanitizedExport, SanitizedTable, SnapshotEntry,
+    SnapshotExported, SnapshotImported, SnapshotList, SnapshotMeans, SnapshotPruned,
     SnapshotRemoved, SnapshotRestored, SnapshotSaved, SnapshotShown, SnapshotVerified,
     SnapshotVolumeEntry, UnusableSnapshot, VolumeVerified,
 };

@@ -8,7 +8,8 @@
 //! ```text
 //! volumes/<service>/<volume>            the data
 //! volumes/.snapshots/<id>/<service>/..  what snapshots hold; snapshots/<name>.json says which id is which
-//! volumes/.exchange/<id>/<service>/..   data that is to take its place, and afterwards the data from before
+//! volumes/.exchange/<id>/<service>/..   data that is to take its place, and afterwards the data from before; copies
+//!                                       that are sanitised
 //! ```
 
 mod archive;
@@ -20,6 +21,7 @@ mod prune;
 mod quiesce;
 mod reset;
 mod restore;
+mod sanitize;
 mod save;
 mod site;
 mod snapshots;
@@ -33,6 +35,7 @@ pub use mend::mend;
 pub use prune::{Pruning, Retention, prune};
 pub use reset::{Backup, ResetTo, reset};
 pub use restore::restore;
+pub use sanitize::export_sanitized;
 pub use save::{Save, save};
 pub use snapshots::{find, list, remove, verify};
 pub use steps::Limits;

@@ -18,7 +18,7 @@ const PIPE: usize = 64 * 1024;
 /// How many lines of what a command says are shown.
 const LINES_SHOWN: usize = 20;
 /// How much is kept of what a command says, in bytes.
-const KEPT: usize = 1 << 20;
+const KEPT: usize = 16 << 20;
 
 /// A command that was run in a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -96,6 +96,7 @@ mod tests {
             dataset: None,
             devenv: "0.1.0".to_owned(),
             architecture: "x86_64".to_owned(),
+            sanitized: None,
             volumes: vec![SnapshotVolume {
                 of: VolumeRef {
                     service: "postgres".parse().unwrap(),

@@ -114,6 +114,7 @@ async fn all(
             dataset: loaded(site.project)?,
             devenv: env!("CARGO_PKG_VERSION").to_owned(),
             architecture: std::env::consts::ARCH.to_owned(),
+            sanitized: None,
             volumes: held,
         };
         let kept = SnapshotStore::of(&site.project.paths).keep(&snapshot);
