@@ -2,6 +2,7 @@
 
 mod datasets;
 mod killed;
+mod sanitized;
 
 use std::time::{Duration, Instant};
 

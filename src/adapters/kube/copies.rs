@@ -1,7 +1,10 @@
 //! Pods that are like those of a service and belong to none: how theirs are made, and which there are.
 
 use k8s_openapi::api::{apps::v1::Deployment, core::v1::Pod};
-use kube::{Api, ResourceExt, api::ListParams};
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, ListParams},
+};
 use serde_json::Value;
 
 use super::{Cluster, KubeError, REQUEST, call};
@@ -18,6 +21,17 @@ impl Cluster {
         let found = call(&doing, REQUEST, deployments.get_opt(service.as_str())).await?;
         let specification = found.and_then(|found| found.spec?.template.spec);
         Ok(specification.and_then(|it| serde_json::to_value(it).ok()))
+    }
+
+    /// Deletes a pod, whose processes are killed if they have not ended after so many seconds. None is no error.
+    pub async fn delete_pod_within(&self, name: &str, seconds: u32) -> Result<(), KubeError> {
+        let pods: Api<Pod> = self.api();
+        let doing = format!("delete the pod {name}");
+        let params = DeleteParams::default().grace_period(seconds);
+        match call(&doing, REQUEST, pods.delete(name, &params)).await {
+            Err(error) if error.is_not_found() => Ok(()),
+            other => other.map(|_| ()),
+        }
     }
 
     /// The names of all pods that have a label, whatever it says.

@@ -103,7 +103,7 @@ pub(super) fn resolve(
 
 /// Writes out the short form of every column: a word is what `replace` says.
 fn normalise(root: &mut Node) {
-    fn entries<'a>(map: Option<&'a mut Map>) -> impl Iterator<Item = &'a mut Node> {
+    fn entries(map: Option<&mut Map>) -> impl Iterator<Item = &mut Node> {
         let entries = map.into_iter().flat_map(|map| map.entries.iter_mut());
         entries.map(|entry| &mut entry.node)
     }

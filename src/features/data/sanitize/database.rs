@@ -15,7 +15,6 @@ use crate::domain::{DatabaseLogin, DatabaseRules, ExitClass, Failure, SqlClient}
 const ANY: &str = "template1";
 
 /// How a database is entered.
-#[derive(Clone, Copy)]
 pub(super) struct Login<'a> {
     pub(super) rules: &'a DatabaseRules,
 }
@@ -23,10 +22,10 @@ pub(super) struct Login<'a> {
 impl Login<'_> {
     /// In the database of the rules.
     fn login(&self) -> DatabaseLogin {
-        self.into_one(&self.rules.database.what)
+        self.login_to(&self.rules.database.what)
     }
 
-    fn into_one(&self, database: &str) -> DatabaseLogin {
+    fn login_to(&self, database: &str) -> DatabaseLogin {
         DatabaseLogin {
             client: SqlClient::Psql,
             user: self.rules.user.clone(),
@@ -84,7 +83,7 @@ impl Login<'_> {
     /// Reads what [`Self::dump`] writes.
     pub(super) fn load(&self) -> Vec<String> {
         let flags = ["--quiet", "--file=-"].map(str::to_owned);
-        words::psql(&self.into_one(ANY))
+        words::psql(&self.login_to(ANY))
             .into_iter()
             .chain(flags)
             .collect()
@@ -134,7 +133,7 @@ impl Login<'_> {
         query: &str,
         within: Duration,
     ) -> Result<String, Failure> {
-        let words = words::query(&self.into_one(ANY), query);
+        let words = words::query(&self.login_to(ANY), query);
         Ok(self.ask(scratch, words, None, within).await?.out)
     }
 

@@ -129,14 +129,14 @@ impl<'a> Matching<'a> {
         for table_rules in &rules.tables {
             let (name, place) = (&table_rules.name.what, &table_rules.name.place);
             let Some(table) = self.catalogue.named(name) else {
-                let known = self
+                let known: Vec<String> = self
                     .catalogue
                     .tables
                     .iter()
                     .map(Table::short_name)
                     .collect();
                 let what = format!("there is no table `{name}` in `{}`", rules.database.what);
-                self.fail(not_found(what, name, known, "tables"), place);
+                self.fail(not_found(what, name, &known, "tables"), place);
                 continue;
             };
             if found.insert(table.id, (table, table_rules)).is_some() {
@@ -169,9 +169,10 @@ impl<'a> Matching<'a> {
                         key: (table.id, &column.name),
                     });
                 } else {
-                    let known = table.columns.iter().map(|it| it.name.clone()).collect();
+                    let known = table.columns.iter().map(|it| it.name.clone());
+                    let known: Vec<String> = known.collect();
                     let what = format!("there is no column `{name}` in `{}`", table.short_name());
-                    self.fail(not_found(what, name, known, "columns"), &rule.name.place);
+                    self.fail(not_found(what, name, &known, "columns"), &rule.name.place);
                 }
             }
         }
@@ -366,7 +367,7 @@ fn undecided_tables(rules: &DatabaseRules, names: &[String]) -> Failure {
         )
 }
 
-pub(super) fn not_found(what: String, name: &str, known: Vec<String>, title: &str) -> Failure {
+pub(super) fn not_found(what: String, name: &str, known: &[String], title: &str) -> Failure {
     /// Longer lists help nobody.
     const SHOWN: usize = 40;
     let failure = Failure::new("sanitize.not-found", ExitClass::Manifest, what);

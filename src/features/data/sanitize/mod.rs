@@ -23,7 +23,7 @@ use self::{
     catalogue::Catalogue,
     database::{Login, refused},
     matching::TablePlan,
-    scratch::{Scratch, held},
+    scratch::Scratch,
     script::{Done, Key, Script},
 };
 use super::{
@@ -247,7 +247,7 @@ impl Work<'_> {
         let mut wrong = None;
         let changed = steps
             .step(&step("change", service), async |progress| {
-                let work = self.change(service, &login, progress, &mut wrong);
+                let work = Box::pin(self.change(service, &login, progress, &mut wrong));
                 self.limits.hold(work).await
             })
             .await;
@@ -255,7 +255,7 @@ impl Work<'_> {
         let changed = changed.map_err(|failure| wrong.unwrap_or_else(|| failure.into()))?;
         let volumes = steps
             .step(&step("load", service), async |progress| {
-                let work = self.load(service, &login, &changed, progress);
+                let work = Box::pin(self.load(service, &login, &changed, progress));
                 self.limits.hold(work).await
             })
             .await?;
@@ -357,10 +357,8 @@ impl Work<'_> {
             .iter()
             .map(|kept| kept.what.clone())
             .collect();
-        for volume in kept
-            .iter()
-            .flat_map(|service| held(&self.snapshot.volumes, service))
-        {
+        let is_kept = |volume: &&SnapshotVolume| kept.contains(&volume.of.service);
+        for volume in self.snapshot.volumes.iter().filter(is_kept) {
             let place = Store::Snapshots
                 .of(&self.snapshot.id)
                 .join(volume.of.directory());
@@ -417,7 +415,7 @@ async fn find_database(login: &Login<'_>, scratch: &Scratch<'_>) -> Result<(), F
         return Ok(());
     }
     let what = format!("there is no database `{}`", wanted.what);
-    let failure = matching::not_found(what, &wanted.what, known, "databases");
+    let failure = matching::not_found(what, &wanted.what, &known, "databases");
     Err(failure.at(Some(wanted.place.clone())))
 }
 

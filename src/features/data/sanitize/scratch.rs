@@ -13,10 +13,7 @@ use super::super::{
 };
 use crate::{
     adapters::kube::{Cluster, ExecRequest},
-    domain::{
-        Environment, ExitClass, Failure, ObservedPod, PodPhase, ServiceName, SnapshotId,
-        SnapshotVolume,
-    },
+    domain::{Environment, ExitClass, Failure, ObservedPod, PodPhase, ServiceName, SnapshotId},
     engine::log_lines,
     plan::{INIT_IN_CONTAINER, VOLUMES_IN_NODE, diagnose},
 };
@@ -35,6 +32,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const ASK_EVERY: Duration = Duration::from_millis(300);
 /// How long it may take to stop, in seconds.
 const STOP_SECONDS: u32 = 30;
+/// How long a node may take to have nothing left of one.
+const GONE_WITHIN: Duration = Duration::from_mins(2);
 /// The longest that one lives whose devenv was killed, in seconds beyond what the command has.
 const ALONE_SECONDS: u64 = 60;
 
@@ -171,7 +170,7 @@ impl<'a> Scratch<'a> {
 
     /// Stops it in order, and waits until nothing of it runs.
     pub(super) async fn stop(self) -> Result<(), Failure> {
-        remove(self.cluster, self.service, &self.pod).await
+        remove(self.cluster, self.service, &self.pod, STOP_SECONDS).await
     }
 }
 
@@ -185,17 +184,22 @@ pub(in super::super) async fn remove_pods(site: &Site<'_>) -> Result<(), Failure
         return Ok(());
     };
     for pod in pods {
-        remove(cluster, anybody, &pod).await?;
+        // What it worked on is not needed any more.
+        remove(cluster, anybody, &pod, 1).await?;
     }
     Ok(())
 }
 
-async fn remove(cluster: &Cluster, service: &ServiceName, pod: &str) -> Result<(), Failure> {
-    let deleted = cluster.delete_pod(pod).await;
+async fn remove(
+    cluster: &Cluster,
+    service: &ServiceName,
+    pod: &str,
+    seconds: u32,
+) -> Result<(), Failure> {
+    let deleted = cluster.delete_pod_within(pod, seconds).await;
     deleted.map_err(|error| error.failure())?;
-    let within = Duration::from_secs(2 * u64::from(STOP_SECONDS));
     let is_gone = |pod: Option<&ObservedPod>| pod.is_none().then_some(());
-    let gone = cluster.wait_pod(pod, service, within, is_gone).await;
+    let gone = cluster.wait_pod(pod, service, GONE_WITHIN, is_gone).await;
     gone.map_err(|error| error.failure())
 }
 
@@ -281,17 +285,6 @@ fn without_init(container: &mut Value) {
         .cloned()
         .collect();
     container["command"] = own.into();
-}
-
-/// The volumes of a service that a snapshot has.
-pub(super) fn held<'s>(
-    volumes: &'s [SnapshotVolume],
-    service: &ServiceName,
-) -> impl Iterator<Item = &'s SnapshotVolume> {
-    let service = service.clone();
-    volumes
-        .iter()
-        .filter(move |volume| volume.of.service == service)
 }
 
 fn not_deployed(service: &ServiceName) -> Failure {
