@@ -10,7 +10,13 @@ const PROFILE: &str = "agent";
     reason = "a build script is told everything by its environment"
 )]
 fn main() -> Result<(), Box<dyn Error>> {
-    for changed in ["agent/src", "agent/Cargo.toml", "Cargo.lock", "build.rs"] {
+    for changed in [
+        "agent/src",
+        "agent/loop",
+        "agent/Cargo.toml",
+        "Cargo.lock",
+        "build.rs",
+    ] {
         println!("cargo::rerun-if-changed={changed}");
     }
     let out = PathBuf::from(env::var("OUT_DIR")?);

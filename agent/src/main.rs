@@ -3,6 +3,8 @@
 //! `devenv-agent serve` speaks the protocol on standard input and output until its input ends. It keeps nothing.
 //! `devenv-agent thaw` waits for one that froze containers, and thaws them.
 //! `devenv-agent pack` writes a volume into an archive, `devenv-agent unpack` makes the volumes of one: see `archive`.
+//! `devenv-agent mount` mounts the image in which volumes are kept, `devenv-agent writable` has a directory instead: see
+//! `store`.
 //! `devenv-agent init` is the first process of a live service's container: it runs the service and restarts it.
 
 mod cgroups;
@@ -15,6 +17,7 @@ mod logs;
 mod probe;
 mod processes;
 mod serve;
+mod store;
 mod volumes;
 
 use std::{
@@ -33,10 +36,12 @@ fn main() -> ExitCode {
     let command = arguments.next();
     match command.as_deref().and_then(OsStr::to_str) {
         Some("init") => init::main(arguments),
+        Some("mount") => store::mount(arguments),
         Some("pack") => volumes::pack(arguments),
         Some("serve") => ended(serve()),
         Some("thaw") => ended(cgroups::thaw_when_left(arguments)),
         Some("unpack") => volumes::unpack(arguments),
+        Some("writable") => store::writable(arguments),
         Some(command) => not_begun(&format!("there is no command `{command}`")),
         None => not_begun("which command?"),
     }
@@ -50,7 +55,7 @@ fn serve() -> io::Result<()> {
 }
 
 /// How a command ended.
-fn ended(end: io::Result<()>) -> ExitCode {
+pub(crate) fn ended(end: io::Result<()>) -> ExitCode {
     match end {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -552,7 +552,11 @@ mod tests {
         let (from, to) = (b"volume".to_vec(), b"copy".to_vec());
         let request = Request::Volume {
             root: node.path().as_os_str().as_encoded_bytes().to_vec(),
-            request: volume_protocol::Request::Copy { from, to },
+            request: volume_protocol::Request::Copy {
+                from,
+                to,
+                settled: volume_protocol::Settled::AtOnce,
+            },
         };
         write_frame(&mut devenv, &ToAgent::Request { id: 1, request }).unwrap();
         let names = || {

@@ -12,14 +12,30 @@ pub enum Request {
         /// The directory.
         path: Vec<u8>,
     },
-    /// Makes a directory a copy of another, with all that is in it and belongs to it; it is there whole and on disk, or
-    /// not at all. Sockets, which belong to whom listens, are left out.
+    /// Makes a directory a copy of another, with all that is in it and belongs to it; it is there whole, or not at all,
+    /// and on disk where that is asked for. Sockets, which belong to whom listens, are left out.
     Copy {
         /// The directory that is copied. Nobody should write to it meanwhile: files are copied one after another.
         from: Vec<u8>,
         /// The copy. Nothing may be there; the directory above it is.
         to: Vec<u8>,
+        /// When it is on disk.
+        settled: Settled,
     },
+    /// Who a directory is, and where.
+    Look {
+        /// The path; nothing there is fine.
+        path: Vec<u8>,
+    },
+    /// Makes a directory that root alone may enter, and those above it that are not there; one that is there is fine.
+    Prepare {
+        /// The directory.
+        path: Vec<u8>,
+    },
+    /// Has on disk what was written to the file system of the root.
+    Sync,
+    /// How much room there is in the file system of the root.
+    Space,
     /// Makes an empty directory, root's, which all may enter: what Kubernetes makes of a volume that is not there.
     Make {
         /// The directory. Nothing may be there; the directory above it is.
@@ -59,6 +75,14 @@ pub enum Answer {
     Measured(Measured),
     /// To [`Request::Copy`].
     Copied(Copied),
+    /// To [`Request::Look`]: the number of its inode, if it is there.
+    Looked(Option<u64>),
+    /// To [`Request::Prepare`].
+    Prepared,
+    /// To [`Request::Sync`].
+    Synced,
+    /// To [`Request::Space`].
+    Space(Space),
     /// To [`Request::Make`].
     Made,
     /// To [`Request::Hash`].
@@ -78,6 +102,24 @@ pub struct Progress {
     pub files: u64,
     /// Bytes of files that are done.
     pub bytes: u64,
+}
+
+/// When a copy is on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Settled {
+    /// Before it is answered.
+    AtOnce,
+    /// After the next [`Request::Sync`]: whoever stands meanwhile stands no longer than the copy takes.
+    Later,
+}
+
+/// How much room there is in a file system, in bytes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Space {
+    /// What can be written.
+    pub free: u64,
+    /// All of it.
+    pub total: u64,
 }
 
 /// How much is in a directory.

@@ -23,4 +23,5 @@ mod loopback;
 pub mod process;
 pub mod registry;
 pub mod terminal;
+pub mod volume_image;
 pub mod watch;

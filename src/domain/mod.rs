@@ -25,6 +25,7 @@ mod template;
 #[cfg(test)]
 pub(crate) mod testing;
 mod trouble;
+mod volume_store;
 
 pub use data_value::{
     Answer, Delimiter, ExpectedStatus, FileMode, HttpMethod, NotOfData, Owner, Pattern,
@@ -67,3 +68,4 @@ pub use snapshot::{CopyMeans, LoadedDataset, Sanitized, Snapshot, SnapshotVolume
 pub use starts::NodeStarts;
 pub use template::{TemplatePart, UnknownVariable, fill_template, template_parts};
 pub use trouble::{Trouble, TroubleKind};
+pub use volume_store::VolumeStore;

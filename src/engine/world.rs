@@ -25,7 +25,7 @@ use crate::{
     },
     domain::{
         ClusterIdentity, ClusterName, Desired, Environment, ExitClass, Failure, NodeStarts,
-        ServiceName,
+        ServiceName, VolumeStore,
     },
     plan::{Action, Step},
 };
@@ -72,6 +72,8 @@ pub struct Places {
     pub registry: PathBuf,
     /// The volumes of the services.
     pub volumes: PathBuf,
+    /// The image that they are kept in, where they are in one.
+    pub volume_image: PathBuf,
     /// Everything that is the user's: the volumes and what the registry holds are below it.
     pub data: PathBuf,
 }
@@ -86,6 +88,12 @@ pub trait Remember: Send + Sync {
     fn removed(&self) -> Result<(), Failure>;
     /// Who the cluster must be; `None` if nobody remembers.
     fn identity(&self) -> Option<ClusterIdentity>;
+    /// What the volumes are kept in; `None` if that is still to be decided.
+    fn volume_store(&self) -> Result<Option<VolumeStore>, Failure>;
+    /// Whether they may be kept in an image.
+    fn may_use_image(&self) -> bool;
+    /// The volumes are kept in this from now on.
+    fn keeps_volumes_in(&self, store: &VolumeStore) -> Result<(), Failure>;
 }
 
 /// The cluster that runs, and the live view of it.

@@ -138,7 +138,7 @@ fn kept(project: &Project, footprint: &Footprint, extent: Extent) -> Vec<Kept> {
                 0 => data(footprint),
                 _ => format!("{} and {}", data(footprint), snapshots(footprint)),
             },
-            path: Some(project.paths.volumes().display().to_string()),
+            path: Some(project.paths.data().display().to_string()),
             remove_with: Some("devenv down --volumes".to_owned()),
         });
     }

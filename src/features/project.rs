@@ -13,10 +13,15 @@ use crate::{
         k3d::{HelperImages, K3d},
         process::ChildEnvironment,
     },
-    domain::{ClusterIdentity, Environment, Failure, InputsHash, NoticeLevel, ServiceName},
+    domain::{
+        ClusterIdentity, Environment, Failure, InputsHash, NoticeLevel, ServiceName, VolumeStore,
+    },
     engine::{Places, Remember, Tools},
     report::Outbox,
-    state::{EnvironmentPaths, LoadedRecord, PortsRecord, Record, Settings},
+    state::{
+        EnvironmentPaths, LoadedRecord, PortsRecord, Record, Settings, VolumeSetting,
+        load_volume_store, save_volume_store,
+    },
 };
 
 /// What k3d starts a registry from where no other image is set.
@@ -85,6 +90,7 @@ impl Project {
             charts: self.paths.charts(),
             registry: self.paths.registry(),
             volumes: self.paths.volumes(),
+            volume_image: self.paths.volume_image(),
             data: self.paths.data().to_owned(),
         }
     }
@@ -236,6 +242,18 @@ impl Remember for RecordMemory {
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
             .clone()
+    }
+
+    fn volume_store(&self) -> Result<Option<VolumeStore>, Failure> {
+        load_volume_store(&self.project.paths)
+    }
+
+    fn may_use_image(&self) -> bool {
+        self.project.settings.volumes == VolumeSetting::Auto
+    }
+
+    fn keeps_volumes_in(&self, store: &VolumeStore) -> Result<(), Failure> {
+        save_volume_store(&self.project.paths, store)
     }
 }
 

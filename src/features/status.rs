@@ -17,7 +17,7 @@ use crate::{
         ClusterPhase, ContainerUsage, NodeTotals, Outbox, Replicas, ServiceState, ServiceStatus,
         Status,
     },
-    state::{Holder, live_times},
+    state::{Holder, live_times, load_volume_store},
 };
 
 /// Whether what the services use is asked for.
@@ -72,6 +72,7 @@ pub async fn look(
             service.set_live(times);
         }
     }
+    status.volumes = load_volume_store(&project.paths)?.map(Into::into);
     let mut lacks_figures = false;
     if let (Some(cluster), Detail::Resources) = (&sight.cluster, detail) {
         let (usage, capacity) = futures::try_join!(cluster.usage(), cluster.capacity())
@@ -143,6 +144,7 @@ fn status(project: &Project, observed: &Observed, now: Timestamp) -> Status {
         cluster_trouble,
         at_work: None,
         services: services.collect(),
+        volumes: None,
         nodes: None,
     }
 }

@@ -15,7 +15,8 @@ use crate::{
     report::{
         ClusterPhase, ContainerUsage, Debug, Down, FindingLevel, Forward, ForwardedPort, Init,
         InitFileChange, PlanReport, Replicas, Report, Restart, RestartedBy, Scale, ServiceState,
-        ServiceStatus, StageSeconds, Start, Status, Stop, Up, UpService,
+        ServiceStatus, StageSeconds, Start, Status, Stop, Up, UpService, VolumeStatus,
+        VolumeStoreKind,
     },
 };
 
@@ -366,6 +367,10 @@ fn status(report: &Status, style: &Style) -> String {
     if let Some(command) = &report.at_work {
         out.push_str(&format!("\nat work on it: {}", safe_text(command)));
     }
+    if let Some(volumes) = &report.volumes {
+        let text = safe_text(&volume_store(volumes));
+        out.push_str(&format!("\n{}", style.paint(Tone::Dim, text)));
+    }
     out.push_str("\n\n");
     out.push_str(&status_table(&report.services, style));
     out.push_str(&troubles(&report.services, style));
@@ -392,6 +397,20 @@ fn status(report: &Status, style: &Style) -> String {
             .collect(),
     };
     out + &next_steps(&next, style)
+}
+
+/// How fast data is copied, and why not faster.
+fn volume_store(volumes: &VolumeStatus) -> String {
+    match (volumes.store, &volumes.why) {
+        (VolumeStoreKind::Image, _) => {
+            "data is cloned: it is in an image that shares blocks".to_owned()
+        }
+        (VolumeStoreKind::CloningDirectory, _) => {
+            "data is cloned: its file system shares blocks".to_owned()
+        }
+        (VolumeStoreKind::CopyingDirectory, None) => "data is copied".to_owned(),
+        (VolumeStoreKind::CopyingDirectory, Some(why)) => format!("data is copied: {why}"),
+    }
 }
 
 fn status_table(services: &[ServiceStatus], style: &Style) -> String {

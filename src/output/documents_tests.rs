@@ -9,7 +9,7 @@ use crate::{
     report::{
         Kept, LiveAction, LiveEdit, LiveTimes, NodeTotals, PlanStep, Redactor, Replicas,
         SanitizedColumn, SanitizedDatabase, SanitizedExport, SanitizedTable, SnapshotEntry,
-        SnapshotExported,
+        SnapshotExported, VolumeStatus, VolumeStoreKind,
     },
 };
 
@@ -85,6 +85,10 @@ fn sample_status() -> Status {
         cluster_state: ClusterPhase::Running,
         cluster_trouble: None,
         at_work: None,
+        volumes: Some(VolumeStatus {
+            store: VolumeStoreKind::CopyingDirectory,
+            why: Some("no such device\x1b[2J".into()),
+        }),
         services: vec![
             service("order", ServiceState::Ready, 1, None),
             service(
@@ -145,6 +149,7 @@ fn status_shows_state_trouble_and_use() {
     };
     insta::assert_snapshot!(show(&Report::Status(sample_status()), &wide), @r"
     shop-1a2b3c4d  cluster running
+    data is copied: no such device^[[2J
 
     SERVICE  STATE   READY  URL                                 IMAGE               AGE  RESTARTS
     order    ready   1/1    http://shop.localhost:8080/order    order:0123456789    5m   3

@@ -10,6 +10,8 @@ use crate::domain::{
 
 /// Where an environment's volumes are in every node: `<service>/<volume>` below it.
 pub const VOLUMES_IN_NODE: &str = "/var/lib/devenv/volumes";
+/// Where the image of the volumes is in a node, if they are kept in one.
+pub const STORE_IN_NODE: &str = "/var/lib/devenv/store";
 /// Where the project directory is in every node, read-only.
 pub const PROJECT_IN_NODE: &str = "/var/lib/devenv/project";
 

@@ -64,6 +64,7 @@ pub use snapshot::{
 };
 pub use status::{
     ClusterPhase, ContainerUsage, NodeTotals, Replicas, ServiceState, ServiceStatus, Status,
+    VolumeStatus, VolumeStoreKind,
 };
 pub use up::{StageSeconds, StepCounts, Up, UpService};
 pub use version::Version;

@@ -5,6 +5,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::{LiveEdit, LiveTimes};
+use crate::domain::VolumeStore;
 
 /// How an environment is.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
@@ -22,8 +23,43 @@ pub struct Status {
     pub at_work: Option<String>,
     /// The services, by name.
     pub services: Vec<ServiceStatus>,
+    /// How data of volumes is copied, where that is known.
+    pub volumes: Option<VolumeStatus>,
     /// The nodes together, where their use was asked for.
     pub nodes: Option<NodeTotals>,
+}
+
+/// What the volumes are kept in, and so how snapshots are made of them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VolumeStatus {
+    /// What it is.
+    pub store: VolumeStoreKind,
+    /// Why it is no image of a file system that shares blocks, if files are copied.
+    pub why: Option<String>,
+}
+
+/// The kinds of what volumes are kept in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum VolumeStoreKind {
+    /// An image of a file system that shares blocks between files, which the nodes mount.
+    Image,
+    /// A directory whose file system does that itself.
+    CloningDirectory,
+    /// A directory whose files are copied.
+    CopyingDirectory,
+}
+
+impl From<VolumeStore> for VolumeStatus {
+    fn from(store: VolumeStore) -> Self {
+        let (store, why) = match store {
+            VolumeStore::Image => (VolumeStoreKind::Image, None),
+            VolumeStore::CloningDirectory => (VolumeStoreKind::CloningDirectory, None),
+            VolumeStore::CopyingDirectory { why } => (VolumeStoreKind::CopyingDirectory, Some(why)),
+        };
+        Self { store, why }
+    }
 }
 
 /// The state of a cluster.

@@ -15,6 +15,7 @@ mod record;
 mod session;
 mod settings;
 mod snapshots;
+mod volume_store;
 
 pub use exchange::{Before, ExchangeRecord, Exchanged};
 pub use journal::{Journal, JournalError};
@@ -27,5 +28,6 @@ pub use session::{
     SessionHolder, SessionLife, SessionLock, SessionLockAttempt, SessionProgram, SessionRecord,
     SessionRequest,
 };
-pub use settings::{Binaries, Settings, SettingsError, SupportImages};
+pub use settings::{Binaries, Settings, SettingsError, SupportImages, VolumeSetting};
 pub use snapshots::{KeptSnapshot, SnapshotError, SnapshotStore, describe, understand};
+pub use volume_store::{load_volume_store, save_volume_store};

@@ -97,6 +97,7 @@ impl EnvironmentPaths {
             self.logs(),
             self.data.clone(),
             self.volumes(),
+            self.data.join("store"),
             self.snapshots(),
             self.registry(),
         ];
@@ -202,6 +203,16 @@ impl EnvironmentPaths {
     /// The volumes of the services.
     pub fn volumes(&self) -> PathBuf {
         self.data.join("volumes")
+    }
+
+    /// The image that the volumes are kept in, where they are in one.
+    pub fn volume_image(&self) -> PathBuf {
+        self.data.join("store/volumes.xfs")
+    }
+
+    /// What the volumes are kept in.
+    pub fn volume_store(&self) -> PathBuf {
+        self.data.join("store.json")
     }
 
     /// What describes the snapshots, a file each: what is not described is none.

@@ -25,6 +25,19 @@ pub struct Settings {
     pub images: SupportImages,
     /// The programs that devenv runs.
     pub binaries: Binaries,
+    /// What volumes are kept in.
+    pub volumes: VolumeSetting,
+}
+
+/// What the volumes of new environments are kept in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum VolumeSetting {
+    /// Whatever copies data fastest here.
+    #[default]
+    Auto,
+    /// A plain directory, in any case.
+    Directory,
 }
 
 /// Images that the cluster needs beside its nodes; `None` takes k3d's own.
@@ -80,7 +93,7 @@ impl SettingsError {
             )
             .caused_by(self)
             .at(place.as_deref().cloned())
-            .help("known keys are nodeImages, images and binaries"),
+            .help("known keys are nodeImages, images, binaries and volumes"),
             Self::File(error) => error.failure(),
         }
     }

@@ -1,6 +1,7 @@
 //! The data of an environment: snapshots of all volumes at one instant, restored whole or not at all.
 
 mod datasets;
+mod image;
 mod killed;
 mod sanitized;
 
@@ -48,12 +49,23 @@ struct Stage {
 
 impl Stage {
     fn up(name: &str) -> Self {
+        Self::up_with(name, &[])
+    }
+
+    fn up_with(name: &str, flags: &[&str]) -> Self {
+        let project = Self::project(name);
+        let words = [&["up"], flags].concat();
+        project.devenv(&words).assert_code(0);
+        Self { project }
+    }
+
+    /// The project before its first `up`.
+    fn project(name: &str) -> Project {
         let project = Project::new(name, &manifest());
         let dockerfile = format!("FROM {BASE}\nCOPY ticks.pl /\n");
         project.write("ticks/Dockerfile", &dockerfile);
         project.write("ticks/ticks.pl", TICKS);
-        project.devenv(&["up"]).assert_code(0);
-        Self { project }
+        project
     }
 
     #[track_caller]

@@ -347,8 +347,8 @@ fn session(project: &Project) -> Pid {
 
 /// Gives the pods of a service a sign, in the volume that they share.
 fn signal(project: &Project, service: &str, sign: &str) {
-    let volume = project.data().join("volumes").join(service).join("signals");
-    std::fs::create_dir(volume.join(sign)).unwrap();
+    let volume = format!("/var/lib/devenv/volumes/{service}/signals");
+    in_node(project, &format!("mkdir {volume}/{sign}"));
 }
 
 fn signal_all(project: &Project, sign: &str) {

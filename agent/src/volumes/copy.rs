@@ -7,7 +7,10 @@ use std::{
     time::Instant,
 };
 
-use devenv_agent::{protocol::AgentError, volume_protocol::Copied};
+use devenv_agent::{
+    protocol::AgentError,
+    volume_protocol::{Copied, Settled},
+};
 use rustix::{
     fs::{FileType, Mode, Stat, mkdirat, mknodat, readlinkat, symlinkat, syncfs},
     io::Errno,
@@ -30,6 +33,7 @@ pub(super) fn copy(
     root: &Root,
     from: &[u8],
     to: &[u8],
+    settled: Settled,
     progress: &Progress,
 ) -> Result<Copied, AgentError> {
     let began = Instant::now();
@@ -42,7 +46,7 @@ pub(super) fn copy(
     sweep(&place);
     let made = Temporary::make(&place).map_err(|error| place.failed(DOING, error))?;
     let copied = fill(&tree, &made, progress).and_then(|copied| {
-        finish(&place, &made, progress)?;
+        finish(&place, &made, settled, progress)?;
         Ok(copied)
     });
     if copied.is_err() {
@@ -50,7 +54,9 @@ pub(super) fn copy(
         let _ = made.remove(&place);
     }
     let copied = copied?;
-    place.settle(DOING)?;
+    if settled == Settled::AtOnce {
+        place.settle(DOING)?;
+    }
     Ok(Copied {
         took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
         ..copied
@@ -84,11 +90,18 @@ fn fill(tree: &Tree, made: &Temporary, progress: &Progress) -> Result<Copied, Ag
     })
 }
 
-/// Has a complete copy on disk, and then in its place.
-fn finish(place: &Place, made: &Temporary, progress: &Progress) -> Result<(), AgentError> {
+/// Has a complete copy in its place, and on disk before that if it is to be at once.
+fn finish(
+    place: &Place,
+    made: &Temporary,
+    settled: Settled,
+    progress: &Progress,
+) -> Result<(), AgentError> {
     let finished = || {
-        // One call for all, where one for each file would take minutes.
-        syncfs(&made.fd)?;
+        if settled == Settled::AtOnce {
+            // One call for all, where one for each file would take minutes.
+            syncfs(&made.fd)?;
+        }
         progress.check()?;
         Ok(made.take_place(place)?)
     };

@@ -45,7 +45,13 @@ pub(crate) fn carry_out(
 fn work(root: &Root, request: &Request, progress: &Progress) -> Result<Answer, AgentError> {
     match request {
         Request::Measure { path } => measure::measure(root, path, progress).map(Answer::Measured),
-        Request::Copy { from, to } => copy::copy(root, from, to, progress).map(Answer::Copied),
+        Request::Copy { from, to, settled } => {
+            copy::copy(root, from, to, *settled, progress).map(Answer::Copied)
+        }
+        Request::Look { path } => root.look(path).map(Answer::Looked),
+        Request::Prepare { path } => moves::prepare(root, path).map(|()| Answer::Prepared),
+        Request::Sync => root.sync().map(|()| Answer::Synced),
+        Request::Space => root.space().map(Answer::Space),
         Request::Make { path } => moves::make(root, path).map(|()| Answer::Made),
         Request::Hash { path } => hash::hash(root, path, progress).map(Answer::Hashed),
         Request::Exchange { one, other } => {

@@ -1,7 +1,10 @@
 //! Directories that change places, change names or go, each at one moment.
 
 use devenv_agent::protocol::{AgentError, FileProblem};
-use rustix::fs::{AtFlags, Mode, RenameFlags, chmodat, mkdirat, renameat_with, unlinkat};
+use rustix::{
+    fs::{AtFlags, Mode, RenameFlags, chmodat, mkdirat, renameat_with, unlinkat},
+    io::Errno,
+};
 
 use super::{
     place::{Place, Root},
@@ -24,6 +27,23 @@ pub(super) fn rename(root: &Root, from: &[u8], to: &[u8]) -> Result<(), AgentErr
     from.refuse_no_directory("rename")?;
     to.refuse_taken("rename to")?;
     moved("rename to", &from, &to, RenameFlags::NOREPLACE)
+}
+
+/// Has a directory with those above it.
+pub(super) fn prepare(root: &Root, path: &[u8]) -> Result<(), AgentError> {
+    const DOING: &str = "make";
+    let ends = path.iter().enumerate().filter(|(_, byte)| **byte == b'/');
+    for end in ends.map(|(at, _)| at).chain([path.len()]) {
+        let place = root.place(&path[..end])?;
+        match mkdirat(&place.directory, &place.name, Mode::RWXU) {
+            Err(Errno::EXIST) => place.refuse_no_directory(DOING)?,
+            made => {
+                made.map_err(|error| place.failed(DOING, error))?;
+                place.settle(DOING)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Makes an empty directory.

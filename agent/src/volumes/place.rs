@@ -5,9 +5,12 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use devenv_agent::protocol::{AgentError, FileProblem};
+use devenv_agent::{
+    protocol::{AgentError, FileProblem},
+    volume_protocol::Space,
+};
 use rustix::{
-    fs::{CWD, OFlags, ResolveFlags, Stat, fstat, fsync},
+    fs::{CWD, OFlags, ResolveFlags, Stat, fstat, fstatvfs, fsync, syncfs},
     io::Errno,
 };
 
@@ -42,6 +45,33 @@ impl Root {
         let fd = open_within(CWD, &path, flags, ResolveFlags::NO_MAGICLINKS)
             .map_err(|error| at("open", &path, error))?;
         Ok(Self { fd, path })
+    }
+
+    /// The inode of what is at a path, if anything is.
+    pub(super) fn look(&self, path: &[u8]) -> Result<Option<u64>, AgentError> {
+        let place = match self.place(path) {
+            // What it would be in is not there either.
+            Err(AgentError::File {
+                problem: FileProblem::NotThere,
+                ..
+            }) => return Ok(None),
+            place => place?,
+        };
+        Ok(place.look()?.map(|stat| stat.st_ino))
+    }
+
+    /// Has all on disk that was written.
+    pub(super) fn sync(&self) -> Result<(), AgentError> {
+        syncfs(&self.fd).map_err(|error| at("write to disk", &self.path, error))
+    }
+
+    /// How much room there is.
+    pub(super) fn space(&self) -> Result<Space, AgentError> {
+        let stat = fstatvfs(&self.fd).map_err(|error| at("look at", &self.path, error))?;
+        Ok(Space {
+            free: stat.f_bavail.saturating_mul(stat.f_frsize),
+            total: stat.f_blocks.saturating_mul(stat.f_frsize),
+        })
     }
 
     /// The place of a path. Its directory is there; what it names need not be.

@@ -20,7 +20,7 @@ use std::{
 
 use devenv_agent::{
     protocol::{AgentError, FileProblem, read_frame},
-    volume_protocol::{self, Answer, Means, Request, TreeHash},
+    volume_protocol::{self, Answer, Means, Request, Settled, TreeHash},
 };
 use rustix::fs::{FlockOperation, XattrFlags, flock, ioctl_ficlone, lsetxattr};
 
@@ -181,7 +181,8 @@ fn a_cancelled_copy_leaves_nothing() {
     let root = Root::open(stage.at("").as_os_str().as_encoded_bytes()).unwrap();
     let progress = progress::Progress::default();
     let refused = std::thread::scope(|scope| {
-        let copying = scope.spawn(|| copy::copy(&root, b"volume", b"copy", &progress));
+        let copying =
+            scope.spawn(|| copy::copy(&root, b"volume", b"copy", Settled::AtOnce, &progress));
         while progress.so_far().files == 0 {
             assert!(!copying.is_finished());
         }
@@ -213,7 +214,11 @@ fn whoever_does_not_listen_any_more_has_the_work_broken_off() {
     let stage = Stage::new();
     many(&stage, "volume");
     let (from, to) = (b"volume".to_vec(), b"copy".to_vec());
-    let request = Request::Copy { from, to };
+    let request = Request::Copy {
+        from,
+        to,
+        settled: Settled::AtOnce,
+    };
     let root = stage.at("");
     let answer = carry_out(root.as_os_str().as_encoded_bytes(), &request, &mut Gone);
     assert_eq!(answer, Err(AgentError::Cancelled));
@@ -545,6 +550,7 @@ fn requests(path: &str) -> Vec<Request> {
     let copy = |from: &[u8], to: &[u8]| Request::Copy {
         from: from.to_vec(),
         to: to.to_vec(),
+        settled: Settled::AtOnce,
     };
     vec![
         copy(&volume, &path),
@@ -583,4 +589,34 @@ fn overwrite(path: &Path) {
 fn lengthen(path: &Path) {
     let file = fs::File::options().write(true).open(path).unwrap();
     file.set_len(1).unwrap();
+}
+
+#[test]
+fn directories_are_prepared_with_those_above_and_known_by_their_inode() {
+    let stage = Stage::new();
+    let ask = |request: Request| stage.ask(&request);
+    let look = |path: &[u8]| match ask(Request::Look {
+        path: path.to_vec(),
+    })
+    .unwrap()
+    {
+        Answer::Looked(inode) => inode,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(look(b"a/b/c"), None);
+    for _ in 0..2 {
+        let path = b"a/b/c".to_vec();
+        assert_eq!(ask(Request::Prepare { path }).unwrap(), Answer::Prepared);
+    }
+    let made = fs::metadata(stage.at("a/b/c")).unwrap();
+    assert_eq!(look(b"a/b/c"), Some(made.ino()));
+    assert_eq!(made.mode() & 0o777, 0o700);
+    stage.write("file", b"");
+    let path = b"file/c".to_vec();
+    ask(Request::Prepare { path }).unwrap_err();
+    assert_eq!(ask(Request::Sync).unwrap(), Answer::Synced);
+    let Answer::Space(space) = ask(Request::Space).unwrap() else {
+        panic!("no space")
+    };
+    assert!(0 < space.free && space.free <= space.total, "{space:?}");
 }

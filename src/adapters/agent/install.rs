@@ -24,19 +24,7 @@ pub fn program() -> String {
 
 /// Puts the agent into a node, running or not; what is there already becomes the same.
 pub async fn install(docker: &Docker, node: &str) -> Result<(), AgentFailure> {
-    let archive = archive().map_err(|source| AgentFailure::Local {
-        path: program().into(),
-        source,
-    })?;
-    Ok(docker.upload(node, "/", archive, UPLOAD_WITHIN).await?)
-}
-
-fn archive() -> std::io::Result<Vec<u8>> {
-    let mut builder = tar::Builder::new(Vec::new());
-    let path = program();
-    let mut header = tar::Header::new_gnu();
-    header.set_mode(0o755);
-    header.set_size(PROGRAM.len() as u64);
-    builder.append_data(&mut header, path.trim_start_matches('/'), PROGRAM)?;
-    builder.into_inner()
+    let program = program();
+    let put = docker.put_program(node, &program, PROGRAM, UPLOAD_WITHIN);
+    Ok(put.await?)
 }

@@ -33,5 +33,5 @@ pub use devenv_agent::{
     },
     log_protocol::{FileId, LogPosition, LogRecord, RunId},
     protocol::{AgentError, ContainerId, Entry, EntryKind, FileProblem, ProbeWhat as Probe, Usage},
-    volume_protocol::{Copied, Means, Measured, Progress, TreeHash},
+    volume_protocol::{Copied, Means, Measured, Progress, Settled, TreeHash},
 };

@@ -4,7 +4,7 @@ use std::{os::unix::ffi::OsStrExt as _, path::Path};
 
 use devenv_agent::{
     protocol::{Answer, Request},
-    volume_protocol::{self, Copied, Measured, Progress, TreeHash},
+    volume_protocol::{self, Copied, Measured, Progress, Settled, Space, TreeHash},
 };
 
 use super::{Agent, AgentFailure};
@@ -37,19 +37,56 @@ impl Volumes<'_> {
         }
     }
 
-    /// Copies a directory, which nobody should write to meanwhile, to where nothing is. The copy is there whole and on
-    /// disk, or not at all. `told` hears how far it is, ten times a second at most.
+    /// Copies a directory, which nobody should write to meanwhile, to where nothing is. The copy is there whole, or not
+    /// at all. `told` hears how far it is, ten times a second at most.
     pub async fn copy(
         &self,
         from: &Path,
         to: &Path,
+        settled: Settled,
         told: impl FnMut(Progress) + Send,
     ) -> Result<Copied, AgentFailure> {
         let (from, to) = (bytes(from), bytes(to));
-        let request = volume_protocol::Request::Copy { from, to };
+        let request = volume_protocol::Request::Copy { from, to, settled };
         match self.ask(request, told).await? {
             volume_protocol::Answer::Copied(copied) => Ok(copied),
             other => Err(self.not_understood(&other, "copy")),
+        }
+    }
+
+    /// The inode of what is at a path, if anything is.
+    pub async fn look(&self, path: &Path) -> Result<Option<u64>, AgentFailure> {
+        let path = bytes(path);
+        let request = volume_protocol::Request::Look { path };
+        match self.ask(request, |_| {}).await? {
+            volume_protocol::Answer::Looked(inode) => Ok(inode),
+            other => Err(self.not_understood(&other, "look")),
+        }
+    }
+
+    /// Has a directory, with those above it, that root alone may enter.
+    pub async fn prepare(&self, path: &Path) -> Result<(), AgentFailure> {
+        let path = bytes(path);
+        let request = volume_protocol::Request::Prepare { path };
+        match self.ask(request, |_| {}).await? {
+            volume_protocol::Answer::Prepared => Ok(()),
+            other => Err(self.not_understood(&other, "directory")),
+        }
+    }
+
+    /// Has on disk what was written so far.
+    pub async fn sync(&self) -> Result<(), AgentFailure> {
+        match self.ask(volume_protocol::Request::Sync, |_| {}).await? {
+            volume_protocol::Answer::Synced => Ok(()),
+            other => Err(self.not_understood(&other, "write to disk")),
+        }
+    }
+
+    /// How much room there is, by the file system that they are in.
+    pub async fn space(&self) -> Result<Space, AgentFailure> {
+        match self.ask(volume_protocol::Request::Space, |_| {}).await? {
+            volume_protocol::Answer::Space(space) => Ok(space),
+            other => Err(self.not_understood(&other, "space")),
         }
     }
 

@@ -117,6 +117,29 @@ impl Docker {
         Ok(looked.await?.exit_code)
     }
 
+    /// Puts a program into a container, running or not, at an absolute path; what is there already becomes it.
+    pub async fn put_program(
+        &self,
+        container: &str,
+        path: &str,
+        program: &[u8],
+        within: Duration,
+    ) -> Result<(), DockerError> {
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o755);
+        header.set_size(program.len() as u64);
+        let mut archive = tar::Builder::new(Vec::new());
+        let path = path.trim_start_matches('/');
+        let packed = archive.append_data(&mut header, path, program);
+        let archive = packed.and_then(|()| archive.into_inner());
+        let archive = archive.map_err(|source| DockerError::Refused {
+            what: format!("be given {path}"),
+            message: source.to_string(),
+            status: 0,
+        })?;
+        self.upload(container, "/", archive, within).await
+    }
+
     /// Unpacks a tar archive at a directory of a container, running or not.
     pub async fn upload(
         &self,

@@ -62,6 +62,12 @@ pub struct Space {
 }
 
 impl Space {
+    /// The one of two with less room.
+    #[must_use]
+    pub fn least(self, other: Self) -> Self {
+        if other.free < self.free { other } else { self }
+    }
+
     /// Whether nothing to speak of can be written any more.
     pub const fn is_full(self) -> bool {
         self.free.bytes() < FULL_BELOW

@@ -13,9 +13,9 @@ use crate::{
     domain::Failure,
     engine::{
         Finished, Progress, World, check_identity,
-        steps::{image_store, node_image, remove},
+        steps::{image_store, node_image, remove, volume_store},
     },
-    plan::{PROJECT_IN_NODE, VOLUMES_IN_NODE},
+    plan::PROJECT_IN_NODE,
 };
 
 const REGISTRY_WITHIN: Duration = Duration::from_mins(1);
@@ -101,6 +101,13 @@ pub(in crate::engine) async fn create(
     let name = world.environment.id.cluster();
     world.memory.creating()?;
     let image = node_image::resolve(world).await?;
+    let store = volume_store::decide(world)?;
+    let mut volumes = volume_store::of_nodes(world, &store);
+    volumes.push(NodeVolume {
+        host: world.environment.directory.clone(),
+        node: PROJECT_IN_NODE.into(),
+        read_only: true,
+    });
     let request = ClusterRequest {
         name: name.clone(),
         image_stores: image_store::prepare(world, &image).await?,
@@ -109,18 +116,7 @@ pub(in crate::engine) async fn create(
         http_port: cluster.http_port,
         https_port: cluster.https_port,
         registry_port: cluster.registry_port,
-        volumes: vec![
-            NodeVolume {
-                host: world.places.volumes.clone(),
-                node: VOLUMES_IN_NODE.into(),
-                read_only: false,
-            },
-            NodeVolume {
-                host: world.environment.directory.clone(),
-                node: PROJECT_IN_NODE.into(),
-                read_only: true,
-            },
-        ],
+        volumes,
         labels: BTreeMap::from([(ENVIRONMENT.to_owned(), world.environment.id.to_string())]),
         memory: cluster.limits.memory,
         kubeconfig: world.places.kubeconfig.clone(),
@@ -132,6 +128,7 @@ pub(in crate::engine) async fn create(
         take_back(world).await?;
     }
     created?;
+    volume_store::open(world, &store, progress).await?;
     let live = world.live().await?;
     let identity = live.cluster.identity().await.map_err(|e| e.failure())?;
     world.memory.created(&identity)?;
@@ -187,6 +184,7 @@ pub(in crate::engine) async fn start(
     }
     ready(world, progress, cancel).await?;
     world.checked_cluster().await?;
+    volume_store::open_again(world, progress).await?;
     Ok(Finished::Done)
 }
 

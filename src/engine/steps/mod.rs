@@ -13,4 +13,5 @@ pub(super) mod prefetch;
 pub(super) mod releases;
 pub(super) mod remove;
 mod start;
+mod volume_store;
 pub(super) mod workloads;

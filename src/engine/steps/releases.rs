@@ -9,7 +9,9 @@ use crate::{
         files,
         helm::{self, ChartReference, ReleaseRequest},
     },
-    domain::{DesiredRelease, ExitClass, Failure, ReleaseChart, ServiceName, Workload},
+    domain::{
+        DesiredRelease, ExitClass, Failure, ReleaseChart, ServiceName, VolumeStore, Workload,
+    },
     engine::{Finished, Progress, World, steps::start, world::NAMESPACE},
     plan::VOLUMES_IN_NODE,
 };
@@ -139,6 +141,15 @@ fn chart(world: &World, release: &DesiredRelease) -> Result<ChartReference, Fail
     })
 }
 
+/// Says on the host that a service has data, where that is in an image which only the nodes see.
+fn note_volumes(world: &World, service: &ServiceName) -> Result<(), Failure> {
+    if world.memory.volume_store()? != Some(VolumeStore::Image) {
+        return Ok(());
+    }
+    let sign = world.places.volumes.join(service.as_str());
+    files::create_private_dir(&sign).map_err(|e| e.failure())
+}
+
 /// Makes the directories of a service's volumes in the node, open to whichever user the image runs as.
 ///
 /// They belong to root inside, so the node makes them; the local-path provisioner does it the same way.
@@ -165,7 +176,7 @@ async fn make_volumes(
         .await;
     let made = made.map_err(|e| e.failure())?;
     if made.code == 0 {
-        return Ok(());
+        return note_volumes(world, service);
     }
     let said = String::from_utf8_lossy(&made.stderr)
         .lines()

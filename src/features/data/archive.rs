@@ -13,7 +13,6 @@ use tokio::{
 use super::{
     mend::mended,
     restore::check_architecture,
-    save::room,
     site::{Site, Store, new_id, tell, volumes},
     steps::{Limits, Steps},
 };
@@ -21,7 +20,7 @@ use crate::{
     adapters::{
         agent::{AgentFailure, pack, unpack},
         archive::{self, ArchiveError, Checked, Part, Piece, VolumeId},
-        files, host,
+        host,
     },
     domain::{
         CopyMeans, ExitClass, Failure, Failures, NoticeLevel, Snapshot, SnapshotName, VolumeRef,
@@ -198,6 +197,7 @@ async fn all(
     let filled = async {
         steps
             .step("unpack", async |_| {
+                site.room(snapshot.bytes()).await?;
                 limits.hold(unpack_all(&site, file, &directory)).await
             })
             .await?;
@@ -233,7 +233,6 @@ async fn checked(project: &Project, file: &Path, progress: &Progress) -> Result<
     if described.into_iter().ne(found) {
         return Err(other_contents(file));
     }
-    room(&project.paths.volumes(), snapshot.bytes())?;
     Ok(snapshot)
 }
 
@@ -255,13 +254,7 @@ async fn check(file: &Path, room: u64, progress: &Progress) -> Result<Checked, F
 async fn unpack_all(site: &Site<'_>, file: &Path, directory: &Path) -> Result<(), Failure> {
     // So that the node has the agent.
     site.agent().await?;
-    let above = site
-        .project
-        .paths
-        .volumes()
-        .join(Store::Snapshots.directory());
-    let made = files::create_private_dir(&above);
-    made.map_err(|error| error.failure())?;
+    site.make_place(directory).await?;
     let node = site.project.environment.id.cluster().server_container();
     let (pieces, receiver): (Sender<Piece>, Receiver<Piece>) = channel(PIECES_WAITING);
     let path = file.to_owned();

@@ -15,7 +15,6 @@ use super::{
     steps::Steps,
 };
 use crate::{
-    adapters::files,
     domain::{
         Desired, ExitClass, Failure, Failures, LoadedDataset, NoticeLevel, ServiceName, SnapshotId,
         VolumeRef,
@@ -59,7 +58,7 @@ pub(super) async fn take_place(
     settling: &Settling<'_>,
     work: impl AsyncFnOnce(&Site<'_>) -> Result<(), Failures>,
 ) -> Result<(), Failures> {
-    let record = record(site, incoming)?;
+    let record = record(site, incoming).await?;
     let paths = &site.project.paths;
     record.save(paths).map_err(|error| error.failure())?;
     // From here on it is not broken off by a Ctrl-C, but put back: it takes a moment.
@@ -148,7 +147,7 @@ async fn swap(
     let frozen = site.freeze(&containers, STANDS_AT_MOST).await?;
     let mut moved = false;
     for exchanged in &record.volumes {
-        let is_in = is_in(site, exchanged)?;
+        let is_in = is_in(site, exchanged).await?;
         if is_in == (direction == Direction::In) {
             continue;
         }
@@ -176,9 +175,8 @@ async fn swap(
 }
 
 /// Whether the new data of a volume is in its place.
-fn is_in(site: &Site<'_>, exchanged: &Exchanged) -> Result<bool, Failure> {
-    let place = site.project.paths.volumes().join(exchanged.of.directory());
-    let there = files::inode(&place).map_err(|error| error.failure())?;
+async fn is_in(site: &Site<'_>, exchanged: &Exchanged) -> Result<bool, Failure> {
+    let there = site.inode(&exchanged.of.directory()).await?;
     Ok(there == Some(exchanged.incoming))
 }
 
@@ -211,20 +209,16 @@ async fn settle(
 }
 
 /// What is to be known to put back what is there now.
-fn record(site: &Site<'_>, incoming: &Incoming) -> Result<ExchangeRecord, Failure> {
-    let all = site.project.paths.volumes();
-    let number = |path: &std::path::Path| files::inode(path).map_err(|error| error.failure());
+async fn record(site: &Site<'_>, incoming: &Incoming) -> Result<ExchangeRecord, Failure> {
     let mut exchanged = Vec::new();
     for of in &incoming.volumes {
-        let place = all.join(of.directory());
-        let aside = all
-            .join(Store::Exchange.of(&incoming.id))
-            .join(of.directory());
-        let before = match number(&place)? {
+        let place = of.directory();
+        let aside = Store::Exchange.of(&incoming.id).join(&place);
+        let before = match site.inode(&place).await? {
             Some(_) => Before::Data,
             None => Before::Nothing,
         };
-        let incoming = number(&aside)?.ok_or_else(|| lost(of))?;
+        let incoming = site.inode(&aside).await?.ok_or_else(|| lost(of))?;
         exchanged.push(Exchanged {
             of: of.clone(),
             incoming,

@@ -14,7 +14,6 @@ use super::{
     steps::{Limits, Steps},
 };
 use crate::{
-    adapters::files,
     domain::{
         Dataset, DatasetChain, Environment, Failure, Failures, InputsHash, LoadedDataset,
         ServiceName, Snapshot, SnapshotId, VolumeRef,
@@ -144,8 +143,8 @@ async fn replace(
     let directory = Store::Exchange.of(&id);
     let prepared = steps
         .step("prepare", async |progress| {
-            let replaced = replaced(site, replacing.base);
-            site.make_room(&directory, &replaced)?;
+            let replaced = replaced(site, replacing.base).await?;
+            site.make_room(&directory, &replaced).await?;
             let preparing = async {
                 match replacing.base {
                     Base::Nothing => make_empty(site, &replaced, &id).await,
@@ -193,14 +192,15 @@ async fn replace(
 }
 
 /// The volumes whose data is replaced: those that hold data, or of which the snapshot does.
-fn replaced(site: &Site<'_>, base: &Base) -> Vec<VolumeRef> {
-    let all = site.project.paths.volumes();
+async fn replaced(site: &Site<'_>, base: &Base) -> Result<Vec<VolumeRef>, Failure> {
     let mut volumes = volumes_of(&site.project.environment, &[]);
-    volumes.retain(|volume| match base {
-        Base::Snapshot(snapshot) => snapshot.volumes.iter().any(|held| held.of == *volume),
-        Base::Nothing => files::exists(&all.join(volume.directory())),
-    });
-    volumes
+    match base {
+        Base::Snapshot(snapshot) => {
+            volumes.retain(|volume| snapshot.volumes.iter().any(|held| held.of == *volume));
+            Ok(volumes)
+        }
+        Base::Nothing => site.with_data(volumes).await,
+    }
 }
 
 async fn make_empty(

@@ -8,7 +8,7 @@ use super::{
     exchange::{Settling, put_back},
     quiesce::resume,
     sanitize::remove_pods,
-    site::{Site, Store},
+    site::{NOT_RUNNING, Site, Store},
 };
 use crate::{
     adapters::files,
@@ -19,8 +19,6 @@ use crate::{
     state::{ExchangeRecord, KeptSnapshot, SnapshotStore},
 };
 
-/// The code of the failure of an environment that does not run.
-const NOT_RUNNING: &str = "cluster.not-running";
 /// How long services may take to be ready with the data that was put back.
 const READY_WITHIN: Duration = Duration::from_mins(5);
 
@@ -86,7 +84,7 @@ async fn mend_with(
         // Who was killed may have brought them to rest.
         let progress = Progress::new(StepId::new("data", "mend"), outbox.clone());
         let _ = resume(site, &progress).await;
-        let text = "removed data that a killed devenv had left unfinished".to_owned();
+        let text = "removed data that belongs to no snapshot".to_owned();
         outbox.notice(NoticeLevel::Info, text).await;
     }
     Ok(())

@@ -7,11 +7,12 @@ use tokio_util::sync::CancellationToken;
 use super::{
     exchange::{Incoming, Settling, take_place},
     mend::mended,
-    save::{room, words},
+    save::words,
     site::{Site, Store, new_id, tell, volumes, volumes_of},
     steps::{Limits, Steps},
 };
 use crate::{
+    adapters::agent::Settled,
     domain::{
         ExitClass, Failure, Failures, NoticeLevel, ServiceName, Snapshot, SnapshotId, VolumeRef,
     },
@@ -72,7 +73,7 @@ async fn all(
     let directory = Store::Exchange.of(&id);
     let limits = Limits::new(settling.cancel, settling.deadline);
     let copied = steps.step("copy", async |progress| {
-        site.make_room(&directory, restoring)?;
+        site.make_room(&directory, restoring).await?;
         let copying = copy(site, snapshot, restoring, &id, progress);
         limits.hold(copying).await
     });
@@ -112,13 +113,13 @@ pub(super) async fn copy(
         }
         needed += measured.allocated;
     }
-    room(&site.project.paths.volumes(), needed)?;
+    site.room(needed).await?;
     let to = Store::Exchange.of(id);
     for volume in restoring {
         let place = volume.directory();
         let told = tell(progress, volume);
         let (from, to) = (from.join(&place), to.join(&place));
-        let copied = volumes.copy(&from, &to, told).await;
+        let copied = volumes.copy(&from, &to, Settled::AtOnce, told).await;
         copied.map_err(|error| error.failure())?;
     }
     Ok(())

@@ -13,12 +13,12 @@ use super::{
 };
 use crate::{
     adapters::{
-        agent::{Copied, Means},
-        files, git, host,
+        agent::{Copied, Means, Settled},
+        git,
     },
     domain::{
-        CopyMeans, ExitClass, Failure, Failures, LoadedDataset, Memory, ServiceName, Snapshot,
-        SnapshotId, SnapshotName, SnapshotVolume, VolumeRef,
+        CopyMeans, ExitClass, Failure, Failures, LoadedDataset, ServiceName, Snapshot, SnapshotId,
+        SnapshotName, SnapshotVolume, VolumeRef,
     },
     engine::Progress,
     features::Project,
@@ -51,7 +51,7 @@ pub async fn save(
         return Err(exists(&wanted.name).into());
     }
     let site = mended(project, outbox, cancel).await?;
-    let saving = of_volumes(project, &wanted.services)?;
+    let saving = of_volumes(&site, &wanted.services).await?;
     let steps = Steps::begin(
         outbox,
         &[
@@ -90,7 +90,7 @@ async fn all(
     steps
         .step("measure", async |progress| {
             limits.hold(measure(site, saving, progress)).await?;
-            site.make_room(&directory, saving)
+            site.make_room(&directory, saving).await
         })
         .await?;
     let filled = async {
@@ -148,24 +148,7 @@ async fn measure(
         let measured = volumes(&agent).measure(&volume.directory()).await;
         needed += measured.map_err(|error| error.failure())?.allocated;
     }
-    room(&site.project.paths.volumes(), needed)
-}
-
-/// Refuses to write so many bytes where there is no room for them.
-pub(super) fn room(directory: &std::path::Path, needed: u64) -> Result<(), Failure> {
-    let space = host::space(directory).map_err(|error| error.failure())?;
-    if space.free.bytes() > needed {
-        return Ok(());
-    }
-    let needed = Memory::from_bytes(needed).bytes().div_ceil(1 << 20);
-    Err(Failure::new(
-        "data.no-room",
-        ExitClass::Prerequisite,
-        "the copy of the data would fill the disk; nothing was begun",
-    )
-    .because(format!("it needs {needed} MiB, and {space}"))
-    .help("devenv snapshot list   # snapshots that may go: devenv snapshot remove NAME")
-    .help(format!("df -h {}", directory.display())))
+    site.room(needed).await
 }
 
 /// Copies the volumes while the services that ask for it are at rest.
@@ -202,12 +185,17 @@ async fn copy(
     let agent = site.agent().await?;
     let directory = Store::Snapshots.of(id);
     let containers = site.containers(&owners(saving));
+    // What is on disk already need not be written while they stand.
+    volumes(&agent)
+        .sync()
+        .await
+        .map_err(|error| error.failure())?;
     let frozen = site.freeze(&containers, at_most).await?;
     let mut copied = Vec::new();
     for volume in saving {
         let (from, to) = (volume.directory(), directory.join(volume.directory()));
         let told = tell(progress, volume);
-        let done = volumes(&agent).copy(&from, &to, told).await;
+        let done = volumes(&agent).copy(&from, &to, Settled::Later, told).await;
         copied.push((volume.clone(), done.map_err(|error| error.failure())?));
     }
     let mut stood = Duration::ZERO;
@@ -215,6 +203,10 @@ async fn copy(
         let thawed = frozen.thaw().await.map_err(|error| error.failure())?;
         stood = stood.max(thawed);
     }
+    volumes(&agent)
+        .sync()
+        .await
+        .map_err(|error| error.failure())?;
     Ok((copied, stood))
 }
 
@@ -245,10 +237,10 @@ async fn hash(
 }
 
 /// The volumes of services that hold data.
-fn of_volumes(project: &Project, services: &[ServiceName]) -> Result<Vec<VolumeRef>, Failure> {
-    let all = project.paths.volumes();
-    let mut volumes = volumes_of(&project.environment, services);
-    volumes.retain(|volume| files::exists(&all.join(volume.directory())));
+async fn of_volumes(site: &Site<'_>, services: &[ServiceName]) -> Result<Vec<VolumeRef>, Failure> {
+    let volumes = site
+        .with_data(volumes_of(&site.project.environment, services))
+        .await?;
     if volumes.is_empty() {
         let failure = Failure::new(
             "snapshot.no-volumes",

@@ -15,9 +15,13 @@ use crate::{
     adapters::{
         agent::{Agent, AgentError, AgentFailure, ContainerId, Frozen, Progress as Told, Volumes},
         files,
+        host::{self, Space},
         kube::Cluster,
     },
-    domain::{ContainerState, Environment, ExitClass, Failure, ServiceName, SnapshotId, VolumeRef},
+    domain::{
+        ContainerState, Environment, ExitClass, Failure, Memory, ServiceName, SnapshotId,
+        VolumeRef, VolumeStore,
+    },
     engine::{Progress, Tools},
     features::{
         Project,
@@ -27,8 +31,11 @@ use crate::{
     },
     plan::VOLUMES_IN_NODE,
     report::Outbox,
+    state::load_volume_store,
 };
 
+/// The code of the failure of an environment that does not run.
+pub(super) const NOT_RUNNING: &str = "cluster.not-running";
 /// What snapshots hold, relative to the directory of all volumes.
 const SNAPSHOTS: &str = ".snapshots";
 /// Data on its way into its place or out of it.
@@ -64,6 +71,8 @@ pub(super) struct Site<'a> {
     pub(super) tools: Tools,
     pub(super) sight: Sight,
     pub(super) agents: Agents,
+    /// Whether the volumes are in an image.
+    is_image: bool,
 }
 
 /// Containers of some services, on all nodes.
@@ -82,6 +91,7 @@ impl<'a> Site<'a> {
             tools,
             sight,
             agents,
+            is_image: load_volume_store(&project.paths)? == Some(VolumeStore::Image),
         })
     }
 
@@ -180,21 +190,99 @@ impl<'a> Site<'a> {
     }
 
     /// Makes the directories, relative to that of all volumes, in which data of volumes is put.
-    pub(super) fn make_room(&self, directory: &Path, volumes: &[VolumeRef]) -> Result<(), Failure> {
-        let all = self.project.paths.volumes();
-        let services = volumes.iter().map(|volume| volume.service.as_str());
-        for service in services {
-            let made = files::create_private_dir(&all.join(directory).join(service));
-            made.map_err(|error| error.failure())?;
+    pub(super) async fn make_room(
+        &self,
+        directory: &Path,
+        of: &[VolumeRef],
+    ) -> Result<(), Failure> {
+        if self.is_image {
+            self.on_host(directory)?;
+        }
+        for service in owners(of) {
+            self.make_directory(&directory.join(service.as_str()))
+                .await?;
         }
         Ok(())
+    }
+
+    /// Has a place for a directory, relative to that of all volumes, that somebody else makes.
+    pub(super) async fn make_place(&self, directory: &Path) -> Result<(), Failure> {
+        if self.is_image {
+            self.on_host(directory)?;
+        }
+        match directory.parent() {
+            Some(above) => self.make_directory(above).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn make_directory(&self, directory: &Path) -> Result<(), Failure> {
+        if !self.is_image {
+            return self.on_host(directory);
+        }
+        let agent = self.agent().await?;
+        let made = volumes(&agent).prepare(directory).await;
+        made.map_err(|error| error.failure())
+    }
+
+    /// Makes a directory on the host. Where the volumes are in an image, which only the nodes see, it is empty, and says
+    /// that there is something to be looked after.
+    fn on_host(&self, directory: &Path) -> Result<(), Failure> {
+        let directory = self.project.paths.volumes().join(directory);
+        files::create_private_dir(&directory).map_err(|error| error.failure())
+    }
+
+    /// Those volumes that are there.
+    pub(super) async fn with_data(&self, of: Vec<VolumeRef>) -> Result<Vec<VolumeRef>, Failure> {
+        let mut there = Vec::new();
+        for volume in of {
+            if self.inode(&volume.directory()).await?.is_some() {
+                there.push(volume);
+            }
+        }
+        Ok(there)
+    }
+
+    /// Who the directory of a volume, or what is to become one, is; `None` if it is not there.
+    pub(super) async fn inode(&self, path: &Path) -> Result<Option<u64>, Failure> {
+        let agent = self.agent().await?;
+        let there = volumes(&agent).look(path).await;
+        there.map_err(|error| error.failure())
+    }
+
+    /// Refuses to write so many bytes where there is no room for them: on the host, or in the image of the volumes.
+    pub(super) async fn room(&self, needed: u64) -> Result<(), Failure> {
+        let directory = self.project.paths.volumes();
+        let on_host = host::space(&directory).map_err(|error| error.failure())?;
+        let agent = self.agent().await?;
+        let inside = volumes(&agent).space().await;
+        let inside = inside.map_err(|error| error.failure())?;
+        let inside = Space {
+            free: Memory::from_bytes(inside.free),
+            total: Memory::from_bytes(inside.total),
+        };
+        let least = on_host.least(inside);
+        if least.free.bytes() > needed {
+            return Ok(());
+        }
+        let needed = Memory::from_bytes(needed).bytes().div_ceil(1 << 20);
+        Err(Failure::new(
+            "data.no-room",
+            ExitClass::Prerequisite,
+            "the copy of the data would fill the disk; nothing was begun",
+        )
+        .because(format!("it needs {needed} MiB, and {least}"))
+        .help("devenv snapshot list   # snapshots that may go: devenv snapshot remove NAME")
+        .help(format!("df -h {}", directory.display())))
     }
 
     /// Removes a directory, relative to that of all volumes, with all that is in it.
     pub(super) async fn remove(&self, directory: &Path) -> Result<(), Failure> {
         let agent = self.agent().await?;
         let removed = volumes(&agent).remove(directory).await;
-        removed.map_err(|error| error.failure())
+        removed.map_err(|error| error.failure())?;
+        let on_host = self.project.paths.volumes().join(directory);
+        files::remove_tree(&on_host).map_err(|error| error.failure())
     }
 }
 

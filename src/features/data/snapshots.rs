@@ -1,19 +1,23 @@
 //! What there is of snapshots: finding, listing, verifying and removing them.
 
+use std::path::Path;
+
 use super::{
     mend::mended,
-    site::{Store, tell, volumes},
+    site::{NOT_RUNNING, Site, Store, tell, volumes},
     steps::{Limits, Steps},
 };
 use crate::{
-    domain::{ExitClass, Failure, Failures, InvalidName, Snapshot, SnapshotName},
-    engine::remove_directory,
+    domain::{
+        ExitClass, Failure, Failures, InvalidName, NoticeLevel, Snapshot, SnapshotName, VolumeStore,
+    },
+    engine::{Progress, remove_directory},
     features::Project,
     report::{
         Outbox, SnapshotEntry, SnapshotList, SnapshotRemoved, SnapshotVerified, UnusableSnapshot,
         VolumeVerified,
     },
-    state::{KeptSnapshot, SnapshotStore},
+    state::{KeptSnapshot, SnapshotStore, load_volume_store},
 };
 
 /// The snapshot of a name; an unknown one is told with those that there are.
@@ -121,15 +125,10 @@ pub async fn remove(
     if let Some(snapshot) = &found {
         let title = format!("remove {name}");
         let steps = Steps::begin(outbox, &[("remove", title)]).await;
-        let directory = project
-            .paths
-            .volumes()
-            .join(Store::Snapshots.of(&snapshot.id));
+        let directory = Store::Snapshots.of(&snapshot.id);
         let removed = steps
             .step("remove", async |progress| {
-                let tools = project.tools().await?;
-                let note = |text: &str| progress.note(text);
-                remove_directory(&tools.docker, &project.helper_images(), &directory, note).await
+                remove_data(project, &directory, outbox, progress).await
             })
             .await;
         steps.end(removed.map_err(Into::into)).await?;
@@ -139,6 +138,31 @@ pub async fn remove(
         snapshot: name.to_string(),
         bytes: found.map_or(0, |snapshot| snapshot.bytes()),
     })
+}
+
+/// Removes a directory, relative to that of all volumes. In an image only the nodes can: where none runs it is left to the
+/// next command that works on data.
+async fn remove_data(
+    project: &Project,
+    directory: &Path,
+    outbox: &Outbox,
+    progress: &Progress,
+) -> Result<(), Failure> {
+    if load_volume_store(&project.paths)? == Some(VolumeStore::Image) {
+        return match Site::of(project, outbox).await {
+            Ok(site) => site.remove(directory).await,
+            Err(failure) if failure.code.0 == NOT_RUNNING => {
+                let text = "its room on the disk is free once the environment runs again";
+                outbox.notice(NoticeLevel::Info, text).await;
+                Ok(())
+            }
+            Err(failure) => Err(failure),
+        };
+    }
+    let tools = project.tools().await?;
+    let directory = project.paths.volumes().join(directory);
+    let note = |text: &str| progress.note(text);
+    remove_directory(&tools.docker, &project.helper_images(), &directory, note).await
 }
 
 fn unknown(store: &SnapshotStore, name: &SnapshotName) -> Failure {

@@ -1,4 +1,4 @@
-//! `kill -9` at every step of saving and restoring: afterwards there is the old data or the new, whole, and nothing
+//! `kill -9` at every step of saving, restoring, loading and setting back: afterwards there is the old data or the new, whole, and nothing
 //! stands or is left over.
 
 use std::{thread::sleep, time::Duration};
@@ -16,6 +16,15 @@ const RESTORING: [&str; 5] = [
     "done     wait until left",
     "started  remove the data",
 ];
+/// Loading and setting back go the same way; between them are the steps of the dataset.
+const LOADING: [&str; 5] = [
+    "started  make",
+    "started  put them into",
+    "started  base: command",
+    "done     base: command",
+    "started  remove the data",
+];
+const LOADING_AFTER: [u64; 2] = [0, 20];
 
 #[test]
 fn whoever_is_killed_leaves_the_old_data_or_the_new() {
@@ -27,19 +36,35 @@ fn whoever_is_killed_leaves_the_old_data_or_the_new() {
             saving_is_killed(&stage, step, after);
         }
     }
+    let restoring = ["snapshot", "restore", "kept", "--yes"];
+    both_outcomes(&stage, &restoring, &RESTORING, &AFTER);
+    stage.project.write("datasets/base/dataset.yaml", DATASET);
+    let loading = ["data", "load", "--dataset", "base", "--yes"];
+    both_outcomes(&stage, &loading, &LOADING, &LOADING_AFTER);
+    let setting_back = ["data", "reset", "--to", "base", "--no-backup", "--yes"];
+    both_outcomes(&stage, &setting_back, &LOADING, &LOADING_AFTER);
+    stage.project.end();
+}
+
+/// What is in both services with it is the same as in the snapshot.
+const DATASET: &str = "steps:
+  - { service: left, command: [sh, -c, 'echo saved > /data/kept'] }
+  - { service: right, command: [sh, -c, 'echo saved > /data/kept'] }
+";
+
+fn both_outcomes(stage: &Stage, words: &[&str], steps: &[&str], moments: &[u64]) {
     let mut outcomes = [0, 0];
-    for step in RESTORING {
-        for after in AFTER {
-            outcomes[usize::from(restoring_is_killed(&stage, step, after))] += 1;
+    for step in steps {
+        for after in moments {
+            outcomes[usize::from(replacing_is_killed(stage, words, step, *after))] += 1;
         }
     }
     let [old, new] = outcomes;
     say(&format!(
-        "           of restores that were killed {old} left the old data, {new} the new"
+        "           of those that were killed {old} left the old data, {new} the new"
     ));
     // Else it was not killed everywhere.
     assert!(old > 0 && new > 0, "{outcomes:?}");
-    stage.project.end();
 }
 
 fn saving_is_killed(stage: &Stage, step: &str, after: u64) {
@@ -59,15 +84,14 @@ fn saving_is_killed(stage: &Stage, step: &str, after: u64) {
 }
 
 /// Whether the new data is there.
-fn restoring_is_killed(stage: &Stage, step: &str, after: u64) -> bool {
+fn replacing_is_killed(stage: &Stage, words: &[&str], step: &str, after: u64) -> bool {
     let text = format!("before-{after}");
     stage.write(&text);
-    let words = ["snapshot", "restore", "kept", "--yes"];
-    let mut restoring = stage.project.running(&words);
-    if restoring.until_it_says_or_ends(step) {
+    let mut replacing = stage.project.running(words);
+    if replacing.until_it_says_or_ends(step) {
         sleep(Duration::from_millis(after));
     }
-    restoring.kill_at_last();
+    replacing.kill_at_last();
     stage.project.devenv(&["up"]).assert_code(0);
     let [left, right] = stage.data();
     assert_eq!(left, right, "killed {after} ms after `{step}`");

@@ -144,6 +144,16 @@ impl Project {
         self.variables.push((name.to_owned(), value.into()));
     }
 
+    /// Adds to the settings of the machine, for the commands that follow.
+    pub(crate) fn settings(&mut self, more: &str) {
+        let machine =
+            std::env::var("DEVENV_CONFIG").map(|path| std::fs::read_to_string(path).unwrap());
+        let settings = format!("{}\n{more}\n", machine.unwrap_or_default());
+        let path = self.home().join("settings.yaml");
+        std::fs::write(&path, settings).unwrap();
+        self.set("DEVENV_CONFIG", path.to_str().unwrap());
+    }
+
     /// Takes back what [`set`](Self::set) set.
     pub(crate) fn unset(&mut self, name: &str) {
         self.variables.retain(|(set, _)| set != name);

@@ -20,7 +20,7 @@ use std::{
 
 use devenv_agent::{
     protocol::{AgentError, FileProblem},
-    volume_protocol::{Answer, Copied, Measured, Request, TreeHash},
+    volume_protocol::{Answer, Copied, Measured, Request, Settled, TreeHash},
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -74,7 +74,11 @@ impl Stage {
 
     pub(super) fn copy(&self, from: &str, to: &str) -> Result<Copied, AgentError> {
         let (from, to) = (from.into(), to.into());
-        match self.ask(&Request::Copy { from, to })? {
+        match self.ask(&Request::Copy {
+            from,
+            to,
+            settled: Settled::AtOnce,
+        })? {
             Answer::Copied(copied) => Ok(copied),
             other => panic!("{other:?}"),
         }

@@ -29,12 +29,11 @@ use self::{
 use super::{
     archive,
     mend::mended,
-    save::room,
     site::{Site, Store, new_id, tell, volumes, volumes_of},
     steps::{Limits, Steps},
 };
 use crate::{
-    adapters::{files, host},
+    adapters::{agent::Settled, files, host},
     domain::{
         CopyMeans, DatabaseRules, ExitClass, Failure, Failures, NoticeLevel, SanitizeRules,
         Sanitized, ServiceName, Snapshot, SnapshotId, SnapshotVolume, VolumeRef,
@@ -206,7 +205,7 @@ impl Work<'_> {
             })
             .collect();
         for id in [&self.from, &self.to] {
-            self.site.make_room(&Store::Exchange.of(id), &all)?;
+            self.site.make_room(&Store::Exchange.of(id), &all).await?;
         }
         let is_held = |of: &VolumeRef| self.snapshot.volumes.iter().any(|held| held.of == *of);
         let mut needed = 0;
@@ -215,13 +214,18 @@ impl Work<'_> {
             needed += measured.map_err(|error| error.failure())?.allocated;
         }
         // The copy, and as much again for what is made of it.
-        room(&self.site.project.paths.volumes(), 2 * needed)?;
+        self.site.room(2 * needed).await?;
         for of in &all {
             let place = of.directory();
             let copy = Store::Exchange.of(&self.from).join(&place);
             if is_held(of) {
                 let copied = volumes
-                    .copy(&from.join(&place), &copy, tell(progress, of))
+                    .copy(
+                        &from.join(&place),
+                        &copy,
+                        Settled::AtOnce,
+                        tell(progress, of),
+                    )
                     .await;
                 copied.map_err(|error| error.failure())?;
             } else {
