@@ -24,7 +24,8 @@ pub const OUTPUT_KEPT: usize = 64 * 1024;
 pub enum Request {
     /// How the service is.
     Status,
-    /// Starts the service if it is held, also after [`StandBy`](Self::StandBy); else it changes nothing.
+    /// Starts the service if it is held, also after [`StandBy`](Self::StandBy), and ends the container if it is kept after
+    /// its end; else it changes nothing.
     Release,
     /// Stops the service with all it started, and starts it again; also one that is held or has failed.
     ///
@@ -90,7 +91,7 @@ impl Request {
 pub enum Answer {
     /// To [`Request::Status`].
     Status(Status),
-    /// To [`Request::Release`]: the service is not held.
+    /// To [`Request::Release`]: neither the service nor its container is held.
     Released,
     /// To [`Request::Restart`]: the service is started.
     Restarted(Restarted),
@@ -129,6 +130,11 @@ pub enum State {
     Stopping,
     /// It failed after a restart, or could not be started again, and waits for the next restart.
     Failed {
+        /// The code that it ended with; 128 and the signal's number if a signal ended it.
+        code: u8,
+    },
+    /// It ended, and its container is kept until it is released.
+    Ended {
         /// The code that it ended with; 128 and the signal's number if a signal ended it.
         code: u8,
     },

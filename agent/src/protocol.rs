@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{init_protocol, log_protocol::LogPosition, volume_protocol};
 
 /// The version of the protocol. A devenv and an agent of different versions do not talk.
-pub const VERSION: u16 = 6;
+pub const VERSION: u16 = 7;
 /// The longest frame, in bytes, without its length.
 pub const LONGEST_FRAME: usize = 1 << 20;
 /// The longest chunk, in bytes.
@@ -116,6 +116,9 @@ pub enum Request {
         container: ContainerId,
         /// Paths of changes are below this directory of the container, absolute.
         base: Vec<u8>,
+        /// Whose the files and directories become that are named; if `None` a file is whose the one before it was, else whose
+        /// its directory is.
+        owner: Option<Owner>,
     },
     /// Lists what is below a directory of a container. Chunks of the answer are [`Entry`] records: each its length
     /// (4 bytes, little endian) and its encoding, in the order of the paths.
@@ -193,6 +196,13 @@ pub enum Request {
         /// What.
         request: volume_protocol::Request,
     },
+    /// The contents of a file of a container, in the chunks of the answer.
+    Read {
+        /// The container.
+        container: ContainerId,
+        /// The file, absolute in the container; links are followed within it.
+        file: Vec<u8>,
+    },
 }
 
 impl Request {
@@ -207,7 +217,8 @@ impl Request {
             | Self::Remount { .. }
             | Self::Usage { .. }
             | Self::Logs { .. }
-            | Self::Volume { .. } => Duration::ZERO,
+            | Self::Volume { .. }
+            | Self::Read { .. } => Duration::ZERO,
             Self::Freeze { at_most_ms, .. } => Duration::from_millis((*at_most_ms).into()),
             Self::Start { .. } => GONE_WITHIN,
             Self::Control { request, .. } => request.may_take(),
@@ -234,6 +245,24 @@ pub struct ProcessId {
     pub pid: u32,
     /// When it was started, in clock ticks since boot.
     pub started: u64,
+}
+
+/// Whose something is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The user.
+    pub user: Principal,
+    /// The group.
+    pub group: Principal,
+}
+
+/// A user or a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Principal {
+    /// By its number.
+    Number(u32),
+    /// By the name that the container's `/etc/passwd` or `/etc/group` gives it.
+    Name(String),
 }
 
 /// What a service that is there does.
@@ -308,6 +337,11 @@ pub enum Answer {
     Used(Vec<Option<Usage>>),
     /// To [`Request::Volume`].
     Volume(volume_protocol::Answer),
+    /// To [`Request::Read`]: all was sent.
+    WasRead {
+        /// How many bytes it was.
+        bytes: u64,
+    },
 }
 
 /// The id of a container as its runtime knows it: 64 hexadecimal digits.

@@ -174,10 +174,15 @@ impl<W: Write> Server<W> {
     fn carry_out(&self, request: Request, exchange: Exchange<'_, W>) -> Result<Answer, AgentError> {
         match request {
             Request::Ping => Ok(Answer::Pong),
-            Request::Change { container, base } => {
+            Request::Change {
+                container,
+                base,
+                owner,
+            } => {
                 let root = self.containers.root(&container)?;
+                let owner = owner.map(|owner| files::owner(&root, &owner)).transpose()?;
                 let mut records = Incoming::new(exchange);
-                let count = files::change(root, &base, &mut records)?;
+                let count = files::change(root, &base, owner, &mut records)?;
                 Ok(Answer::Changed { count })
             }
             Request::List {
@@ -244,6 +249,13 @@ impl<W: Write> Server<W> {
             Request::Volume { root, request } => {
                 let mut progress = Outgoing::new(exchange);
                 volumes::carry_out(&root, &request, &mut progress).map(Answer::Volume)
+            }
+            Request::Read { container, file } => {
+                let root = self.containers.root(&container)?;
+                let mut contents = Outgoing::new(exchange);
+                let bytes = files::read(&root, &file, &mut contents)?;
+                contents.flush().map_err(|_| AgentError::Cancelled)?;
+                Ok(Answer::WasRead { bytes })
             }
         }
     }

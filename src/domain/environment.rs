@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Cpu, DatasetName, Debug, EnvironmentId, Live, Memory, ProfileName, ProjectName, Provenance,
-    ServiceName, TaskName,
+    Retention, ServiceName, TaskName,
 };
 
 /// What a project wants to run, resolved.
@@ -34,6 +34,8 @@ pub struct Environment {
     pub tasks: BTreeMap<TaskName, Task>,
     /// The hooks.
     pub hooks: Hooks,
+    /// Which snapshots stay.
+    pub snapshots: Retention,
     /// Where each value was set.
     pub provenance: Provenance,
 }

@@ -57,8 +57,22 @@ pub struct Snapshot {
     pub devenv: String,
     /// The architecture of the processors, as Rust names it: databases write their files in its way.
     pub architecture: String,
+    /// Who made it.
+    #[serde(default)]
+    pub maker: Maker,
     /// What it holds.
     pub volumes: Vec<SnapshotVolume>,
+}
+
+/// Who made a snapshot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Maker {
+    /// Somebody who gave it its name: it stays until they remove it.
+    #[default]
+    User,
+    /// devenv itself, before it did something: it goes when there are too many.
+    Devenv,
 }
 
 /// A dataset as it was when it was loaded.

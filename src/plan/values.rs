@@ -16,7 +16,7 @@ pub const STORE_IN_NODE: &str = "/var/lib/devenv/store";
 pub const PROJECT_IN_NODE: &str = "/var/lib/devenv/project";
 
 /// Where devenv's init is in a container that it starts.
-const INIT_IN_CONTAINER: &str = "/.devenv/bin";
+pub const INIT_IN_CONTAINER: &str = "/.devenv/bin";
 /// How long the init waits for the files of this machine before it starts what the image has, in seconds. Long
 /// enough for a session that is just being started again, short enough to be borne where there is none.
 const HOLD_SECONDS: &str = "10";
@@ -95,25 +95,45 @@ fn mounts(environment: &Environment, live: Option<&Live>) -> Vec<Value> {
 }
 
 /// How the init is started: its command line up to the service's own.
-fn start(live: Option<&Live>, Init { program, socket }: Init<'_>) -> Value {
-    let program = Path::new(program);
-    let name = program.file_name().map_or(program, Path::new);
-    let in_container = Path::new(INIT_IN_CONTAINER).join(name);
-    let mut command = vec![
-        json!(in_container),
-        json!("init"),
-        json!("--socket"),
-        json!(socket),
-    ];
-    if live.is_some_and(Live::holds_start) {
-        command.extend([json!("--hold"), json!(HOLD_SECONDS)]);
-    }
-    command.push(json!("--"));
+fn start(live: Option<&Live>, init: Init<'_>) -> Value {
+    let hold = live
+        .is_some_and(Live::holds_start)
+        .then_some(("--hold", HOLD_SECONDS));
     json!({
-        "command": command,
-        "program": { "path": INIT_IN_CONTAINER, "hostPath": program.parent() },
-        "run": Path::new(socket).parent(),
+        "command": init.command(hold),
+        "program": { "path": INIT_IN_CONTAINER, "hostPath": init.directory() },
+        "run": init.run_directory(),
     })
+}
+
+impl Init<'_> {
+    /// Its command line up to what it runs, with an option and its value.
+    pub fn command(&self, option: Option<(&str, &str)>) -> Vec<String> {
+        let program = Path::new(self.program);
+        let name = program.file_name().map_or(program, Path::new);
+        let in_container = Path::new(INIT_IN_CONTAINER).join(name);
+        let mut command = vec![
+            in_container.display().to_string(),
+            "init".to_owned(),
+            "--socket".to_owned(),
+            self.socket.to_owned(),
+        ];
+        if let Some((option, value)) = option {
+            command.extend([option.to_owned(), value.to_owned()]);
+        }
+        command.push("--".to_owned());
+        command
+    }
+
+    /// The directory of its program in every node.
+    pub fn directory(&self) -> Option<&Path> {
+        Path::new(self.program).parent()
+    }
+
+    /// The directory of its socket in the container.
+    pub fn run_directory(&self) -> Option<&Path> {
+        Path::new(self.socket).parent()
+    }
 }
 
 fn probe(probe: &Probe) -> Value {
@@ -158,7 +178,7 @@ mod tests {
     use crate::domain::{
         Autoscale, ClusterSpec, Debug, DebugRuntime, EnvironmentId, Expose, Hooks, ImageName,
         Limits, OnChange, Port, PortNumber, Protocol, Provenance, Provider, Ready, ReloadBy,
-        Requires, Signal, Source, SyncRule,
+        Requires, Retention, Signal, Source, SyncRule,
     };
 
     const SCHEMA: &str = include_str!("../../charts/service/values.schema.json");
@@ -245,6 +265,7 @@ mod tests {
             services: BTreeMap::new(),
             tasks: BTreeMap::new(),
             hooks: Hooks::default(),
+            snapshots: Retention::default(),
             provenance: Provenance::default(),
         };
         let service = Service {

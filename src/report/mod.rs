@@ -36,7 +36,7 @@ pub use completions::Completions;
 pub use data::{BrokenDataset, DataList, DataLoaded, DataReset, DatasetEntry};
 pub use debug::Debug;
 pub use down::{Down, Kept};
-pub use exec::Exec;
+pub use exec::{CopiedFile, Exec};
 pub use failure::{EvidenceEntry, FailureEntry, FailureReport, PlaceEntry};
 pub use format::OutputFormat;
 pub use forward::{Forward, ForwardedPort};
@@ -57,9 +57,9 @@ pub use session::{
     LiveEdit, LiveTimes, Session, SessionService, SessionStop, Standing, StandingState,
 };
 pub use snapshot::{
-    SnapshotEntry, SnapshotExported, SnapshotImported, SnapshotList, SnapshotMeans, SnapshotPruned,
-    SnapshotRemoved, SnapshotRestored, SnapshotSaved, SnapshotShown, SnapshotVerified,
-    SnapshotVolumeEntry, UnusableSnapshot, VolumeVerified,
+    PrunedSnapshot, RetentionBound, SnapshotEntry, SnapshotExported, SnapshotImported,
+    SnapshotList, SnapshotMeans, SnapshotPruned, SnapshotRemoved, SnapshotRestored, SnapshotSaved,
+    SnapshotShown, SnapshotVerified, SnapshotVolumeEntry, UnusableSnapshot, VolumeVerified,
 };
 pub use status::{
     ClusterPhase, ContainerUsage, NodeTotals, Replicas, ServiceState, ServiceStatus, Status,

@@ -57,13 +57,8 @@ struct Stage {
 
 impl Stage {
     fn up(name: &str) -> Self {
-        Self::up_with(name, &[])
-    }
-
-    fn up_with(name: &str, flags: &[&str]) -> Self {
         let project = Self::project(name);
-        let words = [&["up"], flags].concat();
-        project.devenv(&words).assert_code(0);
+        project.devenv(&["up"]).assert_code(0);
         Self { project }
     }
 

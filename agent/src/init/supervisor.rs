@@ -45,6 +45,15 @@ pub(super) enum FirstStart {
     Held(Duration),
 }
 
+/// What becomes of the container when the service has ended by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AfterEnd {
+    /// It ends.
+    End,
+    /// It ends when it is released, or after this time: until then its files can be read.
+    Keep(Duration),
+}
+
 /// What the service does.
 #[derive(Debug)]
 enum Phase {
@@ -61,6 +70,8 @@ enum Phase {
     Ending(Group),
     /// It ended with this code and waits for a restart.
     Failed(u8),
+    /// It ended with this code, and the container is kept, until then at most.
+    Kept { code: u8, until: Instant },
 }
 
 /// What becomes of a service that is held and that nobody releases in time.
@@ -106,6 +117,7 @@ pub(super) struct Supervisor {
     on_failure: OnFailure,
     /// Whether an end of the service is expected, and is not its container's.
     stands_by: Option<StandingBy>,
+    after_end: AfterEnd,
     starts: Starts,
     beside: Beside,
 }
@@ -115,7 +127,7 @@ type Flow<T = ()> = ControlFlow<u8, T>;
 
 impl Supervisor {
     /// Nothing is started yet.
-    pub(super) fn new(service: Service) -> Self {
+    pub(super) fn new(service: Service, after_end: AfterEnd) -> Self {
         let until = Instant::now();
         Self {
             service,
@@ -125,6 +137,7 @@ impl Supervisor {
             },
             on_failure: OnFailure::End,
             stands_by: None,
+            after_end,
             starts: Starts::default(),
             beside: Beside::default(),
         }
@@ -163,7 +176,7 @@ impl Supervisor {
 
     fn deadline(&self) -> Option<Instant> {
         let of_service = match &self.phase {
-            Phase::Held { until, .. } => Some(*until),
+            Phase::Held { until, .. } | Phase::Kept { until, .. } => Some(*until),
             Phase::Stopping(stopping) => stopping.deadline(),
             Phase::Running(_) | Phase::Ending(_) | Phase::Failed(_) => None,
         };
@@ -184,6 +197,7 @@ impl Supervisor {
                     return Break(code);
                 }
             },
+            Phase::Kept { code, until } if *until <= now => return Break(*code),
             Phase::Stopping(stopping) => {
                 if let Some(Stopped { replies, took }) = stopping.advance(now) {
                     self.start_again(replies, took);
@@ -223,6 +237,8 @@ impl Supervisor {
                 }
             }
             Phase::Held { .. } | Phase::Failed(_) => return end_if_asked(signal, None),
+            Phase::Kept { code, .. } if asks_to_end(signal) => return Break(*code),
+            Phase::Kept { .. } => {}
         }
         Continue(())
     }
@@ -258,7 +274,12 @@ impl Supervisor {
             return Continue(());
         }
         if code == 0 || self.on_failure == OnFailure::End {
-            return Break(code);
+            let AfterEnd::Keep(keep) = self.after_end else {
+                return Break(code);
+            };
+            let until = Instant::now() + keep;
+            self.phase = Phase::Kept { code, until };
+            return Continue(());
         }
         say(&format!(
             "the service ended with code {code}: waiting for the next change"
@@ -310,6 +331,10 @@ impl Supervisor {
         self.stands_by = None;
         let flow = match self.phase {
             Phase::Held { .. } => self.start_first(),
+            Phase::Kept { code, .. } => {
+                reply.send(Ok(Answer::Released));
+                return Break(code);
+            }
             _ => Continue(()),
         };
         reply.send(match flow {
@@ -327,7 +352,7 @@ impl Supervisor {
                 self.phase = Phase::Stopping(Stopping::begin(*group, signal, grace, reply));
             }
             Phase::Stopping(stopping) => stopping.join(grace, reply),
-            Phase::Ending(_) => reply.send(Err(Refusal::Ending)),
+            Phase::Ending(_) | Phase::Kept { .. } => reply.send(Err(Refusal::Ending)),
         }
     }
 
@@ -340,7 +365,9 @@ impl Supervisor {
                 Ok(Answer::StandsBy)
             }
             Phase::Ending(_) => Err(Refusal::Ending),
-            Phase::Held { .. } | Phase::Stopping(_) | Phase::Failed(_) => Err(Refusal::NotRunning),
+            Phase::Held { .. } | Phase::Stopping(_) | Phase::Failed(_) | Phase::Kept { .. } => {
+                Err(Refusal::NotRunning)
+            }
         }
     }
 
@@ -349,7 +376,7 @@ impl Supervisor {
         let group = match &self.phase {
             Phase::Running(group) | Phase::Ending(group) => *group,
             Phase::Stopping(stopping) if stopping.running_leader().is_some() => stopping.group(),
-            Phase::Held { .. } | Phase::Stopping(_) | Phase::Failed(_) => {
+            Phase::Held { .. } | Phase::Stopping(_) | Phase::Failed(_) | Phase::Kept { .. } => {
                 return Err(Refusal::NotRunning);
             }
         };
@@ -363,6 +390,7 @@ impl Supervisor {
             Phase::Running(group) => State::Running { pid: group.pid() },
             Phase::Stopping(_) | Phase::Ending(_) => State::Stopping,
             Phase::Failed(code) => State::Failed { code: *code },
+            Phase::Kept { code, .. } => State::Ended { code: *code },
         };
         let milliseconds = |last: Instant| last.elapsed().as_millis();
         let since_start = self.starts.last.map(milliseconds);

@@ -15,8 +15,8 @@ use super::{
 use crate::{
     adapters::files,
     domain::{
-        DataAction, DatasetChain, Environment, Failure, InputsHash, LoadedDataset, ServiceName,
-        Snapshot, SnapshotName,
+        DataAction, DatasetChain, Environment, Failure, InputsHash, LoadedDataset, Maker,
+        ServiceName, Snapshot, SnapshotName,
     },
     engine::Progress,
     features::{Project, desire::desire},
@@ -119,6 +119,7 @@ pub(super) async fn keep(
             dataset: Some(dataset.clone()),
             devenv: env!("CARGO_PKG_VERSION").to_owned(),
             architecture: std::env::consts::ARCH.to_owned(),
+            maker: Maker::Devenv,
             volumes: held.await?,
         };
         forget(site, name).await?;

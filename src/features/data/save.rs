@@ -17,7 +17,7 @@ use crate::{
         git,
     },
     domain::{
-        CopyMeans, ExitClass, Failure, Failures, LoadedDataset, ServiceName, Snapshot,
+        CopyMeans, ExitClass, Failure, Failures, LoadedDataset, Maker, ServiceName, Snapshot,
         SnapshotName, SnapshotVolume, VolumeRef,
     },
     engine::Progress,
@@ -35,6 +35,8 @@ pub struct Save {
     pub services: Vec<ServiceName>,
     /// What is written about it.
     pub note: Option<String>,
+    /// Who makes it.
+    pub maker: Maker,
     /// How long all of it may take.
     pub deadline: Duration,
 }
@@ -114,6 +116,7 @@ async fn all(
             dataset: loaded(site.project)?,
             devenv: env!("CARGO_PKG_VERSION").to_owned(),
             architecture: std::env::consts::ARCH.to_owned(),
+            maker: wanted.maker,
             volumes: held,
         };
         let kept = SnapshotStore::of(&site.project.paths).keep(&snapshot);

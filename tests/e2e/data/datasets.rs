@@ -9,10 +9,11 @@ fn write_datasets(stage: &Stage) {
         "base/dataset.yaml",
         "description: Some files
 steps:
-  - { service: left, files: files, to: /data/files }
+  - { service: left, files: files, to: /data/files, owner: 'daemon:7' }
   - { service: right, command: [sh, -c, 'cat > /data/kept'], stdin: word }
 check:
   - { service: left, command: [cat, /data/files/deep/one], equals: one }
+  - { service: left, command: [stat, -c, '%U:%g', /data/files, /data/files/deep/one], equals: \"daemon:7\\ndaemon:7\" }
 ",
     );
     write("base/files/deep/one", "one\n");
@@ -57,6 +58,7 @@ fn a_dataset_is_loaded_whole_or_not_at_all_and_the_data_is_set_back_to_it() {
     one_that_fails_leaves_the_data_as_it_was(&stage);
     the_data_is_set_back_to_the_dataset(&stage);
     a_snapshot_goes_through_a_file(&stage);
+    snapshots_outlive_the_data_where_they_are_to(&stage);
     stage.project.end();
 }
 
@@ -164,5 +166,26 @@ fn a_snapshot_goes_through_a_file(stage: &Stage) {
     stage.snapshot(&["verify", "received"]).assert_code(0);
     let restore = &["data", "restore", "--from", "sent.tar.zst", "--yes"];
     stage.project.devenv(restore).assert_code(0);
+    assert_eq!(stage.data(), ["sent\n", "sent\n"]);
+}
+
+fn snapshots_outlive_the_data_where_they_are_to(stage: &Stage) {
+    let down = [
+        "down",
+        "--volumes",
+        "--keep-snapshots",
+        "--yes",
+        "-o",
+        "json",
+    ];
+    let down = stage.project.devenv(&down).assert_code(0).json();
+    let kept = down["kept"][0]["what"].as_str().unwrap();
+    assert!(kept.ends_with(" snapshots"), "{down:#}");
+    let data = stage.project.data();
+    assert!(!data.join("volumes/left").exists() && !data.join("loaded.json").exists());
+    stage.project.devenv(&["up"]).assert_code(0);
+    assert_eq!(stage.inside(LEFT, "ls /data"), "now\n");
+    let restore = ["restore", "sent", "--yes"];
+    stage.snapshot(&restore).assert_code(0);
     assert_eq!(stage.data(), ["sent\n", "sent\n"]);
 }
