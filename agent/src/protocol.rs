@@ -227,6 +227,24 @@ impl Request {
     }
 }
 
+/// Whose something is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The user.
+    pub user: Principal,
+    /// The group.
+    pub group: Principal,
+}
+
+/// A user or a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Principal {
+    /// By its number.
+    Number(u32),
+    /// By the name that the container's `/etc/passwd` or `/etc/group` gives it.
+    Name(String),
+}
+
 /// A directory of the node that is mounted in a container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mounting {
@@ -245,24 +263,6 @@ pub struct ProcessId {
     pub pid: u32,
     /// When it was started, in clock ticks since boot.
     pub started: u64,
-}
-
-/// Whose something is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Owner {
-    /// The user.
-    pub user: Principal,
-    /// The group.
-    pub group: Principal,
-}
-
-/// A user or a group.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Principal {
-    /// By its number.
-    Number(u32),
-    /// By the name that the container's `/etc/passwd` or `/etc/group` gives it.
-    Name(String),
 }
 
 /// What a service that is there does.

@@ -115,9 +115,9 @@ pub(super) struct Supervisor {
     service: Service,
     phase: Phase,
     on_failure: OnFailure,
+    after_end: AfterEnd,
     /// Whether an end of the service is expected, and is not its container's.
     stands_by: Option<StandingBy>,
-    after_end: AfterEnd,
     starts: Starts,
     beside: Beside,
 }
@@ -136,8 +136,8 @@ impl Supervisor {
                 otherwise: Unreleased::Start,
             },
             on_failure: OnFailure::End,
-            stands_by: None,
             after_end,
+            stands_by: None,
             starts: Starts::default(),
             beside: Beside::default(),
         }
@@ -187,6 +187,7 @@ impl Supervisor {
     fn settle(&mut self, now: Instant) -> Flow {
         self.beside.end_what_is_late(now);
         match &mut self.phase {
+            Phase::Kept { code, until } if *until <= now => return Break(*code),
             Phase::Held { until, otherwise } if *until <= now => match *otherwise {
                 Unreleased::Start => {
                     say("nobody released the service in time: starting what the image has");
@@ -197,7 +198,6 @@ impl Supervisor {
                     return Break(code);
                 }
             },
-            Phase::Kept { code, until } if *until <= now => return Break(*code),
             Phase::Stopping(stopping) => {
                 if let Some(Stopped { replies, took }) = stopping.advance(now) {
                     self.start_again(replies, took);
@@ -364,10 +364,8 @@ impl Supervisor {
                 self.stands_by = Some(StandingBy { until, hold });
                 Ok(Answer::StandsBy)
             }
-            Phase::Ending(_) => Err(Refusal::Ending),
-            Phase::Held { .. } | Phase::Stopping(_) | Phase::Failed(_) | Phase::Kept { .. } => {
-                Err(Refusal::NotRunning)
-            }
+            Phase::Ending(_) | Phase::Kept { .. } => Err(Refusal::Ending),
+            Phase::Held { .. } | Phase::Stopping(_) | Phase::Failed(_) => Err(Refusal::NotRunning),
         }
     }
 

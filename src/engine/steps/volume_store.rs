@@ -126,7 +126,7 @@ async fn empty(world: &World) -> Result<(), Failure> {
         return Ok(());
     }
     // What begins with a dot is no volume's.
-    let script = format!("rm -rf {VOLUMES_IN_NODE}/*");
+    let script = format!("cd {VOLUMES_IN_NODE} && rm -rf -- * .exchange .prepared");
     let node = world.environment.id.cluster().server_container();
     let docker = &world.tools.docker;
     let words = ["sh", "-c", &script];

@@ -117,6 +117,7 @@ pub(super) async fn keep(
             project: site.project.environment.project.clone(),
             branch: None,
             dataset: Some(dataset.clone()),
+            maker: Maker::Devenv,
             devenv: env!("CARGO_PKG_VERSION").to_owned(),
             architecture: std::env::consts::ARCH.to_owned(),
             maker: Maker::Devenv,
