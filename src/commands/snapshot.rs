@@ -7,17 +7,19 @@ use std::{
 
 use super::{Context, Exit, begin::Rollout, project};
 use crate::{
+    adapters::files,
     domain::{
-        ExitClass, Failure, Failures, Maker, Memory, Retention, ServiceName, SnapshotName,
-        parse_duration,
+        ExitClass, Failure, Failures, Maker, Memory, Retention, SanitizeRules, ServiceName,
+        SnapshotName, parse_duration,
     },
     features::{
         Project,
         data::{
-            Limits, Pruning, Save, export, find, import, list, prune, prune_own, remove, restore,
-            save, verify, verify_file,
+            Limits, Pruning, Save, export, export_sanitized, find, import, list, prune, prune_own,
+            remove, restore, save, verify, verify_file,
         },
     },
+    manifest::sanitize,
     report::{Report, SnapshotShown},
     state::EnvironmentLock,
 };
@@ -102,7 +104,8 @@ enum Action {
     },
     /// Write a snapshot to one file, which another machine can import
     #[command(after_help = "Examples:
-  devenv snapshot export cart-full cart-full.tar.zst")]
+  devenv snapshot export cart-full cart-full.tar.zst
+  devenv snapshot export production shareable.tar.zst --sanitize rules.yaml")]
     Export {
         /// Its name
         #[arg(value_name = "SNAPSHOT")]
@@ -110,6 +113,9 @@ enum Action {
         /// The file: a tar archive, compressed with zstd; nothing may be there
         #[arg(value_name = "FILE")]
         archive: PathBuf,
+        /// Replace rows and values by the rules in this file, and leave out what it does not name (see docs/sanitize.md)
+        #[arg(long, value_name = "RULES")]
+        sanitize: Option<PathBuf>,
     },
     /// Make a snapshot of a file that `export` wrote
     #[command(after_help = "Examples:
@@ -202,7 +208,11 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
                 Ok(Exit::Success)
             }
         },
-        Action::Export { name, archive } => export_it(&project, &name, &archive, context).await,
+        Action::Export {
+            name,
+            archive,
+            sanitize,
+        } => export_it(&project, &name, &archive, sanitize.as_deref(), context).await,
         Action::Import { archive, name } => import_it(&project, &archive, name, context).await,
         Action::Prune {
             keep,
@@ -290,15 +300,29 @@ async fn export_it(
     project: &Project,
     name: &SnapshotName,
     file: &Path,
+    rules: Option<&Path>,
     context: &Context,
 ) -> Result<Exit, Failures> {
     let snapshot = find(project, name)?;
     let file = context.directory.join(file);
+    let rules = rules.map(|rules| read_rules(project, &context.directory.join(rules)));
+    let rules = rules.transpose()?;
     let _lock = begin(project, "snapshot export", context).await?;
-    let limits = limits(context);
-    let report = Box::pin(export(project, &snapshot, &file, &context.outbox, &limits)).await?;
+    let (outbox, limits) = (&context.outbox, limits(context));
+    let report = match &rules {
+        None => Box::pin(export(project, &snapshot, &file, outbox, &limits)).await?,
+        Some(rules) => {
+            let exporting = export_sanitized(project, &snapshot, rules, &file, outbox, &limits);
+            Box::pin(exporting).await?
+        }
+    };
     context.outbox.report(Report::SnapshotExport(report)).await;
     Ok(Exit::Success)
+}
+
+fn read_rules(project: &Project, file: &Path) -> Result<SanitizeRules, Failures> {
+    let files = files::Project::new(project.environment.directory.clone());
+    sanitize::load(file, &project.environment, &files)
 }
 
 async fn import_it(

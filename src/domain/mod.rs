@@ -19,6 +19,7 @@ mod place;
 mod quantity;
 mod retention;
 mod said;
+mod sanitize;
 mod snapshot;
 mod starts;
 mod template;
@@ -61,7 +62,13 @@ pub use place::{Place, Provenance};
 pub use quantity::{Cpu, InvalidQuantity, Memory};
 pub use retention::{Bound, Divided, Retention};
 pub use said::{LogLevel, Said};
-pub use snapshot::{CopyMeans, LoadedDataset, Maker, Snapshot, SnapshotVolume, VolumeRef};
+pub use sanitize::{
+    Change, ColumnRule, DatabaseRules, KeptRows, Located, Mask, Replacement, SanitizeRules, Seed,
+    TableRules,
+};
+pub use snapshot::{
+    CopyMeans, LoadedDataset, Maker, Sanitized, Snapshot, SnapshotVolume, VolumeRef,
+};
 pub use starts::NodeStarts;
 pub use template::{TemplatePart, UnknownVariable, fill_template, template_parts};
 pub use trouble::{Trouble, TroubleKind};

@@ -60,6 +60,9 @@ pub struct Snapshot {
     /// Who made it.
     #[serde(default)]
     pub maker: Maker,
+    /// How it differs from the data that it was made of; `None` if it does not.
+    #[serde(default)]
+    pub sanitized: Option<Sanitized>,
     /// What it holds.
     pub volumes: Vec<SnapshotVolume>,
 }
@@ -73,6 +76,20 @@ pub enum Maker {
     User,
     /// devenv itself, before it did something: it goes when there are too many.
     Devenv,
+}
+
+/// That and how a snapshot was sanitised on its way into a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sanitized {
+    /// When.
+    pub at: Timestamp,
+    /// The services whose data was changed by rules.
+    pub changed: Vec<ServiceName>,
+    /// Those whose data is as it was, as the rules say.
+    pub kept: Vec<ServiceName>,
+    /// Those whose data was left out.
+    pub left_out: Vec<ServiceName>,
 }
 
 /// A dataset as it was when it was loaded.

@@ -213,6 +213,7 @@ pub(crate) fn snapshot(name: &str) -> Snapshot {
         devenv: "0.1.0".to_owned(),
         architecture: "x86_64".to_owned(),
         maker: Maker::User,
+        sanitized: None,
         volumes: vec![SnapshotVolume {
             of: VolumeRef {
                 service: "postgres".parse().unwrap(),

@@ -11,7 +11,7 @@
 //! comment in `types`, its meaning in `resolve`, what must hold in `check`, a fixture of a bad manifest;
 //! the shape, the schema and the reference page follow from the field.
 //!
-//! `dataset` reads datasets in the same way.
+//! `dataset` reads datasets in the same way, `sanitize` rules for copies of data that leave the machine.
 
 mod builtin;
 mod check;
@@ -26,6 +26,7 @@ mod places;
 mod problem;
 mod reference;
 mod resolve;
+pub mod sanitize;
 mod schema;
 mod set;
 mod shape;

@@ -8,7 +8,8 @@ use crate::{
     domain::Stage,
     report::{
         Kept, LiveAction, LiveEdit, LiveTimes, NodeTotals, PlanStep, Redactor, Replicas,
-        VolumeStatus, VolumeStoreKind,
+        SanitizedColumn, SanitizedDatabase, SanitizedExport, SanitizedTable, SnapshotEntry,
+        SnapshotExported, VolumeStatus, VolumeStoreKind,
     },
 };
 
@@ -273,6 +274,66 @@ fn down_lists_what_it_left_and_how_to_remove_that_too() {
     · kept the data of postgres  /home/ann/.local/share/devenv/shop/volumes
       remove it too: devenv down --volumes
     ");
+}
+
+#[test]
+fn an_export_says_what_was_changed_left_out_and_kept() {
+    let column = |name: &str, change: &str, follows: Option<&str>| SanitizedColumn {
+        column: name.into(),
+        change: change.into(),
+        follows: follows.map(Into::into),
+        values: 12,
+    };
+    let tables = vec![
+        SanitizedTable {
+            table: "customers".into(),
+            rows_before: 120,
+            rows: 12,
+            columns: vec![
+                column("card", "mask, keeps 0+4", None),
+                column("email", "email", None),
+            ],
+            unchanged: vec!["id".into(), "since".into()],
+        },
+        SanitizedTable {
+            table: "orders".into(),
+            rows_before: 12,
+            rows: 12,
+            columns: vec![column("mail", "email", Some("customers.email"))],
+            unchanged: Vec::new(),
+        },
+    ];
+    let export = SnapshotExported {
+        environment: "shop-1a2b3c4d".into(),
+        snapshot: SnapshotEntry {
+            name: "production".into(),
+            created: Timestamp::UNIX_EPOCH,
+            note: None,
+            branch: None,
+            dataset: None,
+            devenv: "0.1.0".into(),
+            architecture: "x86_64".into(),
+            services: vec!["postgres".into()],
+            sanitized: true,
+            bytes: 40 << 20,
+            volumes: Vec::new(),
+        },
+        sanitized: Some(SanitizedExport {
+            databases: vec![SanitizedDatabase {
+                service: "postgres".into(),
+                database: "shop".into(),
+                tables,
+                left_out: vec!["other".into()],
+                large_objects_left_out: true,
+            }],
+            kept: vec!["redis".into()],
+            left_out: vec!["inventory".into()],
+        }),
+        file: "/home/ann/safe.tar.zst".into(),
+        bytes: 4 << 20,
+        total_seconds: 11.0,
+    };
+    insta::assert_snapshot!(show(&Report::SnapshotExport(export), &PLAIN));
 }
 
 #[test]

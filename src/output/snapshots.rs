@@ -12,9 +12,9 @@ use super::{
     units::{age, count, memory, millis, seconds},
 };
 use crate::report::{
-    RetentionBound, SnapshotEntry, SnapshotExported, SnapshotImported, SnapshotList, SnapshotMeans,
-    SnapshotPruned, SnapshotRemoved, SnapshotRestored, SnapshotSaved, SnapshotShown,
-    SnapshotVerified,
+    RetentionBound, SanitizedExport, SanitizedTable, SnapshotEntry, SnapshotExported,
+    SnapshotImported, SnapshotList, SnapshotMeans, SnapshotPruned, SnapshotRemoved,
+    SnapshotRestored, SnapshotSaved, SnapshotShown, SnapshotVerified,
 };
 
 pub(super) fn saved(report: &SnapshotSaved, style: &Style) -> String {
@@ -31,8 +31,12 @@ pub(super) fn saved(report: &SnapshotSaved, style: &Style) -> String {
 }
 
 pub(super) fn exported(report: &SnapshotExported, style: &Style) -> String {
+    let sanitized = report.sanitized.as_ref();
     format!(
-        "{} exported {} to {}: {} of data in {}, in {}\n",
+        "{}{} exported {} to {}: {} of data in {}, in {}\n",
+        sanitized
+            .map(|it| sanitized_text(it, style))
+            .unwrap_or_default(),
         good(style),
         safe_text(&report.snapshot.name),
         safe_text(&report.file),
@@ -40,6 +44,73 @@ pub(super) fn exported(report: &SnapshotExported, style: &Style) -> String {
         memory(report.bytes),
         seconds(report.total_seconds),
     )
+}
+
+/// What was changed and left out on the way into a file.
+fn sanitized_text(report: &SanitizedExport, style: &Style) -> String {
+    let mut table = Table::new(&["SERVICE", "TABLE", "ROWS", "COLUMN", "BECAME", "VALUES"]);
+    let mut notes = String::new();
+    for database in &report.databases {
+        for of in &database.tables {
+            add_table(&mut table, &database.service, of);
+        }
+        let of = safe_text(&database.service);
+        if !database.left_out.is_empty() {
+            let names = safe_text(&database.left_out.join(", "));
+            notes.push_str(&format!("left out of {of}: the databases {names}\n"));
+        }
+        if database.large_objects_left_out {
+            notes.push_str(&format!("left out of {of}: its large objects\n"));
+        }
+    }
+    if !report.kept.is_empty() {
+        let names = safe_text(&report.kept.join(", "));
+        notes.push_str(&format!(
+            "as it is, as the rules say: the data of {names}\n"
+        ));
+    }
+    if !report.left_out.is_empty() {
+        let names = safe_text(&report.left_out.join(", "));
+        notes.push_str(&format!("left out: the data of {names}\n"));
+    }
+    format!("{}\n{notes}", table.render(style))
+}
+
+/// A line for each column of a table that was changed, and one for those that were not.
+fn add_table(table: &mut Table, service: &str, of: &SanitizedTable) {
+    let mut first = vec![
+        Cell::from(service),
+        Cell::from(&of.table),
+        Cell::from(if of.rows == of.rows_before {
+            of.rows.to_string()
+        } else {
+            format!("{} of {}", of.rows, of.rows_before)
+        }),
+    ];
+    let mut add = |rest: [Cell; 3]| {
+        let empty = || vec![Cell::from(""), Cell::from(""), Cell::from("")];
+        let mut row = std::mem::replace(&mut first, empty());
+        row.extend(rest);
+        table.row(row);
+    };
+    for column in &of.columns {
+        let became = match &column.follows {
+            None => column.change.clone(),
+            Some(other) => format!("{}, as {other}", column.change),
+        };
+        add([
+            Cell::from(&column.column),
+            Cell::from(became),
+            Cell::from(column.values.to_string()),
+        ]);
+    }
+    if !of.unchanged.is_empty() {
+        add([
+            Cell::from(of.unchanged.join(", ")),
+            Cell::from("as it was"),
+            Cell::from(""),
+        ]);
+    }
 }
 
 pub(super) fn imported(report: &SnapshotImported, style: &Style) -> String {
@@ -145,6 +216,9 @@ pub(super) fn shown(report: &SnapshotShown, style: &Style) -> String {
     }
     if let Some(note) = &snapshot.note {
         say("note", note);
+    }
+    if snapshot.sanitized {
+        say("sanitised", "by rules, when it was exported");
     }
     say(
         "made by",

@@ -57,9 +57,10 @@ pub use session::{
     LiveEdit, LiveTimes, Session, SessionService, SessionStop, Standing, StandingState,
 };
 pub use snapshot::{
-    PrunedSnapshot, RetentionBound, SnapshotEntry, SnapshotExported, SnapshotImported,
-    SnapshotList, SnapshotMeans, SnapshotPruned, SnapshotRemoved, SnapshotRestored, SnapshotSaved,
-    SnapshotShown, SnapshotVerified, SnapshotVolumeEntry, UnusableSnapshot, VolumeVerified,
+    PrunedSnapshot, RetentionBound, SanitizedColumn, SanitizedDatabase, SanitizedExport,
+    SanitizedTable, SnapshotEntry, SnapshotExported, SnapshotImported, SnapshotList, SnapshotMeans,
+    SnapshotPruned, SnapshotRemoved, SnapshotRestored, SnapshotSaved, SnapshotShown,
+    SnapshotVerified, SnapshotVolumeEntry, UnusableSnapshot, VolumeVerified,
 };
 pub use status::{
     ClusterPhase, ContainerUsage, NodeTotals, Replicas, ServiceState, ServiceStatus, Status,

@@ -27,6 +27,8 @@ pub struct SnapshotEntry {
     pub architecture: String,
     /// The services whose data it holds.
     pub services: Vec<String>,
+    /// Whether it was sanitised on its way into the file that it was imported from.
+    pub sanitized: bool,
     /// The lengths of all files together, in bytes.
     pub bytes: u64,
     /// What it holds.
@@ -166,14 +168,74 @@ pub struct SnapshotRemoved {
 pub struct SnapshotExported {
     /// The environment's id.
     pub environment: String,
-    /// The snapshot.
+    /// The snapshot, as the file has it.
     pub snapshot: SnapshotEntry,
+    /// What was changed and left out on the way; `None` if the file has all of it as it is.
+    pub sanitized: Option<SanitizedExport>,
     /// The file, absolute.
     pub file: String,
     /// Its length, in bytes.
     pub bytes: u64,
     /// How long all of it took.
     pub total_seconds: f64,
+}
+
+/// What was changed in an export, and what was left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SanitizedExport {
+    /// The databases that were changed by rules.
+    pub databases: Vec<SanitizedDatabase>,
+    /// The services whose data is as it was, as the rules say.
+    pub kept: Vec<String>,
+    /// The services whose data is not in the file.
+    pub left_out: Vec<String>,
+}
+
+/// What was changed in a database.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SanitizedDatabase {
+    /// Its service.
+    pub service: String,
+    /// Its name.
+    pub database: String,
+    /// Its tables, each of them.
+    pub tables: Vec<SanitizedTable>,
+    /// Other databases of the same server, which are not in the file.
+    pub left_out: Vec<String>,
+    /// Whether it has large objects, which are not in the file.
+    pub large_objects_left_out: bool,
+}
+
+/// What was changed in a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SanitizedTable {
+    /// Its name, with its schema where that is not the usual one.
+    pub table: String,
+    /// How many rows it had.
+    pub rows_before: u64,
+    /// How many rows are in the file.
+    pub rows: u64,
+    /// The columns that were changed.
+    pub columns: Vec<SanitizedColumn>,
+    /// The columns whose values are in the file as they were.
+    pub unchanged: Vec<String>,
+}
+
+/// What was changed in a column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SanitizedColumn {
+    /// Its name.
+    pub column: String,
+    /// What its values became, such as `email`.
+    pub change: String,
+    /// The column whose rule it follows by a foreign key; `None` if it has a rule of its own.
+    pub follows: Option<String>,
+    /// How many values were changed: those that were not NULL.
+    pub values: u64,
 }
 
 /// What `snapshot import` made.
@@ -250,6 +312,7 @@ impl From<&Snapshot> for SnapshotEntry {
                 .iter()
                 .map(ToString::to_string)
                 .collect(),
+            sanitized: snapshot.sanitized.is_some(),
             bytes: snapshot.bytes(),
             volumes: volumes.collect(),
         }

@@ -3,6 +3,7 @@
 mod datasets;
 mod image;
 mod killed;
+mod sanitized;
 mod stay;
 
 use std::time::{Duration, Instant};

@@ -5,6 +5,7 @@
 //! Kubernetes' own types do not leave this folder, except a pod's specification on its way in.
 
 mod act;
+mod copies;
 mod debug;
 mod error;
 mod exec;

@@ -15,7 +15,7 @@ const PIPE: usize = 64 * 1024;
 /// How many lines of what a command says are shown.
 const LINES_SHOWN: usize = 20;
 /// How much is kept of the beginning of what a command says, and of the end, in bytes.
-const BEGINNING: usize = 1 << 20;
+const BEGINNING: usize = 16 << 20;
 const END: usize = 64 * 1024;
 
 /// A command that came to its end.

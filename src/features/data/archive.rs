@@ -1,6 +1,9 @@
 //! Snapshots as files for other machines: exported, checked and imported.
 
-use std::path::Path;
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use tokio::{
     sync::mpsc::{Receiver, Sender, channel},
@@ -45,22 +48,35 @@ pub async fn export(
     let title = format!("write {} to {}", snapshot.name, file.display());
     let steps = Steps::begin(outbox, &[("export", title)]).await;
     let exporting = steps.step("export", async |progress| {
-        limits.hold(write(&site, snapshot, file, progress)).await
+        let places = places_of(snapshot);
+        let writing = write(&site, snapshot, &places, file, progress);
+        limits.hold(writing).await
     });
     let exported = exporting.await;
     let (bytes, took) = steps.end(exported.map_err(Into::into)).await?;
     Ok(SnapshotExported {
         environment: project.environment.id.to_string(),
         snapshot: snapshot.into(),
+        sanitized: None,
         file: file.display().to_string(),
         bytes,
         total_seconds: took.as_secs_f64(),
     })
 }
 
-async fn write(
+/// Where the volumes of a snapshot lie.
+fn places_of(snapshot: &Snapshot) -> BTreeMap<VolumeRef, PathBuf> {
+    let directory = Store::Snapshots.of(&snapshot.id);
+    let held = snapshot.volumes.iter().map(|volume| &volume.of);
+    held.map(|of| (of.clone(), directory.join(of.directory())))
+        .collect()
+}
+
+/// Writes a file of what `snapshot` describes, whose volumes lie at `places`; returns how long it is, in bytes.
+pub(super) async fn write(
     site: &Site<'_>,
     snapshot: &Snapshot,
+    places: &BTreeMap<VolumeRef, PathBuf>,
     file: &Path,
     progress: &Progress,
 ) -> Result<u64, Failure> {
@@ -70,7 +86,7 @@ async fn write(
     let (path, manifest) = (file.to_owned(), describe(snapshot));
     let writing = spawn_blocking(move || archive::write(&path, &manifest, receiver));
     // Dropped when it is done or broken off: then the writer ends.
-    let packed = pack_all(site, snapshot, parts, progress).await;
+    let packed = pack_all(site, places, parts, progress).await;
     let written = ended(writing.await)?;
     // A writer that fails says more than a stream that it does not take.
     let bytes = written.map_err(|error| match &packed {
@@ -83,14 +99,12 @@ async fn write(
 
 async fn pack_all(
     site: &Site<'_>,
-    snapshot: &Snapshot,
+    places: &BTreeMap<VolumeRef, PathBuf>,
     parts: Sender<Part>,
     progress: &Progress,
 ) -> Result<(), Failure> {
     let node = site.project.environment.id.cluster().server_container();
-    let mut held: Vec<&VolumeRef> = snapshot.volumes.iter().map(|volume| &volume.of).collect();
-    held.sort();
-    for of in held {
+    for (of, path) in places {
         progress.note(of.to_string());
         let volume = id_of(of)?;
         let (pieces, receiver) = channel(PIECES_WAITING);
@@ -102,7 +116,6 @@ async fn pack_all(
             // The writer says why.
             return Ok(());
         }
-        let path = Store::Snapshots.of(&snapshot.id).join(of.directory());
         let place = (Path::new(VOLUMES_IN_NODE), path.as_path());
         let packed = pack(&site.tools.docker, &node, place, &volume, pieces).await;
         packed.map_err(|error| error.failure())?;

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     exchange::{Settling, put_back},
     quiesce::resume,
+    sanitize::remove_pods,
     site::{NOT_RUNNING, Site, Store},
 };
 use crate::{
@@ -71,6 +72,10 @@ async fn mend_with(
         };
         put_back(site, &record, &settling).await?;
         site.look_again(outbox).await?;
+    }
+    if !left.directories.is_empty() {
+        // What works on copies must not go on while they are removed.
+        remove_pods(site).await?;
     }
     for directory in &left.directories {
         site.remove(directory).await?;

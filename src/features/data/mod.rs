@@ -9,7 +9,8 @@
 //! volumes/<service>/<volume>            the data
 //! volumes/.snapshots/<id>/<service>/..  what snapshots hold; snapshots/<name>.json says which id is which
 //! volumes/.prepared/<id>/<service>/..   what datasets came to; prepared/<name>.json says of which
-//! volumes/.exchange/<id>/<service>/..   data that is to take its place, and afterwards the data from before
+//! volumes/.exchange/<id>/<service>/..   data that is to take its place, and afterwards the data from before; copies
+//!                                       that are sanitised
 //! ```
 
 mod archive;
@@ -21,6 +22,7 @@ mod prune;
 mod quiesce;
 mod reset;
 mod restore;
+mod sanitize;
 mod save;
 mod site;
 mod snapshots;
@@ -35,6 +37,7 @@ pub use mend::mend;
 pub use prune::{Pruning, prune, prune_own};
 pub use reset::{Backup, ResetTo, reset};
 pub use restore::restore;
+pub use sanitize::export_sanitized;
 pub use save::{Save, save};
 pub(super) use snapshots::directories;
 pub use snapshots::{find, list, remove, verify};

@@ -118,6 +118,7 @@ pub(super) async fn keep(
             branch: None,
             dataset: Some(dataset.clone()),
             maker: Maker::Devenv,
+            sanitized: None,
             devenv: env!("CARGO_PKG_VERSION").to_owned(),
             architecture: std::env::consts::ARCH.to_owned(),
             maker: Maker::Devenv,

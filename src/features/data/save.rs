@@ -117,6 +117,7 @@ async fn all(
             devenv: env!("CARGO_PKG_VERSION").to_owned(),
             architecture: std::env::consts::ARCH.to_owned(),
             maker: wanted.maker,
+            sanitized: None,
             volumes: held,
         };
         let kept = SnapshotStore::of(&site.project.paths).keep(&snapshot);

@@ -86,7 +86,7 @@ pub(super) fn rows(load: &CsvLoad, first: &str) -> Vec<String> {
     }
 }
 
-fn psql(login: &DatabaseLogin) -> Vec<String> {
+pub(super) fn psql(login: &DatabaseLogin) -> Vec<String> {
     let mut words = vec!["psql".to_owned(), "--no-psqlrc".to_owned()];
     words.push("--set=ON_ERROR_STOP=1".to_owned());
     words.extend(login.user.iter().map(|user| format!("--username={user}")));

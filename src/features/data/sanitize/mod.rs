@@ -1,0 +1,488 @@
+//! Copies of data that may leave the machine: rows and values are replaced by rules, and what no rule names stays here.
+//!
+//! A copy of a snapshot's data is started in a pod of its own, changed there by the database itself, written out, and
+//! read by another pod that began with empty volumes. Only the second one's data is exported: a file of it has never
+//! held what was replaced (decision 14).
+
+mod catalogue;
+mod database;
+mod matching;
+mod scratch;
+mod script;
+mod transfer;
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
+
+use jiff::Timestamp;
+
+pub(super) use self::scratch::remove_pods;
+use self::{
+    catalogue::Catalogue,
+    database::{Login, refused},
+    matching::TablePlan,
+    scratch::Scratch,
+    script::{Done, Key, Script},
+};
+use super::{
+    archive,
+    mend::mended,
+    site::{Site, Store, new_id, tell, volumes, volumes_of},
+    steps::{Limits, Steps},
+};
+use crate::{
+    adapters::{agent::Settled, files, host, kube::NotRun},
+    domain::{
+        CopyMeans, DatabaseRules, ExitClass, Failure, Failures, NoticeLevel, SanitizeRules,
+        Sanitized, ServiceName, Snapshot, SnapshotId, SnapshotVolume, VolumeRef,
+    },
+    engine::Progress,
+    features::Project,
+    report::{
+        Outbox, SanitizedColumn, SanitizedDatabase, SanitizedExport, SanitizedTable,
+        SnapshotExported,
+    },
+};
+
+/// The context of keys that are made of a seed.
+const SEED: &str = "devenv 2026-11 sanitize seed";
+
+/// Writes what rules leave of a snapshot to a file that is not there yet. The caller holds the lock.
+pub async fn export_sanitized(
+    project: &Project,
+    snapshot: &Snapshot,
+    rules: &SanitizeRules,
+    file: &Path,
+    outbox: &Outbox,
+    limits: &Limits<'_>,
+) -> Result<SnapshotExported, Failures> {
+    check(rules, snapshot)?;
+    // Found out now rather than after all the work; what is begun is dropped again.
+    files::NewFile::beside(file).map_err(|error| error.failure())?;
+    let site = mended(project, outbox, limits.cancel).await?;
+    let mut titles = vec![(
+        "copy".to_owned(),
+        "copy the data that the rules are about".to_owned(),
+    )];
+    for service in rules.services.keys() {
+        titles.push((
+            step("change", service),
+            format!("apply the rules to the copy of {service}"),
+        ));
+        titles.push((
+            step("load", service),
+            format!("load what is left into an empty {service}"),
+        ));
+    }
+    titles.push((
+        "export".to_owned(),
+        format!("write it to {}", file.display()),
+    ));
+    let steps = Steps::begin(outbox, &titles).await;
+    let work = Work {
+        site: &site,
+        snapshot,
+        rules,
+        limits,
+        from: new_id(format!("copy of {}", snapshot.id)),
+        to: new_id(format!("sanitised {}", snapshot.id)),
+        key: key(rules)?,
+    };
+    let ended = Box::pin(work.all(&steps, file)).await;
+    if let Err(left) = work.tidy().await {
+        let text = format!(
+            "something is left that the next command removes: {}",
+            left.what
+        );
+        steps.notice(NoticeLevel::Warning, text).await;
+    }
+    let ((bytes, sanitized, report), took) = steps.end(ended).await?;
+    Ok(SnapshotExported {
+        environment: project.environment.id.to_string(),
+        snapshot: (&sanitized).into(),
+        sanitized: Some(report),
+        file: file.display().to_string(),
+        bytes,
+        total_seconds: took.as_secs_f64(),
+    })
+}
+
+fn step(what: &str, service: &ServiceName) -> String {
+    format!("{what}-{service}")
+}
+
+/// The key of all replacements.
+fn key(rules: &SanitizeRules) -> Result<Key, Failure> {
+    match &rules.seed {
+        Some(seed) => Ok(Key(blake3::derive_key(SEED, seed.0.as_bytes()))),
+        None => host::secret().map(Key).map_err(|error| error.failure()),
+    }
+}
+
+/// Refuses rules about services of which a snapshot holds nothing.
+fn check(rules: &SanitizeRules, snapshot: &Snapshot) -> Result<(), Failures> {
+    let holds = snapshot.services();
+    let named = rules.services.iter().map(|(name, it)| (name, &it.place));
+    let named = named.chain(rules.keep.iter().map(|kept| (&kept.what, &kept.place)));
+    let missing = named.filter(|(name, _)| !holds.contains(name));
+    let failures = missing.map(|(name, place)| {
+        let holds: Vec<&str> = holds.iter().map(|name| name.as_str()).collect();
+        let what = format!("the snapshot {} holds no data of {name}", snapshot.name);
+        Failure::new("sanitize.no-data", ExitClass::Manifest, what)
+            .at(Some(place.clone()))
+            .help(format!("it holds the data of {}", holds.join(", ")))
+    });
+    match Failures::from_list(failures.collect()) {
+        Some(failures) => Err(failures),
+        None => Ok(()),
+    }
+}
+
+/// One export on its way.
+struct Work<'a> {
+    site: &'a Site<'a>,
+    snapshot: &'a Snapshot,
+    rules: &'a SanitizeRules,
+    limits: &'a Limits<'a>,
+    /// Names the copies that are changed.
+    from: SnapshotId,
+    /// Names the data that is exported.
+    to: SnapshotId,
+    key: Key,
+}
+
+impl Work<'_> {
+    async fn all(
+        &self,
+        steps: &Steps<'_>,
+        file: &Path,
+    ) -> Result<(u64, Snapshot, SanitizedExport), Failures> {
+        steps
+            .step("copy", async |progress| {
+                self.limits.hold(self.copy(progress)).await
+            })
+            .await?;
+        let mut databases = Vec::new();
+        let mut fresh = Vec::new();
+        for (service, rules) in &self.rules.services {
+            let (database, volumes) = self.service(steps, service, rules).await?;
+            databases.push(database);
+            fresh.extend(volumes);
+        }
+        let (sanitized, places) = self.result(fresh);
+        let bytes = steps
+            .step("export", async |progress| {
+                let writing = archive::write(self.site, &sanitized, &places, file, progress);
+                self.limits.hold(writing).await
+            })
+            .await?;
+        let names = |names: &[ServiceName]| names.iter().map(ToString::to_string).collect();
+        let mark = sanitized.sanitized.as_ref();
+        let report = SanitizedExport {
+            databases,
+            kept: mark.map(|mark| names(&mark.kept)).unwrap_or_default(),
+            left_out: mark.map(|mark| names(&mark.left_out)).unwrap_or_default(),
+        };
+        Ok((bytes, sanitized, report))
+    }
+
+    /// Copies what the rules are about to where it can be changed.
+    async fn copy(&self, progress: &Progress) -> Result<(), Failure> {
+        let agent = self.site.agent().await?;
+        let volumes = volumes(&agent);
+        let from = Store::Snapshots.of(&self.snapshot.id);
+        let all: Vec<VolumeRef> = self
+            .rules
+            .services
+            .keys()
+            .flat_map(|service| {
+                volumes_of(
+                    &self.site.project.environment,
+                    std::slice::from_ref(service),
+                )
+            })
+            .collect();
+        for id in [&self.from, &self.to] {
+            self.site.make_room(&Store::Exchange.of(id), &all).await?;
+        }
+        let is_held = |of: &VolumeRef| self.snapshot.volumes.iter().any(|held| held.of == *of);
+        let mut needed = 0;
+        for of in all.iter().filter(|of| is_held(of)) {
+            let measured = volumes.measure(&from.join(of.directory())).await;
+            needed += measured.map_err(|error| error.failure())?.allocated;
+        }
+        // The copy, and as much again for what is made of it.
+        self.site.room(2 * needed).await?;
+        for of in &all {
+            let place = of.directory();
+            let copy = Store::Exchange.of(&self.from).join(&place);
+            if is_held(of) {
+                let copied = volumes
+                    .copy(
+                        &from.join(&place),
+                        &copy,
+                        Settled::AtOnce,
+                        tell(progress, of),
+                    )
+                    .await;
+                copied.map_err(|error| error.failure())?;
+            } else {
+                volumes.make(&copy).await.map_err(|error| error.failure())?;
+            }
+            let empty = Store::Exchange.of(&self.to).join(&place);
+            volumes
+                .make(&empty)
+                .await
+                .map_err(|error| error.failure())?;
+        }
+        Ok(())
+    }
+
+    /// Sanitises a database: what was done, and the volumes that hold it now.
+    async fn service(
+        &self,
+        steps: &Steps<'_>,
+        service: &ServiceName,
+        rules: &DatabaseRules,
+    ) -> Result<(SanitizedDatabase, Vec<SnapshotVolume>), Failures> {
+        let login = Login { rules };
+        let mut wrong = None;
+        let changed = steps
+            .step(&step("change", service), async |progress| {
+                let work = Box::pin(self.change(service, &login, progress, &mut wrong));
+                self.limits.hold(work).await
+            })
+            .await;
+        // The first of several mistakes stands for the step; the user gets them all.
+        let changed = changed.map_err(|failure| wrong.unwrap_or_else(|| failure.into()))?;
+        let volumes = steps
+            .step(&step("load", service), async |progress| {
+                let work = Box::pin(self.load(service, &login, &changed, progress));
+                self.limits.hold(work).await
+            })
+            .await?;
+        Ok((changed.report, volumes))
+    }
+
+    async fn change<'w>(
+        &'w self,
+        service: &'w ServiceName,
+        login: &Login<'_>,
+        progress: &Progress,
+        wrong: &mut Option<Failures>,
+    ) -> Result<Changed<'w>, Failure> {
+        progress.note("start it");
+        let scratch = Scratch::start(self.site, service, &self.from, self.limits.left()).await?;
+        progress.note("compare the rules with the database");
+        let within = self.limits.left();
+        find_database(login, &scratch).await?;
+        let found = login.query(&scratch, catalogue::QUERY, within).await?;
+        let found: Catalogue = serde_json::from_str(&found).map_err(|error| {
+            refused(
+                &format!("what the database says of its tables is not understood: {error}"),
+                &[],
+            )
+        })?;
+        let plans = matching::plan(login.rules, &found).map_err(|failures| {
+            let first = failures.iter().next().cloned();
+            *wrong = Some(failures);
+            first.unwrap_or_else(|| refused("the rules do not fit", &[]))
+        })?;
+        progress.note("change the rows");
+        let schema = format!("devenv_{}", self.from);
+        let script = script::script(&plans, &found, &schema, &self.key);
+        let done = run_script(login, &scratch, &script, &plans, within).await?;
+        Ok(Changed {
+            scratch,
+            rows: script::rows(&plans),
+            report: report(service, login.rules, &found, &plans, &done),
+        })
+    }
+
+    /// Has what is left of a database take its place in one that has just made itself.
+    async fn load(
+        &self,
+        service: &ServiceName,
+        login: &Login<'_>,
+        changed: &Changed<'_>,
+        progress: &Progress,
+    ) -> Result<Vec<SnapshotVolume>, Failure> {
+        progress.note("start it");
+        let fresh = Scratch::start(self.site, service, &self.to, self.limits.left()).await?;
+        let within = (self.limits.left(), progress);
+        transfer::transfer(&changed.scratch, &fresh, login, &changed.rows, within).await?;
+        progress.note("stop both");
+        fresh.stop().await?;
+        self.hash(service, progress).await
+    }
+
+    async fn hash(
+        &self,
+        service: &ServiceName,
+        progress: &Progress,
+    ) -> Result<Vec<SnapshotVolume>, Failure> {
+        let agent = self.site.agent().await?;
+        let volumes = volumes(&agent);
+        let mut held = Vec::new();
+        for of in volumes_of(
+            &self.site.project.environment,
+            std::slice::from_ref(service),
+        ) {
+            let place = Store::Exchange.of(&self.to).join(of.directory());
+            let measured = volumes
+                .measure(&place)
+                .await
+                .map_err(|error| error.failure())?;
+            let hashed = volumes.hash(&place, tell(progress, &of)).await;
+            held.push(SnapshotVolume {
+                files: measured.files,
+                bytes: measured.bytes,
+                hash: hashed.map_err(|error| error.failure())?.to_string(),
+                means: CopyMeans::Copied,
+                of,
+            });
+        }
+        Ok(held)
+    }
+
+    /// The snapshot that is exported, and where each of its volumes lies.
+    fn result(&self, fresh: Vec<SnapshotVolume>) -> (Snapshot, BTreeMap<VolumeRef, PathBuf>) {
+        let mut places = BTreeMap::new();
+        for volume in &fresh {
+            let place = Store::Exchange.of(&self.to).join(volume.of.directory());
+            places.insert(volume.of.clone(), place);
+        }
+        let mut volumes = fresh;
+        let kept: Vec<ServiceName> = self
+            .rules
+            .keep
+            .iter()
+            .map(|kept| kept.what.clone())
+            .collect();
+        let is_kept = |volume: &&SnapshotVolume| kept.contains(&volume.of.service);
+        for volume in self.snapshot.volumes.iter().filter(is_kept) {
+            let place = Store::Snapshots
+                .of(&self.snapshot.id)
+                .join(volume.of.directory());
+            if places.insert(volume.of.clone(), place).is_none() {
+                volumes.push(volume.clone());
+            }
+        }
+        let changed: Vec<ServiceName> = self.rules.services.keys().cloned().collect();
+        let all = self.snapshot.services().into_iter();
+        let left_out = all.filter(|name| !changed.contains(name) && !kept.contains(name));
+        let sanitized = Snapshot {
+            id: new_id(&self.to),
+            // It may say anything about the data.
+            note: None,
+            sanitized: Some(Sanitized {
+                at: Timestamp::now(),
+                left_out: left_out.cloned().collect(),
+                changed,
+                kept,
+            }),
+            volumes,
+            ..self.snapshot.clone()
+        };
+        (sanitized, places)
+    }
+
+    /// Removes all that was made on the way.
+    async fn tidy(&self) -> Result<(), Failure> {
+        remove_pods(self.site).await?;
+        for id in [&self.from, &self.to] {
+            self.site.remove(&Store::Exchange.of(id)).await?;
+        }
+        Ok(())
+    }
+}
+
+/// A database whose rows are as the rules want them.
+struct Changed<'a> {
+    scratch: Scratch<'a>,
+    /// The query that tells how many rows its tables have.
+    rows: String,
+    report: SanitizedDatabase,
+}
+
+/// Fails where a server does not have the database.
+async fn find_database(login: &Login<'_>, scratch: &Scratch<'_>) -> Result<(), Failure> {
+    let wanted = &login.rules.database;
+    let within = std::time::Duration::from_mins(1);
+    let known = login
+        .query_any(scratch, catalogue::DATABASES, within)
+        .await?;
+    let known: Vec<String> = serde_json::from_str(&known).unwrap_or_default();
+    if known.contains(&wanted.what) {
+        return Ok(());
+    }
+    let what = format!("there is no database `{}`", wanted.what);
+    let failure = matching::not_found(what, &wanted.what, &known, "databases");
+    Err(failure.at(Some(wanted.place.clone())))
+}
+
+async fn run_script(
+    login: &Login<'_>,
+    scratch: &Scratch<'_>,
+    script: &Script<'_>,
+    plans: &[TablePlan<'_>],
+    within: std::time::Duration,
+) -> Result<Done, Failure> {
+    let input = script.text.clone().into_bytes();
+    let ran = match scratch.run(login.changes(), Some(input), within).await {
+        Ok(ran) => ran,
+        Err(NotRun::Failed(error)) => return Err(error.failure()),
+        Err(NotRun::Late) => return Err(refused("it took too long", &[])),
+    };
+    if ran.code != 0 {
+        let place = script
+            .place_of_failure(&ran.out)
+            .unwrap_or(&login.rules.place);
+        return Err(
+            refused("the database refuses a change", &ran.last_lines).at(Some(place.clone()))
+        );
+    }
+    let done = script.understand(&ran.out, plans);
+    done.ok_or_else(|| refused("the database did not say what it did", &[]))
+}
+
+fn report(
+    service: &ServiceName,
+    rules: &DatabaseRules,
+    catalogue: &Catalogue,
+    plans: &[TablePlan<'_>],
+    done: &Done,
+) -> SanitizedDatabase {
+    let tables = plans.iter().zip(&done.before).zip(&done.after);
+    let tables = tables.map(|((plan, before), after)| {
+        let values = after.iter().skip(1);
+        let columns = plan
+            .columns
+            .iter()
+            .zip(values)
+            .map(|(column, values)| SanitizedColumn {
+                column: column.column.name.clone(),
+                change: column.change.to_string(),
+                follows: column.from.clone(),
+                values: *values,
+            });
+        let is_changed = |name: &str| plan.columns.iter().any(|it| it.column.name == name);
+        let others = plan.table.columns.iter().map(|column| &column.name);
+        SanitizedTable {
+            table: plan.table.short_name(),
+            rows_before: *before,
+            rows: after.first().copied().unwrap_or_default(),
+            columns: columns.collect(),
+            unchanged: others.filter(|name| !is_changed(name)).cloned().collect(),
+        }
+    });
+    SanitizedDatabase {
+        service: service.to_string(),
+        database: rules.database.what.clone(),
+        tables: tables.collect(),
+        left_out: catalogue.others.clone(),
+        large_objects_left_out: catalogue.has_large_objects,
+    }
+}
