@@ -5,46 +5,42 @@ use std::{
     fs,
     os::fd::OwnedFd,
     sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
-use devenv_agent::protocol::{AgentError, ContainerId};
+use devenv_agent::protocol::{AgentError, ContainerId, GONE_WITHIN, ProcessId};
 use rustix::{
     fs::{CWD, Mode, OFlags, openat},
     process::{Pid, Signal, kill_process},
 };
 
-use crate::processes;
+use crate::{inits::Wanted, processes};
 
-/// A process, told from a later one of the same id by its start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Process {
-    pid: u32,
-    /// Clock ticks since boot.
-    started: u64,
-}
+/// How often is looked whether a process is gone.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// The first process of each container that was asked for.
 #[derive(Debug, Default)]
 pub(crate) struct Containers {
-    known: Mutex<HashMap<ContainerId, Process>>,
+    known: Mutex<HashMap<ContainerId, ProcessId>>,
 }
 
 impl Containers {
     /// The root directory of a container that runs.
     pub(crate) fn root(&self, id: &ContainerId) -> Result<OwnedFd, AgentError> {
-        self.look(id, Process::root)
+        self.look(id, root)
     }
 
     /// The number of the first process of a container that runs.
     pub(crate) fn process(&self, id: &ContainerId) -> Result<u32, AgentError> {
-        self.look(id, |process| process.is_there().then_some(process.pid))
+        self.look(id, |process| is_there(process).then_some(process.pid))
     }
 
     /// Looks at the first process of a container; it is found anew if the known one has ended.
     fn look<T>(
         &self,
         id: &ContainerId,
-        look: impl Fn(Process) -> Option<T>,
+        look: impl Fn(ProcessId) -> Option<T>,
     ) -> Result<T, AgentError> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = known.get(id).and_then(|process| look(*process)) {
@@ -59,30 +55,64 @@ impl Containers {
     }
 }
 
-impl Process {
-    /// Its root directory; `None` if it has ended.
-    fn root(self) -> Option<OwnedFd> {
-        let path = format!("/proc/{}/root", self.pid);
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = openat(CWD, path, flags, Mode::empty()).ok()?;
-        // The id may have been given to another process: it is looked at after the directory was opened.
-        self.is_there().then_some(root)
-    }
+/// The root directory of a process; `None` if it has ended.
+fn root(process: ProcessId) -> Option<OwnedFd> {
+    let path = format!("/proc/{}/root", process.pid);
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = openat(CWD, path, flags, Mode::empty()).ok()?;
+    // The id may have been given to another process: it is looked at after the directory was opened.
+    is_there(process).then_some(root)
+}
 
-    fn is_there(self) -> bool {
-        processes::stat(self.pid).is_some_and(|now| now.started == self.started)
-    }
+fn is_there(process: ProcessId) -> bool {
+    processes::stat(process.pid).is_some_and(|now| now.started == process.started)
 }
 
 /// Kills all processes of a container.
 pub(crate) fn kill(id: &ContainerId) {
-    for process in processes_of(id) {
-        let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            // It may have ended meanwhile.
-            let _ = kill_process(pid, Signal::KILL);
+    processes_of(id).for_each(kill_one);
+}
+
+/// Kills all processes of a container but one; says which.
+pub(crate) fn kill_all_but(id: &ContainerId, spared: u32) -> Vec<ProcessId> {
+    let mut killed = Vec::new();
+    for pid in processes_of(id).filter(|pid| *pid != spared) {
+        killed.extend(processes::stat(pid).map(|stat| ProcessId {
+            pid,
+            started: stat.started,
+        }));
+        kill_one(pid);
+    }
+    killed
+}
+
+fn kill_one(process: u32) {
+    let pid = i32::try_from(process).ok().and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        // It may have ended meanwhile.
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
+/// Waits until nothing is left of processes that were killed, not even one that is to be reaped: what is started
+/// anew may look for those before it by their numbers.
+pub(crate) fn until_gone(
+    id: &ContainerId,
+    killed: &[ProcessId],
+    wanted: Wanted<'_>,
+) -> Result<(), AgentError> {
+    let until = Instant::now() + GONE_WITHIN;
+    for process in killed {
+        while is_there(*process) {
+            if until <= Instant::now() {
+                return Err(AgentError::NotGone(id.clone()));
+            }
+            if !wanted(LOOK_AGAIN) {
+                return Err(AgentError::Cancelled);
+            }
         }
     }
+    Ok(())
 }
 
 /// The processes of a container, as their control groups tell.
@@ -94,11 +124,11 @@ fn processes_of(id: &ContainerId) -> impl Iterator<Item = u32> {
 }
 
 /// The process of a container that all others of it come from.
-fn first_process(id: &ContainerId) -> Option<Process> {
+fn first_process(id: &ContainerId) -> Option<ProcessId> {
     let processes = processes_of(id).filter_map(|pid| {
         let started = processes::stat(pid)?.started;
         let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        Some((!is_first(&status), Process { pid, started }))
+        Some((!is_first(&status), ProcessId { pid, started }))
     });
     // Where containers share their process ids the first is the oldest.
     processes
@@ -115,6 +145,12 @@ fn is_first(status: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        cell::{Cell, RefCell},
+        process::Command,
+        thread,
+    };
+
     use super::*;
 
     #[test]
@@ -135,15 +171,36 @@ mod tests {
     #[test]
     fn a_process_is_not_taken_for_a_later_one_of_its_number() {
         let pid = std::process::id();
-        let process = Process {
+        let process = ProcessId {
             pid,
             started: processes::stat(pid).unwrap().started,
         };
-        assert!(process.root().is_some());
-        let other = Process {
+        assert!(root(process).is_some());
+        let other = ProcessId {
             started: process.started + 1,
             ..process
         };
-        assert!(other.root().is_none());
+        assert!(root(other).is_none());
+    }
+
+    #[test]
+    fn what_was_killed_is_waited_for_until_it_is_reaped_and_no_longer_than_wanted() {
+        let id: ContainerId = "ab".repeat(32).parse().unwrap();
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
+        let pid = child.id();
+        let started = processes::stat(pid).unwrap().started;
+        let killed = [ProcessId { pid, started }];
+        child.kill().unwrap();
+        let unwanted = until_gone(&id, &killed, &|_| false);
+        assert_eq!(unwanted, Err(AgentError::Cancelled));
+        let waited = Cell::new(0);
+        let reap = RefCell::new(child);
+        let gone = until_gone(&id, &killed, &|pause| {
+            thread::sleep(pause);
+            waited.set(waited.get() + 1);
+            waited.get() < 3 || reap.borrow_mut().wait().is_ok()
+        });
+        assert_eq!(gone, Ok(()));
+        assert_eq!(waited.get(), 3);
     }
 }

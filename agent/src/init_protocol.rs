@@ -24,7 +24,8 @@ pub const OUTPUT_KEPT: usize = 64 * 1024;
 pub enum Request {
     /// How the service is.
     Status,
-    /// Starts the service if it is held; else it changes nothing.
+    /// Starts the service if it is held, also after [`StandBy`](Self::StandBy), and ends the container if it is kept after
+    /// its end; else it changes nothing.
     Release,
     /// Stops the service with all it started, and starts it again; also one that is held or has failed.
     ///
@@ -59,15 +60,25 @@ pub enum Request {
         /// Variables that are set besides those that the container has.
         environment: Vec<(String, String)>,
     },
+    /// The service is about to be killed, and what is mounted in its container to be exchanged: where it ends within a
+    /// time, it is held. If nobody releases it, the container ends with its code.
+    StandBy {
+        /// How long its end is expected, in milliseconds.
+        within_ms: u32,
+        /// How long it is held then, in milliseconds.
+        hold_ms: u32,
+    },
 }
 
 impl Request {
     /// How long the init may rightly take until it answers.
     pub fn may_take(&self) -> Duration {
         match self {
-            Self::Status | Self::Release | Self::Signal { .. } | Self::Command { .. } => {
-                Duration::ZERO
-            }
+            Self::Status
+            | Self::Release
+            | Self::Signal { .. }
+            | Self::Command { .. }
+            | Self::StandBy { .. } => Duration::ZERO,
             Self::Restart { grace_ms: ms, .. } | Self::Run { within_ms: ms, .. } => {
                 Duration::from_millis((*ms).into())
             }
@@ -80,7 +91,7 @@ impl Request {
 pub enum Answer {
     /// To [`Request::Status`].
     Status(Status),
-    /// To [`Request::Release`]: the service is not held.
+    /// To [`Request::Release`]: neither the service nor its container is held.
     Released,
     /// To [`Request::Restart`]: the service is started.
     Restarted(Restarted),
@@ -90,6 +101,8 @@ pub enum Answer {
     Ran(Ran),
     /// To [`Request::Command`]: the next start is with it.
     CommandSet,
+    /// To [`Request::StandBy`]: the end of the service is no longer that of its container.
+    StandsBy,
 }
 
 /// How the service is.
@@ -117,6 +130,11 @@ pub enum State {
     Stopping,
     /// It failed after a restart, or could not be started again, and waits for the next restart.
     Failed {
+        /// The code that it ended with; 128 and the signal's number if a signal ended it.
+        code: u8,
+    },
+    /// It ended, and its container is kept until it is released.
+    Ended {
         /// The code that it ended with; 128 and the signal's number if a signal ended it.
         code: u8,
     },

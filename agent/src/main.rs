@@ -16,6 +16,7 @@ mod listener;
 mod logs;
 mod probe;
 mod processes;
+mod remount;
 mod serve;
 mod store;
 mod volumes;

@@ -16,13 +16,15 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{init_protocol, log_protocol::LogPosition, volume_protocol};
 
 /// The version of the protocol. A devenv and an agent of different versions do not talk.
-pub const VERSION: u16 = 6;
+pub const VERSION: u16 = 7;
 /// The longest frame, in bytes, without its length.
 pub const LONGEST_FRAME: usize = 1 << 20;
 /// The longest chunk, in bytes.
 pub const LONGEST_CHUNK: usize = 256 * 1024;
 /// How many bytes of one request's chunks may be under way at a time.
 pub const WINDOW: u32 = 4 << 20;
+/// How long processes that were killed may take until they are gone.
+pub const GONE_WITHIN: Duration = Duration::from_secs(5);
 
 /// The id of a request, unique among those that are open.
 pub type RequestId = u32;
@@ -114,6 +116,9 @@ pub enum Request {
         container: ContainerId,
         /// Paths of changes are below this directory of the container, absolute.
         base: Vec<u8>,
+        /// Whose the files and directories become that are named; if `None` a file is whose the one before it was, else whose
+        /// its directory is.
+        owner: Option<Owner>,
     },
     /// Lists what is below a directory of a container. Chunks of the answer are [`Entry`] records: each its length
     /// (4 bytes, little endian) and its encoding, in the order of the paths.
@@ -154,6 +159,22 @@ pub enum Request {
         /// The containers.
         containers: Vec<ContainerId>,
     },
+    /// Kills all processes of a container that stands but its first, an init that stands by, and mounts directories of
+    /// the node in the places of those that the container has mounted. Where this fails the container has to be
+    /// replaced.
+    Remount {
+        /// The container.
+        container: ContainerId,
+        /// What is mounted where.
+        mountings: Vec<Mounting>,
+    },
+    /// Has the init of a container start its service, once nothing is left of what was killed.
+    Start {
+        /// The container.
+        container: ContainerId,
+        /// What was killed.
+        killed: Vec<ProcessId>,
+    },
     /// What containers use, in the order in which they are named.
     Usage {
         /// The containers.
@@ -175,6 +196,13 @@ pub enum Request {
         /// What.
         request: volume_protocol::Request,
     },
+    /// The contents of a file of a container, in the chunks of the answer.
+    Read {
+        /// The container.
+        container: ContainerId,
+        /// The file, absolute in the container; links are followed within it.
+        file: Vec<u8>,
+    },
 }
 
 impl Request {
@@ -186,14 +214,55 @@ impl Request {
             | Self::Change { .. }
             | Self::List { .. }
             | Self::Kill { .. }
+            | Self::Remount { .. }
             | Self::Usage { .. }
             | Self::Logs { .. }
-            | Self::Volume { .. } => Duration::ZERO,
+            | Self::Volume { .. }
+            | Self::Read { .. } => Duration::ZERO,
             Self::Freeze { at_most_ms, .. } => Duration::from_millis((*at_most_ms).into()),
+            Self::Start { .. } => GONE_WITHIN,
             Self::Control { request, .. } => request.may_take(),
             Self::Probe { within_ms, .. } => Duration::from_millis((*within_ms).into()),
         }
     }
+}
+
+/// Whose something is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// The user.
+    pub user: Principal,
+    /// The group.
+    pub group: Principal,
+}
+
+/// A user or a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Principal {
+    /// By its number.
+    Number(u32),
+    /// By the name that the container's `/etc/passwd` or `/etc/group` gives it.
+    Name(String),
+}
+
+/// A directory of the node that is mounted in a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mounting {
+    /// Where, absolute in the container.
+    pub at: Vec<u8>,
+    /// A directory of the node, absolute.
+    pub root: Vec<u8>,
+    /// The directory that is mounted, relative to it; no link in it is followed.
+    pub directory: Vec<u8>,
+}
+
+/// A process of the node, told from a later one of the same number by its start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessId {
+    /// Its number.
+    pub pid: u32,
+    /// When it was started, in clock ticks since boot.
+    pub started: u64,
 }
 
 /// What a service that is there does.
@@ -257,10 +326,22 @@ pub enum Answer {
     },
     /// To [`Request::Kill`].
     Killed,
+    /// To [`Request::Remount`].
+    Remounted {
+        /// What was killed, and is gone only when the container goes on.
+        killed: Vec<ProcessId>,
+    },
+    /// To [`Request::Start`].
+    Started,
     /// To [`Request::Usage`]: of each container; `None` for one that does not run.
     Used(Vec<Option<Usage>>),
     /// To [`Request::Volume`].
     Volume(volume_protocol::Answer),
+    /// To [`Request::Read`]: all was sent.
+    WasRead {
+        /// How many bytes it was.
+        bytes: u64,
+    },
 }
 
 /// The id of a container as its runtime knows it: 64 hexadecimal digits.
@@ -411,6 +492,20 @@ pub enum AgentError {
         /// In the system's words.
         reason: String,
     },
+    /// A directory could not be mounted in the place of another.
+    #[error("cannot mount another directory at {path} of the container {container}: {reason}",
+        path = String::from_utf8_lossy(path))]
+    NotRemounted {
+        /// The container.
+        container: ContainerId,
+        /// The path in the container.
+        path: Vec<u8>,
+        /// In the system's words.
+        reason: String,
+    },
+    /// A process that was killed does not go.
+    #[error("a process of the container {0} was killed and does not end")]
+    NotGone(ContainerId),
     /// Containers stood longer than they may, and went on before that was asked.
     #[error("the containers went on by themselves, as the time was over")]
     StoodTooLong,

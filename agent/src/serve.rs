@@ -14,9 +14,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use devenv_agent::protocol::{
-    AgentError, Answer, ContainerId, FromAgent, Hello, LONGEST_CHUNK, Request, RequestId, Stands,
-    ToAgent, Usage, VERSION, WINDOW, frame, read_frame, write_frame,
+use devenv_agent::{
+    init_protocol,
+    protocol::{
+        AgentError, Answer, ContainerId, FromAgent, Hello, LONGEST_CHUNK, Request, RequestId,
+        Stands, ToAgent, Usage, VERSION, WINDOW, frame, read_frame, write_frame,
+    },
 };
 
 use rustix::{
@@ -29,7 +32,7 @@ use crate::{
     containers::{self, Containers},
     files, inits,
     listener::Listener,
-    logs, probe, volumes,
+    logs, probe, remount, volumes,
 };
 
 /// How long work that leaves something behind may take to undo it once the stream has ended.
@@ -171,10 +174,15 @@ impl<W: Write> Server<W> {
     fn carry_out(&self, request: Request, exchange: Exchange<'_, W>) -> Result<Answer, AgentError> {
         match request {
             Request::Ping => Ok(Answer::Pong),
-            Request::Change { container, base } => {
+            Request::Change {
+                container,
+                base,
+                owner,
+            } => {
                 let root = self.containers.root(&container)?;
+                let owner = owner.map(|owner| files::owner(&root, &owner)).transpose()?;
                 let mut records = Incoming::new(exchange);
-                let count = files::change(root, &base, &mut records)?;
+                let count = files::change(root, &base, owner, &mut records)?;
                 Ok(Answer::Changed { count })
             }
             Request::List {
@@ -208,6 +216,27 @@ impl<W: Write> Server<W> {
                 containers.iter().for_each(containers::kill);
                 Ok(Answer::Killed)
             }
+            Request::Remount {
+                container,
+                mountings,
+            } => {
+                let process = self.containers.process(&container)?;
+                let root = self.containers.root(&container)?;
+                // First: whoever goes on because this is broken off must not find half of it.
+                let killed = containers::kill_all_but(&container, process);
+                remount::remount(&container, process, &root, &mountings)?;
+                Ok(Answer::Remounted { killed })
+            }
+            Request::Start { container, killed } => {
+                let root = self.containers.root(&container)?;
+                let wanted = |pause| exchange.pause(pause).is_ok();
+                containers::until_gone(&container, &killed, &wanted)?;
+                let released = init_protocol::Request::Release;
+                match inits::ask(&root, container, &released, &wanted)? {
+                    Ok(_) => Ok(Answer::Started),
+                    refused => Ok(Answer::Control(refused)),
+                }
+            }
             Request::Usage { containers } => {
                 let used = containers.iter().map(|container| self.usage(container));
                 used.collect::<Result<_, _>>().map(Answer::Used)
@@ -220,6 +249,13 @@ impl<W: Write> Server<W> {
             Request::Volume { root, request } => {
                 let mut progress = Outgoing::new(exchange);
                 volumes::carry_out(&root, &request, &mut progress).map(Answer::Volume)
+            }
+            Request::Read { container, file } => {
+                let root = self.containers.root(&container)?;
+                let mut contents = Outgoing::new(exchange);
+                let bytes = files::read(&root, &file, &mut contents)?;
+                contents.flush().map_err(|_| AgentError::Cancelled)?;
+                Ok(Answer::WasRead { bytes })
             }
         }
     }
@@ -452,7 +488,6 @@ mod tests {
     };
 
     use devenv_agent::{
-        init_protocol,
         protocol::{ContainerId, ProbeWhat},
         volume_protocol,
     };

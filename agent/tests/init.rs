@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod beside;
+mod standing_by;
 mod support;
 
 use std::{
@@ -423,11 +424,44 @@ fn a_container_whose_service_is_held_is_stopped_at_once() {
 }
 
 #[test]
+fn a_container_that_is_kept_after_its_service_ends_when_it_is_released_with_the_services_code() {
+    for (script, code) in [("exit 0", 0), ("exit 3", 3), ("kill -9 $$", 137)] {
+        let mut init = Init::run(&["--keep", "600"], &["sh", "-c", script]);
+        init.is_in(State::Ended { code });
+        let signal = TERM;
+        let refused = init.ask(&Request::Signal { signal });
+        assert_eq!(refused, Err(Refusal::NotRunning));
+        assert_eq!(init.ask(&PATIENT), Err(Refusal::Ending));
+        assert_eq!(init.ask(&Request::Release), Ok(Answer::Released));
+        assert_eq!(init.code(), i32::from(code), "{script}");
+    }
+}
+
+#[test]
+fn a_kept_container_ends_when_it_is_stopped_and_when_its_time_is_over() {
+    let mut stopped = Init::run(&["--keep", "600"], &["sh", "-c", "exit 3"]);
+    stopped.is_in(State::Ended { code: 3 });
+    stopped.signal(Signal::TERM);
+    assert_eq!(stopped.code(), 3);
+    let begun = Instant::now();
+    let mut forgotten = Init::run(&["--keep", "1"], &["sh", "-c", "exit 4"]);
+    assert_eq!(forgotten.code(), 4);
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+}
+
+#[test]
 fn a_service_runs_also_where_no_requests_can_be_taken() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("no-directory/socket");
     // The last one counts. Nobody could release it.
-    let options = ["--socket", socket.to_str().unwrap(), "--hold", "600"];
+    let options = [
+        "--socket",
+        socket.to_str().unwrap(),
+        "--hold",
+        "600",
+        "--keep",
+        "600",
+    ];
     let mut init = Init::run(&options, &["sh", "-c", "exit 3"]);
     assert_eq!(init.code(), 3);
     init.says(socket.to_str().unwrap());

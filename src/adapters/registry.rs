@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::{Request, StatusCode, header, request};
 use tokio::time::timeout;
 
-pub use self::image::{ImageCommand, image_command};
+pub use self::image::{ImageCommand, LeadsTo, image_command, leads_to, starts};
 use super::loopback;
 use crate::domain::{ExitClass, Failure, PortNumber};
 

@@ -15,7 +15,10 @@ use clap::{CommandFactory, Parser};
 pub use help::command;
 
 use self::{flags::GlobalFlags, run::Surroundings};
-use crate::{adapters::environment::HostVariables, commands::Command};
+use crate::{
+    adapters::environment::HostVariables,
+    commands::{Command, Typed, with_names},
+};
 
 /// One command from a clone to a running Kubernetes environment: cluster, services and data
 #[derive(Debug, Parser)]
@@ -37,9 +40,13 @@ struct Cli {
 /// Runs the program.
 pub fn main() -> ExitCode {
     // A shell that asks for completions must get nothing else, and at once.
-    clap_complete::CompleteEnv::with_factory(Cli::command).complete();
-    let surroundings = Surroundings::look(HostVariables::read());
-    let arguments: Vec<_> = std::env::args_os().collect();
+    let typed = Typed {
+        words: std::env::args_os().collect(),
+        variables: HostVariables::read(),
+    };
+    clap_complete::CompleteEnv::with_factory(|| with_names(Cli::command(), &typed)).complete();
+    let surroundings = Surroundings::look(typed.variables);
+    let arguments = typed.words;
     if arguments.len() <= 1 {
         return usage::show_overview(&surroundings);
     }

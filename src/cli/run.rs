@@ -242,7 +242,7 @@ async fn supervised(command: Command, context: &Context, terminal: &TerminalStat
     );
     match listening {
         Ok(interruption) => Ending {
-            result: command.run(context).await,
+            result: Box::pin(command.run(context)).await,
             interruption,
         },
         Err(error) => Failures::from(no_runtime(&error)).into(),

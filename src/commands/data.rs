@@ -70,7 +70,7 @@ enum Action {
   devenv data restore --from cart-full.tar.zst")]
     Restore {
         /// The name of the snapshot, or the file
-        #[arg(long, value_name = "NAME|FILE")]
+        #[arg(long, value_name = "SNAPSHOT|FILE")]
         from: String,
     },
     /// List the datasets of the project

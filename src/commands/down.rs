@@ -28,7 +28,8 @@ const DEADLINE: Duration = Duration::from_mins(5);
   devenv down
   devenv down --images          # frees more space; the next `up` takes longer
   devenv down --volumes         # the data too; asks first
-  devenv down --volumes --yes")]
+  devenv down --volumes --yes
+  devenv down --volumes --keep-snapshots   # `devenv up` begins with no data, and a snapshot can be restored")]
 pub struct Args {
     /// Remove the images too: those that were built, and what its registry and its nodes keep of any
     #[arg(long)]
@@ -36,11 +37,19 @@ pub struct Args {
     /// Remove the data too: volumes, images, and devenv's own state of this environment
     #[arg(long)]
     pub volumes: bool,
+    /// Keep the snapshots: after the next `up` they can be restored
+    #[arg(long, requires = "volumes")]
+    pub keep_snapshots: bool,
 }
 
 impl Args {
     const fn extent(&self) -> Extent {
         match self {
+            Self {
+                volumes: true,
+                keep_snapshots: true,
+                ..
+            } => Extent::AllButSnapshots,
             Self { volumes: true, .. } => Extent::Everything,
             Self { images: true, .. } => Extent::Images,
             _ => Extent::Cluster,
@@ -60,8 +69,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         return Ok(Exit::Success);
     }
     let extent = args.extent();
-    if extent == Extent::Everything
-        && let Some(question) = question(&project).await?
+    if extent >= Extent::AllButSnapshots
+        && let Some(question) = question(&project, extent).await?
         && !context.confirm(&question).await?
     {
         return Err(declined().into());
@@ -73,9 +82,11 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     session::end(&project.paths).await?;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let report = down(&project, extent, &context.outbox, &context.cancel, deadline).await?;
-    if extent == Extent::Everything {
+    if extent >= Extent::AllButSnapshots {
         // The lock lies in it, so this comes last; it is held until the directory is gone.
         files::remove_tree(project.paths.state()).map_err(|error| error.failure())?;
+    }
+    if extent == Extent::Everything {
         files::remove_tree(project.paths.data()).map_err(|error| error.failure())?;
     }
     drop(lock);

@@ -8,9 +8,9 @@ use super::{
     session,
 };
 use crate::{
-    domain::{ExitClass, Failure, Failures},
-    features::exec::{Connection, Ended, Input, Wanted, in_service, in_task},
-    report::{Exec, Message, OutputFormat, Report},
+    domain::{ExitClass, Failure, Failures, NoticeLevel},
+    features::exec::{Connection, Copied, CopyOut, Ended, Input, Ran, Wanted, in_service, in_task},
+    report::{Exec, Message, Outbox, OutputFormat, Report},
 };
 
 /// How long may pass before a task's command runs, when `--timeout` says nothing.
@@ -29,7 +29,8 @@ const READER_GONE: u8 = 141;
   devenv exec order -- python3 manage.py migrate
   devenv exec postgres -- psql -U shop < dump.sql
   devenv exec test                            # the task `test`
-  devenv exec test -- npm run one-test")]
+  devenv exec test -- npm run one-test
+  devenv exec test --copy-out /results/junit.xml:reports -- npm run integration")]
 pub struct Args {
     /// The service or task
     #[arg(value_name = "SERVICE|TASK")]
@@ -46,6 +47,13 @@ pub struct Args {
     /// Connect plain streams, also on a terminal
     #[arg(long)]
     pub no_tty: bool,
+
+    /// Copy a file or directory of the container to this machine when the command has ended, however it ended
+    ///
+    /// It arrives in the directory behind the colon, or in this one, under its last name; a file that is there is
+    /// replaced. Links are left out.
+    #[arg(long, value_name = "REMOTE[:LOCAL]")]
+    pub copy_out: Vec<CopyOut>,
 
     /// Program and arguments; without them a shell, or the command of the task
     #[arg(value_name = "COMMAND", trailing_var_arg = true)]
@@ -100,6 +108,11 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         connection,
         container: args.container,
         command: args.command,
+        copy_out: args
+            .copy_out
+            .into_iter()
+            .map(|copy| copy.below(&context.directory))
+            .collect(),
     };
     let (outbox, cancel) = (&context.outbox, &context.cancel);
     let ended = match target {
@@ -107,29 +120,37 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
             if wanted.command.is_empty() && connection != Connection::Terminal {
                 return Err(no_command(&args.target).into());
             }
-            in_service(&project, &service, &wanted, outbox, cancel).await?
+            Box::pin(in_service(&project, &service, &wanted, outbox, cancel)).await?
         }
         Target::Task(task) => {
             if wanted.container.is_some() {
                 return Err(one_container(&args.target).into());
             }
             let deadline = context.timeout.unwrap_or(DEADLINE);
-            in_task(&project, task, &wanted, deadline, outbox, cancel).await?
+            Box::pin(in_task(&project, task, &wanted, deadline, outbox, cancel)).await?
         }
     };
     match ended {
         Ended::Ran(ran) => {
+            tell_copied(&ran.copied, outbox).await;
+            let failures = Failures::from_list(ran.copied.failures.clone());
+            match failures {
+                // What the command came to counts for more.
+                Some(failures) if ran.code == 0 => return Err(failures),
+                Some(failures) => {
+                    for failure in failures.iter() {
+                        let text = format!("{}: {}", failure.what, failure.why.join(": "));
+                        outbox.notice(NoticeLevel::Warning, text).await;
+                    }
+                }
+                None => {}
+            }
+            let code = ran.code;
             if let Connection::Collected(_) = connection {
-                let report = Exec {
-                    service: args.target,
-                    command: wanted.command,
-                    exit_code: ran.code,
-                    stdout: String::from_utf8_lossy(&ran.stdout).into_owned(),
-                    stderr: String::from_utf8_lossy(&ran.stderr).into_owned(),
-                };
+                let report = collected(args.target, wanted.command, ran);
                 outbox.report(Report::Exec(report)).await;
             }
-            Ok(Exit::Child(ran.code))
+            Ok(Exit::Child(code))
         }
         Ended::NotStarted { code, failure } => {
             let message = Message::Failures {
@@ -141,6 +162,40 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         }
         Ended::Interrupted => Ok(Exit::Class(ExitClass::Interrupted)),
         Ended::ReaderGone => Ok(Exit::Child(READER_GONE)),
+    }
+}
+
+/// What a command came to whose output was collected.
+fn collected(service: String, command: Vec<String>, ran: Ran) -> Exec {
+    Exec {
+        service,
+        command,
+        exit_code: ran.code,
+        stdout: String::from_utf8_lossy(&ran.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&ran.stderr).into_owned(),
+        copied: ran.copied.files,
+        left_out: ran.copied.left_out,
+    }
+}
+
+/// Says what arrived on this machine, and what did not and was not meant to.
+async fn tell_copied(copied: &Copied, outbox: &Outbox) {
+    let files = &copied.files;
+    let text = match files.as_slice() {
+        [] => None,
+        [file] => Some(format!("copied {}", file.to)),
+        [first, ..] => Some(format!("copied {} files: {}, ...", files.len(), first.to)),
+    };
+    if let Some(text) = text {
+        outbox.notice(NoticeLevel::Info, text).await;
+    }
+    if let [first, others @ ..] = copied.left_out.as_slice() {
+        let more = match others.len() {
+            0 => String::new(),
+            count => format!(" and {count} more"),
+        };
+        let text = format!("links and the like are not copied: {first}{more}");
+        outbox.notice(NoticeLevel::Warning, text).await;
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod attach;
 mod begin;
+mod complete;
 mod completions;
 mod context;
 mod data;
@@ -31,6 +32,7 @@ mod stop;
 mod up;
 mod version;
 
+pub use complete::{Typed, with_names};
 pub use context::{Assignment, Consent, Context, InvalidAssignment, StreamKind, Streams};
 
 use crate::domain::{ExitClass, Failures};

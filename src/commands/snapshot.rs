@@ -9,13 +9,13 @@ use super::{Context, Exit, begin::Rollout, project};
 use crate::{
     adapters::files,
     domain::{
-        ExitClass, Failure, Failures, Memory, SanitizeRules, ServiceName, SnapshotName,
-        parse_duration,
+        ExitClass, Failure, Failures, Maker, Memory, Retention, SanitizeRules, ServiceName,
+        SnapshotName, parse_duration,
     },
     features::{
         Project,
         data::{
-            Limits, Pruning, Retention, Save, export, export_sanitized, find, import, list, prune,
+            Limits, Pruning, Save, export, export_sanitized, find, import, list, prune, prune_own,
             remove, restore, save, verify, verify_file,
         },
     },
@@ -70,6 +70,7 @@ enum Action {
   devenv snapshot show before-migration")]
     Show {
         /// Its name
+        #[arg(value_name = "SNAPSHOT")]
         name: SnapshotName,
     },
     /// Bring the data of a snapshot back; the data from now is gone then
@@ -78,6 +79,7 @@ enum Action {
   devenv snapshot restore before-migration --services postgres --yes")]
     Restore {
         /// Its name
+        #[arg(value_name = "SNAPSHOT")]
         name: SnapshotName,
         /// Restore only the data of these services
         #[arg(
@@ -94,7 +96,7 @@ enum Action {
   devenv snapshot verify --archive cart-full.tar.zst")]
     Verify {
         /// Its name
-        #[arg(required_unless_present = "archive")]
+        #[arg(value_name = "SNAPSHOT", required_unless_present = "archive")]
         name: Option<SnapshotName>,
         /// A file that `export` wrote
         #[arg(long, value_name = "FILE", conflicts_with = "name")]
@@ -106,6 +108,7 @@ enum Action {
   devenv snapshot export production shareable.tar.zst --sanitize rules.yaml")]
     Export {
         /// Its name
+        #[arg(value_name = "SNAPSHOT")]
         name: SnapshotName,
         /// The file: a tar archive, compressed with zstd; nothing may be there
         #[arg(value_name = "FILE")]
@@ -127,20 +130,22 @@ enum Action {
         name: Option<SnapshotName>,
     },
     /// Remove the oldest snapshots: all that any of the bounds is against
+    ///
+    /// Without any of the bounds here, those of `snapshots` in devenv.yaml count, else those of the settings of this machine.
     #[command(after_help = "Examples:
+  devenv snapshot prune                       # by what devenv.yaml says
   devenv snapshot prune --keep 5
-  devenv snapshot prune --older-than 336h --max-size 10Gi
+  devenv snapshot prune --older-than 14d --max-size 10Gi
   devenv snapshot prune --keep 5 --dry-run")]
-    #[command(group = clap::ArgGroup::new("bounds").required(true).multiple(true))]
     Prune {
         /// Keep so many, the newest
-        #[arg(long, value_name = "NUMBER", group = "bounds")]
+        #[arg(long, value_name = "NUMBER")]
         keep: Option<usize>,
-        /// Remove those that are older, such as `72h`
-        #[arg(long, value_name = "TIME", value_parser = parse_duration, group = "bounds")]
+        /// Remove those that are older, such as `72h` or `30d`
+        #[arg(long, value_name = "TIME", value_parser = parse_duration)]
         older_than: Option<Duration>,
         /// Keep as many of the newest as hold no more data together, such as `5Gi`
-        #[arg(long, value_name = "SIZE", group = "bounds")]
+        #[arg(long, value_name = "SIZE")]
         max_size: Option<Memory>,
         /// Only say what would be removed
         #[arg(long)]
@@ -151,6 +156,7 @@ enum Action {
   devenv snapshot remove before-migration")]
     Remove {
         /// Its name
+        #[arg(value_name = "SNAPSHOT")]
         name: SnapshotName,
     },
 }
@@ -170,6 +176,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
                 name,
                 services,
                 note,
+                maker: Maker::User,
                 deadline,
             };
             save_it(&project, &wanted, context).await
@@ -218,6 +225,11 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
                 older_than,
                 max_size,
             };
+            let retention = match (retention.is_none(), project.retention()) {
+                (true, said) if said.is_none() => return Err(no_bounds().into()),
+                (true, said) => said,
+                (false, _) => retention,
+            };
             let pruning = if dry_run {
                 Pruning::DryRun
             } else {
@@ -233,6 +245,7 @@ async fn save_it(project: &Project, wanted: &Save, context: &Context) -> Result<
     let _lock = begin(project, "snapshot save", context).await?;
     let (outbox, cancel) = (&context.outbox, &context.cancel);
     let report = Box::pin(save(project, wanted, outbox, cancel)).await?;
+    Box::pin(prune_own(project, outbox)).await?;
     context.outbox.report(Report::SnapshotSave(report)).await;
     Ok(Exit::Success)
 }
@@ -362,6 +375,16 @@ pub(super) async fn begin(
 ) -> Result<EnvironmentLock, Failures> {
     let paths = &project.paths;
     context.begin_run(paths, command, Rollout::Awaited).await
+}
+
+fn no_bounds() -> Failure {
+    Failure::new(
+        "usage.no-bounds",
+        ExitClass::Usage,
+        "nothing says which snapshots are to go",
+    )
+    .help("devenv snapshot prune --keep 5")
+    .help("say it for always in devenv.yaml: snapshots: { keep: 5 }")
 }
 
 /// The failure of a command that would take data away, and was not agreed to.

@@ -5,13 +5,39 @@ use std::{fmt, str::FromStr};
 use regex::Regex;
 use serde::{Deserialize, Serialize, Serializer};
 
-/// Whose a file is: the numbers of a user and of a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+/// Whose a file is: a user and a group.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Owner {
     /// The user.
-    pub user: u32,
+    pub user: Principal,
     /// The group.
-    pub group: u32,
+    pub group: Principal,
+}
+
+/// A user or a group of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Principal {
+    /// By its number.
+    Number(u32),
+    /// By the name that the container knows it by.
+    Name(String),
+}
+
+impl FromStr for Principal {
+    type Err = NotOfData;
+    fn from_str(text: &str) -> Result<Self, NotOfData> {
+        let is_name = |text: &str| {
+            let first = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+            let mut bytes = text.bytes();
+            first && bytes.all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'))
+        };
+        if is_name(text) {
+            Ok(Self::Name(text.to_owned()))
+        } else {
+            digits(text, 10).map(Self::Number)
+        }
+    }
 }
 
 impl FromStr for Owner {
@@ -19,8 +45,8 @@ impl FromStr for Owner {
     fn from_str(text: &str) -> Result<Self, NotOfData> {
         let (user, group) = text.split_once(':').ok_or(NotOfData)?;
         Ok(Self {
-            user: digits(user, 10)?,
-            group: digits(group, 10)?,
+            user: user.parse()?,
+            group: group.parse()?,
         })
     }
 }
@@ -235,16 +261,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_owner_is_two_numbers() {
+    fn an_owner_is_a_user_and_a_group_each_a_number_or_a_name() {
         let owner: Owner = "1000:0".parse().unwrap();
-        assert_eq!((owner.user, owner.group), (1000, 0));
+        let number = Principal::Number;
+        assert_eq!((owner.user, owner.group), (number(1000), number(0)));
+        let owner: Owner = "_apt:www-data".parse().unwrap();
+        let name = |name: &str| Principal::Name(name.to_owned());
+        assert_eq!((owner.user, owner.group), (name("_apt"), name("www-data")));
         for bad in [
             "",
             "1000",
             "1000:",
             ":1",
             "+1:1",
-            "redis:redis",
+            "-x:1",
+            "a b:1",
             "1:2:3",
             "4294967296:1",
         ] {

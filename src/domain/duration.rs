@@ -1,4 +1,4 @@
-//! Spans of time as people write them: `90s`, `5m`, `1m30s`, `500ms`.
+//! Spans of time as people write them: `90s`, `5m`, `1m30s`, `500ms`, `30d`.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ pub struct InvalidDuration {
     text: String,
 }
 
-/// The span that `text` writes: numbers, each with `ms`, `s`, `m` or `h`, the larger units first.
+/// The span that `text` writes: numbers, each with `ms`, `s`, `m`, `h` or `d`, the larger units first.
 pub fn parse_duration(text: &str) -> Result<Duration, InvalidDuration> {
     read(text).ok_or_else(|| InvalidDuration {
         text: text.to_owned(),
@@ -32,6 +32,7 @@ fn read(text: &str) -> Option<Duration> {
             "s" => 1_000,
             "m" => 60_000,
             "h" => 3_600_000,
+            "d" => 86_400_000,
             _ => return None,
         };
         if millis >= smallest {
@@ -56,6 +57,7 @@ mod tests {
             ("1m30s", 90_000),
             ("2h5m", 7_500_000),
             ("0s", 0),
+            ("1d12h", 129_600_000),
         ] {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)));
         }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Cpu, DatasetName, Debug, EnvironmentId, Live, Memory, ProfileName, ProjectName, Provenance,
-    ServiceName, TaskName,
+    Retention, ServiceName, TaskName,
 };
 
 /// What a project wants to run, resolved.
@@ -34,6 +34,8 @@ pub struct Environment {
     pub tasks: BTreeMap<TaskName, Task>,
     /// The hooks.
     pub hooks: Hooks,
+    /// Which snapshots stay.
+    pub snapshots: Retention,
     /// Where each value was set.
     pub provenance: Provenance,
 }
@@ -209,7 +211,13 @@ pub struct Quiesce {
 }
 
 impl Workload {
-    /// Whether devenv's init runs the process: to follow its sources, or to start it under its debugger.
+    /// Whether devenv's init runs the process where it is known what the image starts: it can do more with it then,
+    /// such as to give it the data of a snapshot in the container that it has.
+    pub fn wants_init(&self) -> bool {
+        self.needs_init() || !self.volumes.is_empty()
+    }
+
+    /// Whether devenv's init has to run the process: to follow its sources, or to start it under its debugger.
     pub fn needs_init(&self) -> bool {
         self.debug.is_some() || self.live.as_ref().is_some_and(Live::needs_init)
     }

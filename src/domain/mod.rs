@@ -17,6 +17,7 @@ mod names;
 mod observed;
 mod place;
 mod quantity;
+mod retention;
 mod said;
 mod sanitize;
 mod snapshot;
@@ -28,7 +29,7 @@ mod trouble;
 mod volume_store;
 
 pub use data_value::{
-    Answer, Delimiter, ExpectedStatus, FileMode, HttpMethod, NotOfData, Owner, Pattern,
+    Answer, Delimiter, ExpectedStatus, FileMode, HttpMethod, NotOfData, Owner, Pattern, Principal,
 };
 pub use dataset::{
     CsvColumns, CsvLoad, DATASETS, DataAction, DataCheck, DataFile, DataQuestion, DataStep,
@@ -59,12 +60,15 @@ pub use observed::{
 };
 pub use place::{Place, Provenance};
 pub use quantity::{Cpu, InvalidQuantity, Memory};
+pub use retention::{Bound, Divided, Retention};
 pub use said::{LogLevel, Said};
 pub use sanitize::{
     Change, ColumnRule, DatabaseRules, KeptRows, Located, Mask, Replacement, SanitizeRules, Seed,
     TableRules,
 };
-pub use snapshot::{CopyMeans, LoadedDataset, Sanitized, Snapshot, SnapshotVolume, VolumeRef};
+pub use snapshot::{
+    CopyMeans, LoadedDataset, Maker, Sanitized, Snapshot, SnapshotVolume, VolumeRef,
+};
 pub use starts::NodeStarts;
 pub use template::{TemplatePart, UnknownVariable, fill_template, template_parts};
 pub use trouble::{Trouble, TroubleKind};

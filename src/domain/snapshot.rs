@@ -60,6 +60,9 @@ pub struct Snapshot {
     /// How it differs from the data that it was made of; `None` if it does not.
     #[serde(default)]
     pub sanitized: Option<Sanitized>,
+    /// Who made it.
+    #[serde(default)]
+    pub maker: Maker,
     /// What it holds.
     pub volumes: Vec<SnapshotVolume>,
 }
@@ -76,6 +79,17 @@ pub struct Sanitized {
     pub kept: Vec<ServiceName>,
     /// Those whose data was left out.
     pub left_out: Vec<ServiceName>,
+}
+
+/// Who made a snapshot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Maker {
+    /// Somebody who gave it its name: it stays until they remove it.
+    #[default]
+    User,
+    /// devenv itself, before it did something: it goes when there are too many.
+    Devenv,
 }
 
 /// A dataset as it was when it was loaded.

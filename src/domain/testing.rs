@@ -3,11 +3,12 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
-    Build, BuildInput, ClusterIdentity, ClusterSpec, ClusterState, ContainerState, Desired,
-    DesiredImage, DesiredRelease, Environment, EnvironmentId, Expose, Hooks, ImageName, InputsHash,
-    Limits, Observed, ObservedContainer, ObservedPod, ObservedRelease, ObservedWorkload, PodPhase,
-    PortNumber, ProjectName, Provenance, Provider, ReleaseChart, ReleaseStatus, Requires,
-    Resources, Service, ServiceName, Source, Workload,
+    Build, BuildInput, ClusterIdentity, ClusterSpec, ClusterState, ContainerState, CopyMeans,
+    Desired, DesiredImage, DesiredRelease, Environment, EnvironmentId, Expose, Hooks, ImageName,
+    InputsHash, Limits, Maker, Observed, ObservedContainer, ObservedPod, ObservedRelease,
+    ObservedWorkload, PodPhase, PortNumber, ProjectName, Provenance, Provider, ReleaseChart,
+    ReleaseStatus, Requires, Resources, Retention, Service, ServiceName, Snapshot, SnapshotId,
+    SnapshotVolume, Source, VolumeRef, Workload,
 };
 
 /// A service's name.
@@ -80,6 +81,7 @@ pub(crate) fn environment(services: &[(&str, &[&str])]) -> Environment {
             .collect(),
         tasks: BTreeMap::new(),
         hooks: Hooks::default(),
+        snapshots: Retention::default(),
         provenance: Provenance::default(),
     }
 }
@@ -195,6 +197,33 @@ pub(crate) fn container(name: &str, now: ContainerState) -> ObservedContainer {
         restarts: 0,
         now,
         before: None,
+    }
+}
+
+/// A snapshot of one small volume.
+pub(crate) fn snapshot(name: &str) -> Snapshot {
+    Snapshot {
+        name: name.parse().unwrap(),
+        id: SnapshotId::new(name),
+        created: jiff::Timestamp::from_second(1_790_000_000).unwrap(),
+        note: Some("before the migration".to_owned()),
+        project: "shop".parse().unwrap(),
+        branch: None,
+        dataset: None,
+        devenv: "0.1.0".to_owned(),
+        architecture: "x86_64".to_owned(),
+        sanitized: None,
+        maker: Maker::User,
+        volumes: vec![SnapshotVolume {
+            of: VolumeRef {
+                service: "postgres".parse().unwrap(),
+                volume: "data".parse().unwrap(),
+            },
+            files: 3,
+            bytes: 12,
+            hash: "ab".repeat(32),
+            means: CopyMeans::Cloned,
+        }],
     }
 }
 

@@ -4,12 +4,12 @@ use std::{path::Path, time::Duration};
 
 use crate::{
     adapters::{docker::Docker, files},
-    domain::{ExitClass, Failure},
+    domain::{ExitClass, Failure, FileKind},
 };
 
 const REMOVE_WITHIN: Duration = Duration::from_mins(5);
 
-/// Removes a directory of an environment; none there is fine. `note` hears what is worth saying meanwhile.
+/// Removes a directory of an environment, or a file; none there is fine. `note` hears what is worth saying meanwhile.
 ///
 /// What containers wrote may belong to root: where the user may not remove it, a container of the first of `images`
 /// that is local does.
@@ -20,7 +20,10 @@ pub async fn remove_directory(
     note: impl Fn(&str),
 ) -> Result<(), Failure> {
     let path = directory.to_owned();
-    let removal = tokio::task::spawn_blocking(move || files::remove_tree(&path));
+    let removal = tokio::task::spawn_blocking(move || match files::kind_of(&path) {
+        Ok(FileKind::File | FileKind::Link) => files::remove_file(&path),
+        _ => files::remove_tree(&path),
+    });
     let Ok(removed) = removal.await else {
         return Err(still_there(directory));
     };

@@ -74,6 +74,8 @@ pub struct Places {
     pub volumes: PathBuf,
     /// The image that they are kept in, where they are in one.
     pub volume_image: PathBuf,
+    /// What snapshots are made of, below `data`.
+    pub snapshots: Vec<PathBuf>,
     /// Everything that is the user's: the volumes and what the registry holds are below it.
     pub data: PathBuf,
 }
@@ -196,12 +198,9 @@ impl World {
     pub(super) async fn with_agents(&self) -> Result<(), Failure> {
         self.agents
             .get_or_try_init(|| async {
-                let docker = &self.tools.docker;
                 let cluster = self.environment.id.cluster();
-                let nodes = docker.nodes_of(&cluster).await.map_err(|e| e.failure())?;
-                let installing = nodes.iter().map(|node| agent::install(docker, &node.name));
-                let installed = futures::future::try_join_all(installing).await;
-                installed.map(|_| ()).map_err(|error| error.failure())
+                let installed = agent::install_everywhere(&self.tools.docker, &cluster).await;
+                installed.map_err(|error| error.failure())
             })
             .await
             .copied()
@@ -256,7 +255,7 @@ impl Execute for World {
             Action::StopCluster => steps::power::stop_cluster(self, progress).await,
             Action::StopRegistry => steps::power::stop_registry(self).await,
             Action::DeleteRegistry => steps::remove::registry(self).await,
-            Action::RemoveData => steps::remove::data(self, progress).await,
+            Action::RemoveData(spared) => steps::remove::data(self, *spared, progress).await,
             Action::RemoveImages(images) => steps::remove::images(self, images, progress).await,
             Action::RestartService(service) => steps::workloads::restart(self, service).await,
             Action::ScaleService(service, replicas) => {

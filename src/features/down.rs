@@ -12,14 +12,17 @@ use crate::{
     adapters::files,
     domain::{Desired, Failure, Failures, Footprint},
     engine::RunResult,
-    plan::{self, Action, Extent, Plan},
+    plan::{self, Action, Extent, Plan, Spared},
     report::{Down, Kept, Outbox},
 };
 
-/// What would be removed, as a question; `None` if there is nothing to remove.
-pub async fn question(project: &Project) -> Result<Option<String>, Failures> {
+/// What would be removed with its data, as a question; `None` if there is nothing to remove.
+pub async fn question(project: &Project, extent: Extent) -> Result<Option<String>, Failures> {
     let tools = project.tools().await?;
-    let footprint = project.footprint(&tools).await?;
+    let mut footprint = project.footprint(&tools).await?;
+    if extent < Extent::Everything {
+        footprint.snapshots = 0;
+    }
     Ok(words(&footprint).map(|what| {
         format!(
             "Remove {what} of {}? This cannot be undone.",
@@ -67,7 +70,7 @@ fn snapshots(footprint: &Footprint) -> String {
 
 /// Takes the environment down. The caller holds its lock.
 ///
-/// With `Extent::Everything` the directory of its state is left to the caller, who holds the lock in it.
+/// Where the data goes the directory of its state is left to the caller, who holds the lock in it.
 pub async fn down(
     project: &Project,
     extent: Extent,
@@ -116,28 +119,38 @@ fn removed(
             Action::DeleteCluster => format!("cluster {cluster}"),
             Action::DeleteRegistry => format!("image registry {}", cluster.registry_container()),
             Action::RemoveImages(_) => images(footprint),
-            Action::RemoveData if footprint.snapshots > 0 => {
-                format!("{} and {}", data(footprint), snapshots(footprint))
-            }
-            Action::RemoveData => data(footprint),
+            Action::RemoveData(Spared::Nothing) => data(footprint)?,
+            Action::RemoveData(Spared::Snapshots) => volumes(footprint)?,
             _ => return None,
         })
     };
     plan.steps.iter().filter(is_done).filter_map(what).collect()
 }
 
-fn data(footprint: &Footprint) -> String {
-    format!("data of {}", footprint.volumes.join(", "))
+/// The data as it is and as it was, if there is any.
+fn data(footprint: &Footprint) -> Option<String> {
+    let snapshots = (footprint.snapshots > 0).then(|| snapshots(footprint));
+    match (volumes(footprint), snapshots) {
+        (Some(volumes), Some(snapshots)) => Some(format!("{volumes} and {snapshots}")),
+        (volumes, snapshots) => volumes.or(snapshots),
+    }
+}
+
+fn volumes(footprint: &Footprint) -> Option<String> {
+    let services = footprint.volumes.join(", ");
+    (!services.is_empty()).then(|| format!("data of {services}"))
 }
 
 fn kept(project: &Project, footprint: &Footprint, extent: Extent) -> Vec<Kept> {
     let mut kept = Vec::new();
-    if extent < Extent::Everything && !footprint.volumes.is_empty() {
+    let what = match extent {
+        Extent::Cluster | Extent::Images => data(footprint),
+        Extent::AllButSnapshots => (footprint.snapshots > 0).then(|| snapshots(footprint)),
+        Extent::Everything => None,
+    };
+    if let Some(what) = what {
         kept.push(Kept {
-            what: match footprint.snapshots {
-                0 => data(footprint),
-                _ => format!("{} and {}", data(footprint), snapshots(footprint)),
-            },
+            what,
             path: Some(project.paths.data().display().to_string()),
             remove_with: Some("devenv down --volumes".to_owned()),
         });
@@ -189,6 +202,19 @@ mod tests {
     }
 
     #[test]
+    fn the_data_is_named_by_what_there_is_of_it() {
+        let all = footprint();
+        let said = "data of postgres, redis and 2 snapshots";
+        assert_eq!(data(&all).unwrap(), said);
+        let snapshots_alone = Footprint {
+            snapshots: 1,
+            ..Footprint::default()
+        };
+        assert_eq!(data(&snapshots_alone).unwrap(), "1 snapshot");
+        assert_eq!(data(&Footprint::default()), None);
+    }
+
+    #[test]
     fn what_is_kept_says_how_it_goes_and_what_is_gone_is_not_kept() {
         let kept = |extent| {
             let kept = kept(&project(&[]), &footprint(), extent).into_iter();
@@ -197,6 +223,7 @@ mod tests {
         let (data, images) = ("devenv down --volumes", "devenv down --images");
         assert_eq!(kept(Extent::Cluster), [data, images]);
         assert_eq!(kept(Extent::Images), [data]);
+        assert_eq!(kept(Extent::AllButSnapshots), [data]);
         assert!(kept(Extent::Everything).is_empty());
     }
 }

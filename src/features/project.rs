@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::data;
 use crate::{
     adapters::{
         docker::Docker,
@@ -91,6 +92,7 @@ impl Project {
             registry: self.paths.registry(),
             volumes: self.paths.volumes(),
             volume_image: self.paths.volume_image(),
+            snapshots: data::directories(&self.paths),
             data: self.paths.data().to_owned(),
         }
     }

@@ -66,7 +66,8 @@ pub(super) trait Formatted {
 }
 
 /// Every format but those of datasets, for those who find it by its name.
-pub(super) static FORMATS: [TextFormat; 21] = [
+pub(super) static FORMATS: [TextFormat; 22] = [
+    Age::FORMAT,
     ContainerPath::FORMAT,
     ContextPath::FORMAT,
     ContextPattern::FORMAT,
@@ -240,6 +241,30 @@ impl TryFrom<String> for Within {
     fn try_from(text: String) -> Result<Self, &'static str> {
         time_span(&text).map(Self).ok_or(Self::FORMAT.wanted)
     }
+}
+
+/// How old something may become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Age(pub(super) Duration);
+formatted!(
+    Age,
+    "age",
+    "an age such as `30d`, `72h` or `1d12h`",
+    false,
+    r"^(\d+(d|h|m|s|ms))+$",
+    |text| when(age(text).is_some())
+);
+
+impl TryFrom<String> for Age {
+    type Error = &'static str;
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        age(&text).map(Self).ok_or(Self::FORMAT.wanted)
+    }
+}
+
+fn age(text: &str) -> Option<Duration> {
+    parse_duration(text).ok().filter(|age| !age.is_zero())
 }
 
 const LABEL: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";

@@ -227,7 +227,7 @@ impl Reader<'_> {
                 let is_missing = error.kind() == io::ErrorKind::NotFound;
                 self.is_broken |= from.is_none() || !is_missing;
                 if is_missing {
-                    let known = self.known_profiles();
+                    let known = profiles(self.files);
                     let name = name.to_string();
                     self.add(&FileProblem::UnknownProfile { name, known }, from);
                 } else {
@@ -282,18 +282,19 @@ impl Reader<'_> {
         self.findings.add(problem, problem.to_string(), from);
     }
 
-    fn known_profiles(&self) -> Vec<String> {
-        let files = self.files.glob("profiles/*.yaml").unwrap_or_default();
-        let stem = |file: &PathBuf| Some(file.file_stem()?.to_str()?.to_owned());
-        files.iter().filter_map(stem).collect()
-    }
-
     /// The file as it is shown: relative to the project where it is inside it.
     fn shown(&self, file: &Path) -> PathBuf {
         file.strip_prefix(&self.request.directory)
             .unwrap_or(file)
             .to_path_buf()
     }
+}
+
+/// The names of the profiles that a project has, sorted.
+pub fn profiles(files: &dyn ProjectFiles) -> Vec<String> {
+    let files = files.glob("profiles/*.yaml").unwrap_or_default();
+    let stem = |file: &PathBuf| Some(file.file_stem()?.to_str()?.to_owned());
+    files.iter().filter_map(stem).collect()
 }
 
 /// The text of a file that people write, without a byte order mark.

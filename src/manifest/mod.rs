@@ -41,6 +41,7 @@ use std::{
 };
 
 pub use env_file::parse_env_file;
+pub use layers::profiles;
 pub use problem::{Mending, Mistake};
 pub use reference::reference;
 pub use schema::schema;

@@ -21,8 +21,8 @@ use super::{
 use crate::domain::{
     Autoscale, Build, Chart, ChartOrigin, ClusterSpec, Cpu, DatasetName, Environment,
     EnvironmentId, Expose, Hook, Hooks, ImageName, Limits, Memory, Port, PortNumber, Probe,
-    ProjectName, Provenance, Provider, Quiesce, Ready, Requires, Resources, Service, ServiceName,
-    Source, Task, Volume, Workload,
+    ProjectName, Provenance, Provider, Quiesce, Ready, Requires, Resources, Retention, Service,
+    ServiceName, Source, Task, Volume, Workload,
 };
 
 /// What the environment is made of.
@@ -70,6 +70,11 @@ impl Resolver<'_> {
             hooks: Hooks {
                 after_up: keys.hooks.after_up.into_iter().map(hook).collect(),
                 before_down: keys.hooks.before_down.into_iter().map(hook).collect(),
+            },
+            snapshots: Retention {
+                keep: keys.snapshots.keep,
+                older_than: keys.snapshots.older_than.map(|age| age.0),
+                max_size: keys.snapshots.max_size,
             },
             provenance,
         };

@@ -12,7 +12,7 @@ pub(super) use self::live::{DebugKeys, LiveBuildKeys, LiveKeys, OnChangeKey, Rel
 use super::{
     builtin,
     format::{
-        ContainerPath, EnvName, Formatted, GlobPattern, HostName, ImageReference, InnerPath,
+        Age, ContainerPath, EnvName, Formatted, GlobPattern, HostName, ImageReference, InnerPath,
         KubernetesVersion, PartName, PortName, UrlPath, VersionRequirement, Within, Written,
         schema_of,
     },
@@ -45,6 +45,23 @@ pub(super) struct ManifestKeys {
     pub(super) tasks: BTreeMap<TaskName, TaskKeys>,
     /// Commands that run at points of a run.
     pub(super) hooks: HooksKeys,
+    /// Which snapshots stay.
+    pub(super) snapshots: SnapshotsKeys,
+}
+
+/// Which snapshots stay. `devenv snapshot prune` without flags removes the others; those that devenv made by itself, such as
+/// before `data reset`, go by themselves, apart from the newest. What is not said here, the settings of this machine say.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(rename = "Snapshots")]
+pub(super) struct SnapshotsKeys {
+    /// So many, the newest. Without it, all that have a name of yours, and three that devenv made.
+    #[schemars(range(min = 1, max = 10000))]
+    pub(super) keep: Option<usize>,
+    /// Those that are not older.
+    pub(super) older_than: Option<Age>,
+    /// As many of the newest as hold no more data together.
+    pub(super) max_size: Option<Memory>,
 }
 
 /// The keys that a profile file `profiles/<name>.yaml` has beside those of `devenv.yaml`.

@@ -12,9 +12,9 @@ use super::{
     units::{age, count, memory, millis, seconds},
 };
 use crate::report::{
-    SanitizedExport, SanitizedTable, SnapshotEntry, SnapshotExported, SnapshotImported,
-    SnapshotList, SnapshotMeans, SnapshotPruned, SnapshotRemoved, SnapshotRestored, SnapshotSaved,
-    SnapshotShown, SnapshotVerified,
+    RetentionBound, SanitizedExport, SanitizedTable, SnapshotEntry, SnapshotExported,
+    SnapshotImported, SnapshotList, SnapshotMeans, SnapshotPruned, SnapshotRemoved,
+    SnapshotRestored, SnapshotSaved, SnapshotShown, SnapshotVerified,
 };
 
 pub(super) fn saved(report: &SnapshotSaved, style: &Style) -> String {
@@ -140,13 +140,16 @@ pub(super) fn pruned(report: &SnapshotPruned, style: &Style) -> String {
     } else {
         "removed"
     };
-    let lines = report.removed.iter().map(|snapshot| {
+    let lines = report.removed.iter().map(|pruned| {
+        let snapshot = &pruned.snapshot;
+        let because: Vec<&str> = pruned.because.iter().map(|bound| against(*bound)).collect();
         format!(
-            "{} {verb} {} ({}, {} old)\n",
+            "{} {verb} {} ({}, {} old): {}\n",
             good(style),
             safe_text(&snapshot.name),
             memory(snapshot.bytes),
-            age_of(snapshot)
+            age_of(snapshot),
+            because.join(", ")
         )
     });
     let lines: String = lines.collect();
@@ -155,6 +158,15 @@ pub(super) fn pruned(report: &SnapshotPruned, style: &Style) -> String {
         return format!("nothing to remove; {left} kept\n");
     }
     format!("{lines}{left} kept\n")
+}
+
+/// What is against a snapshot, in words.
+const fn against(bound: RetentionBound) -> &'static str {
+    match bound {
+        RetentionBound::Keep => "enough are newer (keep)",
+        RetentionBound::OlderThan => "it is too old (older-than)",
+        RetentionBound::MaxSize => "too much with the newer (max-size)",
+    }
 }
 
 pub(super) fn removed(report: &SnapshotRemoved, style: &Style) -> String {

@@ -15,7 +15,7 @@ mod values;
 pub use decide::{Selection, plan, plan_task};
 pub use diagnose::diagnose;
 pub use operate::{Extent, after_start, down, hooks_after_up, restart, scale, settle, start, stop};
-pub use step::{Action, Patience, Plan, Step};
+pub use step::{Action, Patience, Plan, Spared, Step};
 pub use values::{
     INIT_IN_CONTAINER, Init, PROJECT_IN_NODE, STORE_IN_NODE, VOLUMES_IN_NODE, resources,
     service_values,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    Action, Patience, Plan, Step,
+    Action, Patience, Plan, Spared, Step,
     decide::{cluster_id, cluster_steps, reach, ready_id},
 };
 use crate::domain::{
@@ -18,6 +18,8 @@ pub enum Extent {
     Cluster,
     /// The images too. The data stays.
     Images,
+    /// The data too. Its snapshots stay.
+    AllButSnapshots,
     /// The data too: everything.
     Everything,
 }
@@ -112,7 +114,7 @@ fn removal(footprint: &Footprint, extent: Extent) -> Plan {
             "remove the cluster",
             "it is there",
         );
-        if footprint.cluster == Presence::Running && extent < Extent::Everything {
+        if footprint.cluster == Presence::Running && extent < Extent::AllButSnapshots {
             let end = end_services(Patience::AMoment);
             remove.summary.needs = vec![end.id().clone()];
             steps.push(end);
@@ -130,7 +132,7 @@ fn removal(footprint: &Footprint, extent: Extent) -> Plan {
     }
     if extent >= Extent::Images && footprint.has_images() {
         let flag = match extent {
-            Extent::Everything => "--volumes",
+            Extent::AllButSnapshots | Extent::Everything => "--volumes",
             Extent::Cluster | Extent::Images => "--images",
         };
         steps.push(step_after(
@@ -141,13 +143,20 @@ fn removal(footprint: &Footprint, extent: Extent) -> Plan {
             flag,
         ));
     }
-    if extent == Extent::Everything && footprint.has_data() {
+    let data = match extent {
+        Extent::Cluster | Extent::Images => None,
+        Extent::AllButSnapshots => Some((Spared::Snapshots, "remove the data; its snapshots stay")),
+        Extent::Everything => Some((Spared::Nothing, "remove the data")),
+    };
+    if let Some((spared, title)) = data
+        && footprint.has_data()
+    {
         let services = footprint.volumes.join(", ");
         steps.push(step_after(
             &steps,
             "data",
-            Action::RemoveData,
-            "remove the data",
+            Action::RemoveData(spared),
+            title,
             &format!("--volumes; there is data of {services}"),
         ));
     }
@@ -353,6 +362,11 @@ mod tests {
             "what uses the data is gone before it"
         );
         assert!(data[0].summary.reason.contains("postgres"));
+        assert_eq!(data[0].action, Action::RemoveData(Spared::Nothing));
+        let but_snapshots = removal(&all, Extent::AllButSnapshots);
+        assert_eq!(ids(&but_snapshots), ids(&everything));
+        let action = &but_snapshots.steps[3].action;
+        assert_eq!(*action, Action::RemoveData(Spared::Snapshots));
     }
 
     #[test]

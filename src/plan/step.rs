@@ -19,8 +19,8 @@ pub enum Action {
     DeleteRegistry,
     /// Remove the images: these from the docker engine, and what the registry and the nodes keep.
     RemoveImages(Vec<String>),
-    /// Remove the data: the services' volumes.
-    RemoveData,
+    /// Remove the data: the services' volumes, and what belongs to them.
+    RemoveData(Spared),
     /// Create the cluster and wait until its node is ready.
     CreateCluster,
     /// Start the stopped cluster and wait until its node is ready.
@@ -45,6 +45,15 @@ pub enum Action {
     WaitReachable(ServiceName),
     /// Run a hook, by its index among those of its moment.
     RunHook(HookMoment, usize),
+}
+
+/// What of the data stays when it is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Spared {
+    /// Nothing.
+    Nothing,
+    /// Its snapshots.
+    Snapshots,
 }
 
 /// How long the services have to end.

@@ -21,7 +21,7 @@ pub const INIT_IN_CONTAINER: &str = "/.devenv/bin";
 /// enough for a session that is just being started again, short enough to be borne where there is none.
 const HOLD_SECONDS: &str = "10";
 
-/// The init that runs the process of a service that follows its sources or can be debugged.
+/// The init that runs the process of a service that follows its sources, can be debugged or has volumes.
 #[derive(Debug, Clone, Copy)]
 pub struct Init<'a> {
     /// Its program in every node, absolute.
@@ -33,7 +33,8 @@ pub struct Init<'a> {
 /// The values of a service's release, complete. They hold `secrets`: never printed.
 ///
 /// `image_reference` is what the cluster pulls; `secrets` are the pairs of the service's secret files. Where the init
-/// runs the process, an empty `command` is filled with the image's own when the release is installed.
+/// runs the process, an empty `command` is filled with the image's own when the release is installed, or the init left
+/// out.
 pub fn service_values(
     environment: &Environment,
     service: &Service,
@@ -66,7 +67,7 @@ pub fn service_values(
         "secrets": secrets,
         "volumes": volumes.map(|v| volume(&service.name, v)).collect::<Vec<_>>(),
         "mounts": mounts(environment, workload.live.as_ref()),
-        "init": workload.needs_init().then(|| start(workload.live.as_ref(), init)),
+        "init": workload.wants_init().then(|| start(workload.live.as_ref(), init)),
         "probe": workload.ready.as_ref().map(|ready| probe(&ready.probe)),
         "startupSeconds": service.ready_within.as_secs().max(1),
         "resources": resources(&workload.resources),
@@ -94,25 +95,45 @@ fn mounts(environment: &Environment, live: Option<&Live>) -> Vec<Value> {
 }
 
 /// How the init is started: its command line up to the service's own.
-fn start(live: Option<&Live>, Init { program, socket }: Init<'_>) -> Value {
-    let program = Path::new(program);
-    let name = program.file_name().map_or(program, Path::new);
-    let in_container = Path::new(INIT_IN_CONTAINER).join(name);
-    let mut command = vec![
-        json!(in_container),
-        json!("init"),
-        json!("--socket"),
-        json!(socket),
-    ];
-    if live.is_some_and(Live::holds_start) {
-        command.extend([json!("--hold"), json!(HOLD_SECONDS)]);
-    }
-    command.push(json!("--"));
+fn start(live: Option<&Live>, init: Init<'_>) -> Value {
+    let hold = live
+        .is_some_and(Live::holds_start)
+        .then_some(("--hold", HOLD_SECONDS));
     json!({
-        "command": command,
-        "program": { "path": INIT_IN_CONTAINER, "hostPath": program.parent() },
-        "run": Path::new(socket).parent(),
+        "command": init.command(hold),
+        "program": { "path": INIT_IN_CONTAINER, "hostPath": init.directory() },
+        "run": init.run_directory(),
     })
+}
+
+impl Init<'_> {
+    /// Its command line up to what it runs, with an option and its value.
+    pub fn command(&self, option: Option<(&str, &str)>) -> Vec<String> {
+        let program = Path::new(self.program);
+        let name = program.file_name().map_or(program, Path::new);
+        let in_container = Path::new(INIT_IN_CONTAINER).join(name);
+        let mut command = vec![
+            in_container.display().to_string(),
+            "init".to_owned(),
+            "--socket".to_owned(),
+            self.socket.to_owned(),
+        ];
+        if let Some((option, value)) = option {
+            command.extend([option.to_owned(), value.to_owned()]);
+        }
+        command.push("--".to_owned());
+        command
+    }
+
+    /// The directory of its program in every node.
+    pub fn directory(&self) -> Option<&Path> {
+        Path::new(self.program).parent()
+    }
+
+    /// The directory of its socket in the container.
+    pub fn run_directory(&self) -> Option<&Path> {
+        Path::new(self.socket).parent()
+    }
 }
 
 fn probe(probe: &Probe) -> Value {
@@ -157,7 +178,7 @@ mod tests {
     use crate::domain::{
         Autoscale, ClusterSpec, Debug, DebugRuntime, EnvironmentId, Expose, Hooks, ImageName,
         Limits, OnChange, Port, PortNumber, Protocol, Provenance, Provider, Ready, ReloadBy,
-        Requires, Signal, Source, SyncRule,
+        Requires, Retention, Signal, Source, SyncRule,
     };
 
     const SCHEMA: &str = include_str!("../../charts/service/values.schema.json");
@@ -244,6 +265,7 @@ mod tests {
             services: BTreeMap::new(),
             tasks: BTreeMap::new(),
             hooks: Hooks::default(),
+            snapshots: Retention::default(),
             provenance: Provenance::default(),
         };
         let service = Service {
@@ -394,7 +416,6 @@ mod tests {
             values["mounts"][0]["hostPath"],
             "/var/lib/devenv/project/order/public"
         );
-        assert_eq!(values["init"], Value::Null);
         let on_change = OnChange::Reload(ReloadBy::Signal(Signal::Hangup));
         let values = followed(Live {
             on_change,
@@ -402,6 +423,19 @@ mod tests {
         });
         let command = values["init"]["command"].as_array().unwrap();
         assert!(!command.contains(&json!("--hold")), "{command:?}");
+    }
+
+    #[test]
+    fn a_service_with_volumes_is_started_by_the_init_and_one_without_anything_by_the_runtime() {
+        let init = &values(&workload())["init"]["command"];
+        assert_eq!(init[1], "init");
+        assert!(!init.as_array().unwrap().contains(&json!("--hold")));
+        let volumes = Vec::new();
+        let without = values(&Workload {
+            volumes,
+            ..workload()
+        });
+        assert_eq!(without["init"], Value::Null);
     }
 
     #[test]

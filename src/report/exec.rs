@@ -17,4 +17,20 @@ pub struct Exec {
     pub stdout: String,
     /// Its standard error; bytes that are not UTF-8 are replaced.
     pub stderr: String,
+    /// The files that `--copy-out` brought to this machine.
+    pub copied: Vec<CopiedFile>,
+    /// What it left out: links, devices and the like.
+    pub left_out: Vec<String>,
+}
+
+/// A file that was copied out of a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CopiedFile {
+    /// Its path in the container.
+    pub from: String,
+    /// Its path on this machine.
+    pub to: String,
+    /// Its length.
+    pub bytes: u64,
 }

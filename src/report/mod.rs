@@ -36,7 +36,7 @@ pub use completions::Completions;
 pub use data::{BrokenDataset, DataList, DataLoaded, DataReset, DatasetEntry};
 pub use debug::Debug;
 pub use down::{Down, Kept};
-pub use exec::Exec;
+pub use exec::{CopiedFile, Exec};
 pub use failure::{EvidenceEntry, FailureEntry, FailureReport, PlaceEntry};
 pub use format::OutputFormat;
 pub use forward::{Forward, ForwardedPort};
@@ -57,10 +57,10 @@ pub use session::{
     LiveEdit, LiveTimes, Session, SessionService, SessionStop, Standing, StandingState,
 };
 pub use snapshot::{
-    SanitizedColumn, SanitizedDatabase, SanitizedExport, SanitizedTable, SnapshotEntry,
-    SnapshotExported, SnapshotImported, SnapshotList, SnapshotMeans, SnapshotPruned,
-    SnapshotRemoved, SnapshotRestored, SnapshotSaved, SnapshotShown, SnapshotVerified,
-    SnapshotVolumeEntry, UnusableSnapshot, VolumeVerified,
+    PrunedSnapshot, RetentionBound, SanitizedColumn, SanitizedDatabase, SanitizedExport,
+    SanitizedTable, SnapshotEntry, SnapshotExported, SnapshotImported, SnapshotList, SnapshotMeans,
+    SnapshotPruned, SnapshotRemoved, SnapshotRestored, SnapshotSaved, SnapshotShown,
+    SnapshotVerified, SnapshotVolumeEntry, UnusableSnapshot, VolumeVerified,
 };
 pub use status::{
     ClusterPhase, ContainerUsage, NodeTotals, Replicas, ServiceState, ServiceStatus, Status,

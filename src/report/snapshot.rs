@@ -259,9 +259,32 @@ pub struct SnapshotPruned {
     /// Whether it is only said what would be removed.
     pub dry_run: bool,
     /// The snapshots that are gone, the newest first.
-    pub removed: Vec<SnapshotEntry>,
+    pub removed: Vec<PrunedSnapshot>,
     /// How many are left.
     pub kept: usize,
+}
+
+/// A snapshot that bounds are against.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct PrunedSnapshot {
+    /// The snapshot.
+    #[serde(flatten)]
+    pub snapshot: SnapshotEntry,
+    /// The bounds that are against it.
+    pub because: Vec<RetentionBound>,
+}
+
+/// A bound, named after its flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum RetentionBound {
+    /// `--keep`: there are as many newer ones.
+    Keep,
+    /// `--older-than`: it is too old.
+    OlderThan,
+    /// `--max-size`: with those that are newer it holds too much.
+    MaxSize,
 }
 
 impl From<&Snapshot> for SnapshotEntry {

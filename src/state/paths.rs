@@ -220,6 +220,11 @@ impl EnvironmentPaths {
         self.data.join("snapshots")
     }
 
+    /// What describes the data that datasets came to, a file each, as of snapshots.
+    pub fn prepared(&self) -> PathBuf {
+        self.data.join("prepared")
+    }
+
     /// What is to be undone of an exchange of data that was broken off.
     pub fn exchange_record(&self) -> PathBuf {
         self.data.join("exchange.json")

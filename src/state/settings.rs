@@ -6,13 +6,14 @@
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use serde::Deserialize;
 
 use crate::{
     adapters::files::{self, FileError},
-    domain::{ExitClass, Failure, Place},
+    domain::{ExitClass, Failure, InvalidDuration, Memory, Place, Retention, parse_duration},
 };
 
 /// The settings; everything has a default.
@@ -27,6 +28,8 @@ pub struct Settings {
     pub binaries: Binaries,
     /// What volumes are kept in.
     pub volumes: VolumeSetting,
+    /// Which snapshots stay where a manifest does not say it.
+    pub snapshots: SnapshotSettings,
 }
 
 /// What the volumes of new environments are kept in.
@@ -38,6 +41,41 @@ pub enum VolumeSetting {
     Auto,
     /// A plain directory, in any case.
     Directory,
+}
+
+/// Which snapshots stay: the keys of the manifest's `snapshots`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct SnapshotSettings {
+    /// So many, the newest.
+    pub keep: Option<usize>,
+    /// Those that are not older.
+    pub older_than: Option<Age>,
+    /// As many of the newest as hold no more data together.
+    pub max_size: Option<Memory>,
+}
+
+/// An age such as `30d`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Age(Duration);
+
+impl TryFrom<String> for Age {
+    type Error = InvalidDuration;
+    fn try_from(text: String) -> Result<Self, InvalidDuration> {
+        parse_duration(&text).map(Self)
+    }
+}
+
+impl SnapshotSettings {
+    /// The same as bounds.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            keep: self.keep,
+            older_than: self.older_than.map(|age| age.0),
+            max_size: self.max_size,
+        }
+    }
 }
 
 /// Images that the cluster needs beside its nodes; `None` takes k3d's own.
@@ -93,7 +131,7 @@ impl SettingsError {
             )
             .caused_by(self)
             .at(place.as_deref().cloned())
-            .help("known keys are nodeImages, images, binaries and volumes"),
+            .help("known keys are nodeImages, images, binaries, volumes and snapshots"),
             Self::File(error) => error.failure(),
         }
     }
@@ -195,6 +233,18 @@ mod tests {
         assert_eq!(settings.node_image("1.35"), Some("minor"));
         assert_eq!(settings.node_image("1.3"), None);
         assert_eq!(settings.images.tools.as_deref(), Some("t"));
+    }
+
+    #[test]
+    fn which_snapshots_stay_is_written_as_in_a_manifest() {
+        let settings = parse("snapshots: { keep: 10, olderThan: 30d, maxSize: 20Gi }\n").unwrap();
+        let retention = Retention {
+            keep: Some(10),
+            older_than: Some(Duration::from_hours(30 * 24)),
+            max_size: Some(Memory::from_bytes(20 << 30)),
+        };
+        assert_eq!(settings.snapshots.retention(), retention);
+        assert!(parse("snapshots: { olderThan: soon }\n").is_err());
     }
 
     #[test]

@@ -93,6 +93,13 @@ impl SnapshotStore {
         }
     }
 
+    /// What an environment's datasets came to, kept in the same form.
+    pub fn prepared(paths: &EnvironmentPaths) -> Self {
+        Self {
+            directory: paths.prepared(),
+        }
+    }
+
     /// All snapshots, by name.
     pub fn list(&self) -> Result<Vec<KeptSnapshot>, FileError> {
         if !files::exists(&self.directory) {
@@ -179,32 +186,7 @@ fn name_of(path: &Path) -> Option<SnapshotName> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{CopyMeans, SnapshotId, SnapshotVolume, VolumeRef};
-
-    fn snapshot(name: &str) -> Snapshot {
-        Snapshot {
-            name: name.parse().unwrap(),
-            id: SnapshotId::new(name),
-            created: jiff::Timestamp::from_second(1_790_000_000).unwrap(),
-            note: Some("before the migration".to_owned()),
-            project: "shop".parse().unwrap(),
-            branch: None,
-            dataset: None,
-            devenv: "0.1.0".to_owned(),
-            architecture: "x86_64".to_owned(),
-            sanitized: None,
-            volumes: vec![SnapshotVolume {
-                of: VolumeRef {
-                    service: "postgres".parse().unwrap(),
-                    volume: "data".parse().unwrap(),
-                },
-                files: 3,
-                bytes: 12,
-                hash: "ab".repeat(32),
-                means: CopyMeans::Cloned,
-            }],
-        }
-    }
+    use crate::domain::testing::snapshot;
 
     fn store() -> (tempfile::TempDir, SnapshotStore) {
         let home = tempfile::tempdir().unwrap();

@@ -4,6 +4,7 @@ mod datasets;
 mod image;
 mod killed;
 mod sanitized;
+mod stay;
 
 use std::time::{Duration, Instant};
 
@@ -12,14 +13,15 @@ use crate::{
     say,
 };
 
-/// Each service writes the time into a file of its volume again and again, and is ready unless its data says otherwise.
+/// Each service writes the time into a file of its volume, in which it is started, again and again, and is ready unless
+/// its data says otherwise.
 const TICKS: &str = r#"$SIG{TERM} = sub { exit 0 };
 while (1) {
     open my $uptime, "<", "/proc/uptime" or die;
-    open my $file, ">", "/data/.now" or die;
+    open my $file, ">", ".now" or die;
     print $file +(split " ", <$uptime>)[0], "\n";
     close $file;
-    rename "/data/.now", "/data/now" or die;
+    rename ".now", "now" or die;
     select undef, undef, undef, 0.001;
 }
 "#;
@@ -29,18 +31,25 @@ const ONE_INSTANT: f64 = 0.05;
 const LEFT: &str = "left";
 const RIGHT: &str = "right";
 
-fn manifest() -> String {
-    let service = |name: &str| {
-        format!(
-            "  {name}:
-    build: ticks
-    command: [perl, /ticks.pl]
-    volumes: [{{ name: data, path: /data, size: 64Mi }}]
+/// How a service of the stage is written whose image is built or taken, by the line that says so. One has the command
+/// of its image, the other one of its own.
+fn service(name: &str, image: &str) -> String {
+    let command = match name {
+        RIGHT => "    command: [perl, /ticks.pl, of-its-own]\n",
+        _ => "",
+    };
+    format!(
+        "  {name}:
+    {image}
+{command}    volumes: [{{ name: data, path: /data, size: 64Mi }}]
     ready: {{ command: [test, '!', -e, /data/bad], within: 20s }}
 "
-        )
-    };
-    format!("services:\n{}{}", service(LEFT), service(RIGHT))
+    )
+}
+
+fn manifest() -> String {
+    let [left, right] = [LEFT, RIGHT].map(|name| service(name, "build: ticks"));
+    format!("services:\n{left}{right}")
 }
 
 struct Stage {
@@ -49,20 +58,16 @@ struct Stage {
 
 impl Stage {
     fn up(name: &str) -> Self {
-        Self::up_with(name, &[])
-    }
-
-    fn up_with(name: &str, flags: &[&str]) -> Self {
         let project = Self::project(name);
-        let words = [&["up"], flags].concat();
-        project.devenv(&words).assert_code(0);
+        project.devenv(&["up"]).assert_code(0);
         Self { project }
     }
 
     /// The project before its first `up`.
     fn project(name: &str) -> Project {
         let project = Project::new(name, &manifest());
-        let dockerfile = format!("FROM {BASE}\nCOPY ticks.pl /\n");
+        let start = "WORKDIR /data\nENTRYPOINT [\"perl\"]\nCMD [\"/ticks.pl\"]\n";
+        let dockerfile = format!("FROM {BASE}\nCOPY ticks.pl /\n{start}");
         project.write("ticks/Dockerfile", &dockerfile);
         project.write("ticks/ticks.pl", TICKS);
         project
@@ -129,6 +134,7 @@ fn a_snapshot_is_of_one_instant_and_its_data_comes_back_whole_or_not_at_all() {
     all_volumes_are_of_one_instant(&stage);
     what_there_is_is_listed_and_shown(&stage);
     the_data_comes_back(&stage);
+    stay::containers_stay_while_their_data_is_exchanged(&stage);
     data_that_the_services_do_not_come_up_with_is_put_back(&stage);
     what_is_not_what_was_saved_is_found_and_not_restored(&stage);
     mistakes_are_told_before_anything_is_done(&stage);

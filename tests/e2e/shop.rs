@@ -110,9 +110,20 @@ impl Shop {
 
     fn passes_its_own_tests(&self) {
         self.project
-            .devenv(&["exec", "test", "--", "npm", "run", "integration"])
+            .devenv(&[
+                "exec",
+                "test",
+                "--copy-out",
+                "/results/junit.xml:reports",
+                "--",
+                "npm",
+                "run",
+                "integration",
+            ])
             .assert_code(0)
             .assert_says(&["fail 0"]);
+        let results = self.project.read("reports/junit.xml");
+        assert!(results.contains("failures=\"0\""), "{results}");
     }
 
     fn has_nothing_to_do(&self) {

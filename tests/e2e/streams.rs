@@ -34,6 +34,7 @@ fn what_services_say_is_seen_and_what_users_say_is_done() {
 
     logs_are_in_order_and_go_on_across_pods(&project);
     commands_run_in_services(&project);
+    files_of_containers_are_copied_once_the_command_has_ended(&project);
     tasks_run_in_pods_of_their_own(&project);
     past::what_was_said_outlives_its_pod_and_its_cluster(&project);
     project.end();
@@ -160,6 +161,60 @@ fn commands_run_in_services(project: &Project) {
     );
     let early = project.run("sh", &["-c", &early]).assert_code(0);
     assert_eq!((early.stdout.as_str(), early.stderr.as_str()), ("y\n", ""));
+}
+
+fn files_of_containers_are_copied_once_the_command_has_ended(project: &Project) {
+    // A task's pod is gone afterwards, however soon its command ends.
+    let script = "mkdir -p /out/deep; echo one > /out/one; echo '#!/bin/sh' > /out/deep/run; \
+                  chmod 755 /out/deep/run; ln -s /etc/passwd /out/link; exit 3";
+    let words = [
+        "exec",
+        "check",
+        "--copy-out",
+        "/out:results",
+        "--copy-out",
+        "/none",
+        "-o",
+        "json",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ];
+    let ran = project.devenv(&words).assert_code(3);
+    let ran = ran.assert_says(&["there is no /none in the container"]);
+    let report = ran.json();
+    let copied = report["copied"].as_array().unwrap().iter();
+    let from: Vec<&str> = copied.map(|file| file["from"].as_str().unwrap()).collect();
+    assert_eq!(from, ["/out/deep/run", "/out/one"]);
+    assert_eq!(report["leftOut"], serde_json::json!(["/out/link"]));
+    assert_eq!(project.read("results/out/one"), "one\n");
+    let run = project.directory().join("results/out/deep/run");
+    project
+        .run("test", &["-x", run.to_str().unwrap()])
+        .assert_code(0);
+    assert!(!project.directory().join("results/out/link").exists());
+
+    let none = ["exec", "check", "--copy-out", "/none", "--", "true"];
+    project
+        .devenv(&none)
+        .assert_code(5)
+        .assert_says(&["exec.nothing-to-copy"]);
+
+    let script = "head -c 3000000 /dev/zero > /tmp/large; ln -sf large /tmp/latest; echo said";
+    let words = [
+        "exec",
+        "starter",
+        "--copy-out",
+        "/tmp/latest",
+        "--",
+        "sh",
+        "-c",
+        script,
+    ];
+    let ran = project.devenv(&words).assert_code(0);
+    assert_eq!(ran.stdout, "said\n");
+    assert_eq!(project.read("latest"), "\0".repeat(3_000_000));
 }
 
 fn tasks_run_in_pods_of_their_own(project: &Project) {

@@ -40,12 +40,103 @@ fn an_unknown_shell_is_a_usage_failure_that_says_what_to_type() {
     ");
 }
 
+/// What a shell offers for the last of these words, whatever it says beside it.
+fn offered(environment: &mut TestEnvironment, words: &[&str]) -> Vec<String> {
+    environment.set("COMPLETE", "bash");
+    environment.set("_CLAP_COMPLETE_INDEX", &words.len().to_string());
+    environment.set("_CLAP_IFS", "\n");
+    let output = environment.devenv(["--", "devenv"].iter().chain(words));
+    assert_eq!(
+        (output.code, output.stderr.as_str()),
+        (Some(0), ""),
+        "{output}"
+    );
+    let mut names: Vec<String> = output.stdout.lines().map(str::to_owned).collect();
+    names.retain(|name| !name.starts_with('-'));
+    names
+}
+
 #[test]
 fn a_shell_that_asks_gets_the_verbs() {
     let mut environment = TestEnvironment::new();
-    environment.set("COMPLETE", "bash");
-    environment.set("_CLAP_COMPLETE_INDEX", "1");
-    environment.set("_CLAP_IFS", "\n");
-    let output = environment.devenv(["--", "devenv", "ver"]);
-    assert_eq!(output.to_string(), "version");
+    assert_eq!(offered(&mut environment, &["ver"]), ["version"]);
+}
+
+const MANIFEST: &str = "apiVersion: devenv/v1
+name: shop
+services: { order: { build: gone }, postgres: { image: postgres } }
+tasks: { test: { image: test, command: [run] } }
+";
+/// A description of a snapshot, complete enough to be one.
+const SNAPSHOT: &str = r#"{"schema":1,"name":"x","id":"x-1","created":"2026-01-02T03:04:05Z","note":"full",
+    "project":"shop","branch":null,"devenv":"0.1.0","architecture":"x86_64","volumes":[]}"#;
+
+fn shop(directory: &str) -> TestEnvironment {
+    let environment = TestEnvironment::new();
+    let write = |path: &str, text: &str| {
+        environment.write_project(&format!("{directory}{path}"), text);
+    };
+    write("devenv.yaml", MANIFEST);
+    write("profiles/minimal.yaml", "only: [order]\n");
+    write("profiles/ci.yaml", "only: [order]\n");
+    write(
+        "datasets/checkout/dataset.yaml",
+        "description: A cart\nsteps: []\n",
+    );
+    environment
+}
+
+#[test]
+fn a_shell_that_asks_gets_the_names_of_what_there_is() {
+    let mut shop = shop("");
+    let project = shop.devenv(["snapshot", "list", "-o", "json"]);
+    let id = project.document()["environment"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    for name in ["cart-full", "before"] {
+        let path = format!(".local/share/devenv/{id}/snapshots/{name}.json");
+        shop.write_home(&path, SNAPSHOT);
+    }
+    let snapshots = ["before", "cart-full"];
+    let targets = ["order", "postgres", "test"];
+    for (words, names) in [
+        (&["up", ""][..], &targets[..2]),
+        (&["up", "ord"], &targets[..1]),
+        (&["logs", "order", "p"], &targets[1..2]),
+        (&["exec", ""], &targets),
+        (
+            &["snapshot", "save", "x", "--services", "order,p"],
+            &["order,postgres"],
+        ),
+        (&["snapshot", "save", "b"], &[]),
+        (&["snapshot", "show", ""], &snapshots),
+        (&["snapshot", "restore", "c"], &snapshots[1..]),
+        (&["snapshot", "verify", "b"], &snapshots[..1]),
+        (&["snapshot", "export", "b"], &snapshots[..1]),
+        (&["snapshot", "remove", "b"], &snapshots[..1]),
+        (&["data", "restore", "--from", "c"], &snapshots[1..]),
+        (&["data", "load", ""], &["checkout"]),
+        (&["data", "load", "--dataset", "ch"], &["checkout"]),
+        (&["data", "reset", "--to", "ch"], &["checkout"]),
+        (&["-p", ""], &["ci", "minimal"]),
+        (&["up", "--profile", "ci,m"], &["ci,minimal"]),
+    ] {
+        assert_eq!(offered(&mut shop, words), names, "{words:?}");
+    }
+}
+
+#[test]
+fn names_come_from_the_project_that_the_line_is_about_and_from_none_where_there_is_none() {
+    let mut elsewhere = shop("else/where/");
+    for (words, names) in [
+        (&["up", "o"][..], &[][..]),
+        (&["-C", "else/where", "up", "o"], &["order"]),
+        (&["-Celse/where", "-f", "none.yaml", "up", "o"], &[]),
+        (&["data", "load", "c"], &[]),
+    ] {
+        assert_eq!(offered(&mut elsewhere, words), names, "{words:?}");
+    }
+    elsewhere.write_project("devenv.yaml", "services: [");
+    assert_eq!(offered(&mut elsewhere, &["up", "o"]), [] as [&str; 0]);
 }

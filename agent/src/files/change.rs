@@ -15,7 +15,8 @@ use rustix::{
 };
 
 use super::{
-    tree::{Missing, PERMISSIONS, Root, at, give, joined, kind, look, problem_at, remove},
+    owner::Ids,
+    tree::{Missing, PERMISSIONS, Root, at, joined, kind, look, problem_at, remove},
     unfinished::unfinished,
 };
 
@@ -33,11 +34,13 @@ enum Ready {
 pub(crate) fn change(
     root: OwnedFd,
     base: &[u8],
+    owner: Option<Ids>,
     records: &mut impl Read,
 ) -> Result<u32, AgentError> {
     let mut work = Work {
         root: Root::new(root),
         base,
+        owner,
         ready: Vec::new(),
         gone: BTreeSet::new(),
     };
@@ -52,6 +55,8 @@ pub(crate) fn change(
 struct Work<'a> {
     root: Root,
     base: &'a [u8],
+    /// Whose what is named becomes, where that is said.
+    owner: Option<Ids>,
     ready: Vec<Ready>,
     /// What will have gone: nothing can be written below it until then.
     gone: BTreeSet<PathBuf>,
@@ -103,7 +108,8 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Writes a file beside its place. It belongs to whom the one that is there belongs to, else to its directory's owner.
+    /// Writes a file beside its place. Where no owner is said it belongs to whom the one that is there belongs to, else to
+    /// its directory's owner.
     fn write(
         &mut self,
         to: PathBuf,
@@ -114,6 +120,7 @@ impl Work<'_> {
     ) -> Result<(), AgentError> {
         let there = self.now_at(&to, Missing::Make)?;
         let from = self.beside(&to);
+        let said = self.owner;
         let place = self.root.place(&from, Missing::Make)?;
         let failed = |error| at("write", &to, error);
         let flags =
@@ -125,15 +132,16 @@ impl Work<'_> {
             if hashed != hash {
                 return Err(Stopped::Refused(FileProblem::Damaged));
             }
-            let owner = match there {
-                Some(there) => there,
-                None => fstat(place.directory)?,
+            let owner = match (said, there) {
+                (Some(said), _) => said,
+                (None, Some(there)) => Ids::of(&there),
+                (None, None) => Ids::of(&fstat(place.directory)?),
             };
             // Most are made as they are to be: of a checkout, each call less is ten thousand.
             let made = fstat(&file)?;
-            let is_its = (made.st_uid, made.st_gid) == (owner.st_uid, owner.st_gid);
+            let is_its = Ids::of(&made) == owner;
             if !is_its {
-                give(place.directory, &place.name, &owner)?;
+                owner.take(&file)?;
             }
             if !is_its || made.st_mode & PERMISSIONS != mode & PERMISSIONS {
                 fchmod(&file, Mode::from_raw_mode(mode & PERMISSIONS))?;
@@ -230,7 +238,9 @@ impl Work<'_> {
             }
             Ready::Directory { path, mode } => {
                 let directory = self.root.directory(path, Missing::Make)?;
-                fchmod(&directory, Mode::from_raw_mode(mode & PERMISSIONS))
+                let given = self.owner.map_or(Ok(()), |owner| owner.take(&directory));
+                given
+                    .and_then(|()| fchmod(&directory, Mode::from_raw_mode(mode & PERMISSIONS)))
                     .map_err(|error| at("make", path, error))
             }
             Ready::Absent { path } => {

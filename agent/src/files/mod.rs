@@ -5,11 +5,15 @@
 
 mod change;
 mod list;
+mod owner;
+mod read;
 mod tree;
 mod unfinished;
 
 pub(crate) use change::change;
 pub(crate) use list::list;
+pub(crate) use owner::owner;
+pub(crate) use read::read;
 pub(crate) use tree::{
     PERMISSIONS, at, children, joined, kind, look, open_below, open_directory, open_within,
     problem_at, remove,

@@ -13,10 +13,10 @@ use std::{
 use devenv_agent::protocol::{
     AgentError, Entry, EntryKind, FileChange, FileProblem, frame, read_frame,
 };
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with};
 use tempfile::TempDir;
 
-use super::{UNFINISHED, change, list};
+use super::{UNFINISHED, change, list, owner::Ids, read};
 
 struct Stage {
     directory: TempDir,
@@ -41,7 +41,7 @@ impl Stage {
     }
 
     fn change(&self, base: &str, records: &[u8]) -> Result<u32, AgentError> {
-        change(self.root(), base.as_bytes(), &mut &*records)
+        change(self.root(), base.as_bytes(), None, &mut &*records)
     }
 
     fn list(&self, directory: &str) -> Vec<Entry> {
@@ -365,7 +365,7 @@ fn a_file_that_may_not_be_read_by_others_is_not_either_while_it_is_written() {
         seen: Vec::new(),
         stage: &stage,
     };
-    change(stage.root(), b"/app/src", &mut stream).unwrap_err();
+    change(stage.root(), b"/app/src", None, &mut stream).unwrap_err();
     assert_eq!(stream.seen, [0o600]);
 }
 
@@ -396,4 +396,78 @@ fn a_listed_file_is_one_entry_without_a_path() {
     assert_eq!(entries.len(), 1);
     assert!(entries[0].path.is_empty(), "{entries:?}");
     assert!(matches!(entries[0].kind, EntryKind::File { .. }));
+}
+
+#[test]
+fn a_file_is_read_through_links_that_stay_in_the_container() {
+    let stage = Stage::new();
+    let contents: Vec<u8> = (0..=255).cycle().take(700_000).collect();
+    fs::write(stage.at("root/app/large"), &contents).unwrap();
+    symlink("/app/large", stage.at("root/app/link")).unwrap();
+    let mut told = Vec::new();
+    let bytes = read(&stage.root(), b"/app/link", &mut told);
+    assert_eq!(bytes, Ok(contents.len() as u64));
+    assert!(told == contents);
+}
+
+#[test]
+fn what_is_outside_or_no_file_is_not_read() {
+    let stage = Stage::new();
+    fs::write(stage.at("outside/secret"), "secret").unwrap();
+    symlink(stage.at("outside/secret"), stage.at("root/app/absolute")).unwrap();
+    symlink("../../outside/secret", stage.at("root/app/relative")).unwrap();
+    mknodat(
+        CWD,
+        stage.at("root/app/pipe"),
+        FileType::Fifo,
+        Mode::from_raw_mode(0o600),
+        0,
+    )
+    .unwrap();
+    for path in [
+        "/app/absolute",
+        "/app/relative",
+        "/app/none",
+        "/app/pipe",
+        "/app",
+        "/app/../app",
+    ] {
+        let mut told = Vec::new();
+        let refused = read(&stage.root(), path.as_bytes(), &mut told);
+        assert!(matches!(refused, Err(AgentError::File { .. })), "{path}");
+        assert_eq!(told, b"", "{path}");
+    }
+}
+
+#[test]
+fn what_is_named_becomes_whose_it_is_said_to_and_nothing_else_does() {
+    let stage = Stage::new();
+    let directory = FileChange::Directory {
+        path: b"made/inner".to_vec(),
+        mode: 0o750,
+    };
+    let records = [frame(&directory).unwrap(), file("made/inner/f", b"x")].concat();
+    let before = fs::metadata(stage.at("root/app")).unwrap();
+    // Who is not root can give nothing away, but to itself.
+    let (user, group) = if before.uid() == 0 {
+        (70, 71)
+    } else {
+        (before.uid(), before.gid())
+    };
+    let said = Some(Ids { user, group });
+    assert_eq!(
+        change(stage.root(), b"/app", said, &mut records.as_slice()),
+        Ok(2)
+    );
+    let of = |path: &str| {
+        let found = fs::metadata(stage.at(path)).unwrap();
+        (
+            found.uid(),
+            found.gid(),
+            found.permissions().mode() & 0o7777,
+        )
+    };
+    assert_eq!(of("root/app/made/inner"), (user, group, 0o750));
+    assert_eq!(of("root/app/made/inner/f"), (user, group, 0o640));
+    assert_eq!(of("root/app/made").0, before.uid());
 }

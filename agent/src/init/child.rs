@@ -1,9 +1,11 @@
 //! The service's process, its group, and what it leaves behind.
 
 use std::{
+    env,
     ffi::OsString,
     io,
     os::unix::process::CommandExt,
+    path::PathBuf,
     process::Command,
     time::{Duration, Instant},
 };
@@ -62,6 +64,8 @@ pub(super) struct Service {
     own: Command,
     /// Run in place of it.
     other: Option<Command>,
+    /// The directory that the container starts in, as long as it has a path.
+    directory: Option<PathBuf>,
     terminal: Terminal,
 }
 
@@ -82,6 +86,7 @@ impl Service {
         Self {
             own,
             other: None,
+            directory: env::current_dir().ok(),
             terminal: Terminal::find(),
         }
     }
@@ -104,6 +109,12 @@ impl Service {
         next.envs(variables);
         self.other = Some(next);
         Ok(())
+    }
+
+    /// Enters its directory again, by its path: what is there now is what it is started in.
+    pub(super) fn enter(&self) -> Result<(), StartError> {
+        let entered = self.directory.as_ref().map_or(Ok(()), env::set_current_dir);
+        entered.map_err(|error| StartError::of(&self.own, error))
     }
 
     /// Starts it with everything inherited, as the leader of a new process group.

@@ -23,7 +23,7 @@ use self::{
     control::Desk,
     options::{Options, USAGE},
     outbox::Outbox,
-    supervisor::{FirstStart, Supervisor},
+    supervisor::{AfterEnd, FirstStart, Supervisor},
 };
 use crate::{not_begun, say};
 
@@ -59,8 +59,12 @@ fn run(options: Options) -> io::Result<u8> {
         Some(hold) if control.is_ok() => FirstStart::Held(hold),
         _ => FirstStart::AtOnce,
     };
+    let after_end = match options.keep {
+        Some(keep) if control.is_ok() => AfterEnd::Keep(keep),
+        _ => AfterEnd::End,
+    };
     let service = Service::new(options.program, options.arguments);
-    let code = Supervisor::new(service).run(first_start, &reported);
+    let code = Supervisor::new(service, after_end).run(first_start, &reported);
     outbox.wait();
     Ok(code)
 }

@@ -4,7 +4,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 
 /// How it is written.
 pub(super) const USAGE: &str =
-    "usage: devenv-agent init --socket PATH [--hold SECONDS] -- COMMAND [ARG...]";
+    "usage: devenv-agent init --socket PATH [--hold SECONDS] [--keep SECONDS] -- COMMAND [ARG...]";
 
 /// What the command line says.
 #[derive(Debug, PartialEq, Eq)]
@@ -13,6 +13,9 @@ pub(super) struct Options {
     pub(super) socket: PathBuf,
     /// How long the first start waits at most for its release; without it, it does not wait.
     pub(super) hold: Option<Duration>,
+    /// How long the container stays at most for its release when the service has ended by itself; without it, it ends
+    /// with it.
+    pub(super) keep: Option<Duration>,
     /// What to run.
     pub(super) program: OsString,
     /// Its arguments.
@@ -28,7 +31,7 @@ pub(super) enum OptionsError {
     /// An option came without its value.
     #[error("`{0}` needs a value")]
     NoValue(&'static str),
-    /// The time to hold is no whole number of seconds.
+    /// A time is no whole number of seconds.
     #[error("`{}` is not a number of seconds", .0.display())]
     NotSeconds(OsString),
     /// No socket is named.
@@ -45,7 +48,7 @@ impl Options {
         mut arguments: impl Iterator<Item = OsString>,
     ) -> Result<Self, OptionsError> {
         let mut socket = None;
-        let mut hold = None;
+        let (mut hold, mut keep) = (None, None);
         loop {
             let argument = arguments.next().ok_or(OptionsError::NoCommand)?;
             match argument.to_str() {
@@ -56,6 +59,10 @@ impl Options {
                     let value = arguments.next().ok_or(OptionsError::NoValue("--hold"))?;
                     hold = Some(seconds(value)?);
                 }
+                Some("--keep") => {
+                    let value = arguments.next().ok_or(OptionsError::NoValue("--keep"))?;
+                    keep = Some(seconds(value)?);
+                }
                 Some("--") => break,
                 _ => return Err(OptionsError::Unknown(argument)),
             }
@@ -63,6 +70,7 @@ impl Options {
         Ok(Self {
             socket: socket.ok_or(OptionsError::NoSocket)?.into(),
             hold,
+            keep,
             program: arguments.next().ok_or(OptionsError::NoCommand)?,
             arguments: arguments.collect(),
         })
@@ -91,11 +99,13 @@ mod tests {
         let expected = Options {
             socket: "/run/init".into(),
             hold: Some(Duration::from_secs(5)),
+            keep: None,
             program: "server".into(),
             arguments,
         };
         assert_eq!(options, expected);
-        assert_eq!(parse("--socket s -- server").unwrap().hold, None);
+        let kept = parse("--socket s --keep 7 -- task").unwrap();
+        assert_eq!((kept.hold, kept.keep), (None, Some(Duration::from_secs(7))));
     }
 
     #[test]
@@ -106,6 +116,7 @@ mod tests {
             ("-- server", OptionsError::NoSocket),
             ("--socket", OptionsError::NoValue("--socket")),
             ("--hold", OptionsError::NoValue("--hold")),
+            ("--keep", OptionsError::NoValue("--keep")),
             ("--hold 1.5 -- x", OptionsError::NotSeconds("1.5".into())),
             ("server", OptionsError::Unknown("server".into())),
         ];

@@ -45,11 +45,23 @@ pub(super) enum FirstStart {
     Held(Duration),
 }
 
+/// What becomes of the container when the service has ended by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AfterEnd {
+    /// It ends.
+    End,
+    /// It ends when it is released, or after this time: until then its files can be read.
+    Keep(Duration),
+}
+
 /// What the service does.
 #[derive(Debug)]
 enum Phase {
-    /// It waits for its first start, until then at most.
-    Held { until: Instant },
+    /// It waits for its start, until then at most.
+    Held {
+        until: Instant,
+        otherwise: Unreleased,
+    },
     /// It runs.
     Running(Group),
     /// It is stopped to be started again.
@@ -58,6 +70,26 @@ enum Phase {
     Ending(Group),
     /// It ended with this code and waits for a restart.
     Failed(u8),
+    /// It ended with this code, and the container is kept, until then at most.
+    Kept { code: u8, until: Instant },
+}
+
+/// What becomes of a service that is held and that nobody releases in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unreleased {
+    /// It is started for the first time.
+    Start,
+    /// The container ends with the code that the service ended with.
+    End(u8),
+}
+
+/// The end of the service is expected.
+#[derive(Debug, Clone, Copy)]
+struct StandingBy {
+    /// Until then.
+    until: Instant,
+    /// How long it is held afterwards.
+    hold: Duration,
 }
 
 /// What a failure of the service leads to.
@@ -83,6 +115,9 @@ pub(super) struct Supervisor {
     service: Service,
     phase: Phase,
     on_failure: OnFailure,
+    after_end: AfterEnd,
+    /// Whether an end of the service is expected, and is not its container's.
+    stands_by: Option<StandingBy>,
     starts: Starts,
     beside: Beside,
 }
@@ -92,12 +127,17 @@ type Flow<T = ()> = ControlFlow<u8, T>;
 
 impl Supervisor {
     /// Nothing is started yet.
-    pub(super) fn new(service: Service) -> Self {
+    pub(super) fn new(service: Service, after_end: AfterEnd) -> Self {
         let until = Instant::now();
         Self {
             service,
-            phase: Phase::Held { until },
+            phase: Phase::Held {
+                until,
+                otherwise: Unreleased::Start,
+            },
             on_failure: OnFailure::End,
+            after_end,
+            stands_by: None,
             starts: Starts::default(),
             beside: Beside::default(),
         }
@@ -109,7 +149,8 @@ impl Supervisor {
             FirstStart::AtOnce => self.start_first(),
             FirstStart::Held(hold) => {
                 let until = Instant::now() + hold;
-                self.phase = Phase::Held { until };
+                let otherwise = Unreleased::Start;
+                self.phase = Phase::Held { until, otherwise };
                 Continue(())
             }
         };
@@ -135,7 +176,7 @@ impl Supervisor {
 
     fn deadline(&self) -> Option<Instant> {
         let of_service = match &self.phase {
-            Phase::Held { until } => Some(*until),
+            Phase::Held { until, .. } | Phase::Kept { until, .. } => Some(*until),
             Phase::Stopping(stopping) => stopping.deadline(),
             Phase::Running(_) | Phase::Ending(_) | Phase::Failed(_) => None,
         };
@@ -146,10 +187,17 @@ impl Supervisor {
     fn settle(&mut self, now: Instant) -> Flow {
         self.beside.end_what_is_late(now);
         match &mut self.phase {
-            Phase::Held { until } if *until <= now => {
-                say("nobody released the service in time: starting what the image has");
-                return self.start_first();
-            }
+            Phase::Kept { code, until } if *until <= now => return Break(*code),
+            Phase::Held { until, otherwise } if *until <= now => match *otherwise {
+                Unreleased::Start => {
+                    say("nobody released the service in time: starting what the image has");
+                    return self.start_first();
+                }
+                Unreleased::End(code) => {
+                    say("nobody released the service in time: the container ends with it");
+                    return Break(code);
+                }
+            },
             Phase::Stopping(stopping) => {
                 if let Some(Stopped { replies, took }) = stopping.advance(now) {
                     self.start_again(replies, took);
@@ -189,6 +237,8 @@ impl Supervisor {
                 }
             }
             Phase::Held { .. } | Phase::Failed(_) => return end_if_asked(signal, None),
+            Phase::Kept { code, .. } if asks_to_end(signal) => return Break(*code),
+            Phase::Kept { .. } => {}
         }
         Continue(())
     }
@@ -215,8 +265,21 @@ impl Supervisor {
     }
 
     fn ended_by_itself(&mut self, code: u8) -> Flow {
+        let now = Instant::now();
+        let expected = self.stands_by.take().filter(|it| now < it.until);
+        if let Some(StandingBy { hold, .. }) = expected {
+            let until = now + hold;
+            let otherwise = Unreleased::End(code);
+            self.phase = Phase::Held { until, otherwise };
+            return Continue(());
+        }
         if code == 0 || self.on_failure == OnFailure::End {
-            return Break(code);
+            let AfterEnd::Keep(keep) = self.after_end else {
+                return Break(code);
+            };
+            let until = Instant::now() + keep;
+            self.phase = Phase::Kept { code, until };
+            return Continue(());
         }
         say(&format!(
             "the service ended with code {code}: waiting for the next change"
@@ -245,6 +308,11 @@ impl Supervisor {
                 Ok(()) => Ok(Answer::CommandSet),
                 Err(NoCommand) => Err(Refusal::NotRun(NoCommand.to_string())),
             }),
+            Request::StandBy { within_ms, hold_ms } => {
+                let [within, hold] =
+                    [within_ms, hold_ms].map(|ms| Duration::from_millis(ms.into()));
+                reply.send(self.stand_by(within, hold));
+            }
         }
         Continue(())
     }
@@ -260,8 +328,13 @@ impl Supervisor {
     }
 
     fn release(&mut self, reply: Reply) -> Flow {
+        self.stands_by = None;
         let flow = match self.phase {
             Phase::Held { .. } => self.start_first(),
+            Phase::Kept { code, .. } => {
+                reply.send(Ok(Answer::Released));
+                return Break(code);
+            }
             _ => Continue(()),
         };
         reply.send(match flow {
@@ -279,7 +352,20 @@ impl Supervisor {
                 self.phase = Phase::Stopping(Stopping::begin(*group, signal, grace, reply));
             }
             Phase::Stopping(stopping) => stopping.join(grace, reply),
-            Phase::Ending(_) => reply.send(Err(Refusal::Ending)),
+            Phase::Ending(_) | Phase::Kept { .. } => reply.send(Err(Refusal::Ending)),
+        }
+    }
+
+    /// From now on the end of the service is expected. Only of one that runs: any other is about to do something else.
+    fn stand_by(&mut self, within: Duration, hold: Duration) -> Result<Answer, Refusal> {
+        match self.phase {
+            Phase::Running(_) => {
+                let until = Instant::now() + within;
+                self.stands_by = Some(StandingBy { until, hold });
+                Ok(Answer::StandsBy)
+            }
+            Phase::Ending(_) | Phase::Kept { .. } => Err(Refusal::Ending),
+            Phase::Held { .. } | Phase::Stopping(_) | Phase::Failed(_) => Err(Refusal::NotRunning),
         }
     }
 
@@ -288,7 +374,7 @@ impl Supervisor {
         let group = match &self.phase {
             Phase::Running(group) | Phase::Ending(group) => *group,
             Phase::Stopping(stopping) if stopping.running_leader().is_some() => stopping.group(),
-            Phase::Held { .. } | Phase::Stopping(_) | Phase::Failed(_) => {
+            Phase::Held { .. } | Phase::Stopping(_) | Phase::Failed(_) | Phase::Kept { .. } => {
                 return Err(Refusal::NotRunning);
             }
         };
@@ -302,6 +388,7 @@ impl Supervisor {
             Phase::Running(group) => State::Running { pid: group.pid() },
             Phase::Stopping(_) | Phase::Ending(_) => State::Stopping,
             Phase::Failed(code) => State::Failed { code: *code },
+            Phase::Kept { code, .. } => State::Ended { code: *code },
         };
         let milliseconds = |last: Instant| last.elapsed().as_millis();
         let since_start = self.starts.last.map(milliseconds);
@@ -312,7 +399,7 @@ impl Supervisor {
         }
     }
 
-    /// The container's first start: it ends with one that fails.
+    /// The container's first start, or one in its place: it ends with one that fails.
     fn start_first(&mut self) -> Flow {
         match self.start() {
             Ok(_) => Continue(()),
@@ -343,6 +430,14 @@ impl Supervisor {
     }
 
     fn start(&mut self) -> Result<Started, StartError> {
+        if let Phase::Held {
+            otherwise: Unreleased::End(_),
+            ..
+        } = self.phase
+        {
+            // What was mounted there when the container was started may not be any more.
+            self.service.enter()?;
+        }
         let started = self.service.start()?;
         self.phase = Phase::Running(started.group);
         self.starts.count += 1;

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs the suite; writes JUnit XML as well where somebody has mounted a place for it.
+# Runs the suite; writes JUnit XML as well, where that can be written.
 set -eu
 
 results=/results

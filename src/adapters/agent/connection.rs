@@ -362,6 +362,21 @@ impl Asked {
         }
     }
 
+    /// The next chunk of an answer that ends; `None` once all has come.
+    pub(super) async fn piece(&mut self) -> Result<Option<Vec<u8>>, AgentFailure> {
+        while self.answer.is_none() {
+            let message = self.next().await?;
+            let mut chunk = Vec::new();
+            let bytes = self.note(message, Some(&mut chunk));
+            if bytes > 0 {
+                let id = self.id;
+                self.line.send(&ToAgent::Taken { id, bytes }).await?;
+                return Ok(Some(chunk));
+            }
+        }
+        Ok(None)
+    }
+
     /// Waits for the answer and gives the records that come before it to `told`.
     pub(super) async fn followed<T: DeserializeOwned>(
         &mut self,
@@ -378,21 +393,13 @@ impl Asked {
 
     /// The next records, which come whole in a chunk; none once the answer has come.
     pub(super) async fn records<T: DeserializeOwned>(&mut self) -> Result<Vec<T>, AgentFailure> {
-        while self.answer.is_none() {
-            let message = self.next().await?;
-            let mut chunk = Vec::new();
-            let bytes = self.note(message, Some(&mut chunk));
-            if bytes == 0 {
-                continue;
-            }
-            let (id, line) = (self.id, &self.line);
-            line.send(&ToAgent::Taken { id, bytes }).await?;
-            let mut rest = chunk.as_slice();
-            let records = from_fn(|| read_frame(&mut rest).transpose());
-            let records: io::Result<Vec<T>> = records.collect();
-            return records.map_err(|error| line.not_understood(error.to_string()));
-        }
-        Ok(Vec::new())
+        let Some(chunk) = self.piece().await? else {
+            return Ok(Vec::new());
+        };
+        let mut rest = chunk.as_slice();
+        let records = from_fn(|| read_frame(&mut rest).transpose());
+        let records: io::Result<Vec<T>> = records.collect();
+        records.map_err(|error| self.line.not_understood(error.to_string()))
     }
 
     /// The next message; fails when none can come any more, or none comes for too long.

@@ -114,6 +114,9 @@ fn by_agent(error: &AgentError) -> Failure {
             Failure::new("agent.not-reached", ExitClass::NotReady, what)
                 .help("see what it says: devenv logs")
         }
+        AgentError::NotRemounted { .. } | AgentError::NotGone(_) => {
+            cluster("agent.not-remounted").help("try it again when the machine has less to do")
+        }
         AgentError::ControlGroup { .. } => cluster("agent.control-group")
             .help("see which control groups the machine has: docker info"),
         AgentError::StoodTooLong => {

@@ -3,7 +3,7 @@
 use std::{sync::LazyLock, time::Duration};
 
 use super::AgentFailure;
-use crate::adapters::docker::Docker;
+use crate::{adapters::docker::Docker, domain::ClusterName};
 
 /// The program, static, for the processor of this machine.
 const PROGRAM: &[u8] = include_bytes!(env!("DEVENV_AGENT"));
@@ -27,4 +27,15 @@ pub async fn install(docker: &Docker, node: &str) -> Result<(), AgentFailure> {
     let program = program();
     let put = docker.put_program(node, &program, PROGRAM, UPLOAD_WITHIN);
     Ok(put.await?)
+}
+
+/// Puts the agent into every node of a cluster.
+pub async fn install_everywhere(
+    docker: &Docker,
+    cluster: &ClusterName,
+) -> Result<(), AgentFailure> {
+    let nodes = docker.nodes_of(cluster).await?;
+    let installing = nodes.iter().map(|node| install(docker, &node.name));
+    let installed = futures::future::try_join_all(installing).await;
+    installed.map(|_| ())
 }

@@ -132,7 +132,7 @@ impl Agent {
         }
     }
 
-    async fn control(
+    pub(super) async fn control(
         &self,
         container: &ContainerId,
         request: init_protocol::Request,

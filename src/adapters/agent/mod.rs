@@ -12,6 +12,8 @@ mod error;
 mod install;
 mod live;
 mod logs;
+mod read;
+mod remount;
 mod transfer;
 mod volumes;
 
@@ -21,8 +23,9 @@ pub use self::{
     change::{Change, Content},
     connection::Agent,
     error::AgentFailure,
-    install::{install, program},
+    install::{install, install_everywhere, program},
     live::Reached,
+    remount::{MountedAt, Remounted},
     transfer::Transfer,
     volumes::Volumes,
 };
@@ -32,6 +35,9 @@ pub use devenv_agent::{
         Status as ServiceStatus,
     },
     log_protocol::{FileId, LogPosition, LogRecord, RunId},
-    protocol::{AgentError, ContainerId, Entry, EntryKind, FileProblem, ProbeWhat as Probe, Usage},
+    protocol::{
+        AgentError, ContainerId, Entry, EntryKind, FileProblem, Owner, Principal,
+        ProbeWhat as Probe, Usage,
+    },
     volume_protocol::{Copied, Means, Measured, Progress, Settled, TreeHash},
 };

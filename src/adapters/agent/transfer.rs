@@ -2,7 +2,7 @@
 
 use std::iter::repeat_with;
 
-use devenv_agent::protocol::{Answer, ContainerId, Request};
+use devenv_agent::protocol::{Answer, ContainerId, Owner, Request};
 
 use super::{
     Agent, AgentFailure, Change,
@@ -31,15 +31,38 @@ impl Agent {
         transfer.finish().await
     }
 
+    /// The same; what is named becomes an owner's.
+    pub async fn change_for(
+        &self,
+        container: &ContainerId,
+        base: &[u8],
+        owner: Owner,
+        changes: &[Change],
+    ) -> Result<u32, AgentFailure> {
+        let mut transfer = self.begin(container, base, Some(owner)).await?;
+        transfer.send(changes).await?;
+        transfer.finish().await
+    }
+
     /// The same in several goes.
     pub async fn begin_change(
         &self,
         container: &ContainerId,
         base: &[u8],
     ) -> Result<Transfer, AgentFailure> {
+        self.begin(container, base, None).await
+    }
+
+    async fn begin(
+        &self,
+        container: &ContainerId,
+        base: &[u8],
+        owner: Option<Owner>,
+    ) -> Result<Transfer, AgentFailure> {
         let request = Request::Change {
             container: container.clone(),
             base: base.to_vec(),
+            owner,
         };
         Ok(Transfer {
             asked: self.ask(request).await?,

@@ -18,6 +18,7 @@ mod marks;
 mod metrics;
 mod observe;
 mod pods;
+mod run;
 mod secrets;
 mod view;
 mod wait;
@@ -38,6 +39,7 @@ pub use self::{
     metrics::{Capacity, NodeUse, PodUse, Usage},
     observe::ClusterContents,
     pods::PodEnd,
+    run::{NotRun, Ran},
     view::{ClusterView, Connection, LiveView},
 };
 use crate::domain::ClusterIdentity;

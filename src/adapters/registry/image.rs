@@ -1,4 +1,4 @@
-//! What an image starts, read from the registry that holds it.
+//! What an image starts, as its manifest and configuration say.
 
 use http::{Request, StatusCode};
 use serde::{Deserialize, de::DeserializeOwned};
@@ -26,12 +26,46 @@ fn or_empty<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Vec<String>, D:
     Ok(Option::deserialize(from)?.unwrap_or_default())
 }
 
+/// What a manifest leads to on the way to what an image starts, by its digest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LeadsTo {
+    /// The manifest for this machine, as it is an index of several.
+    Manifest(String),
+    /// The configuration.
+    Configuration(String),
+}
+
+/// What the text of a manifest leads to; `None` if it is none of an image for this machine.
+pub fn leads_to(manifest: &[u8]) -> Option<LeadsTo> {
+    serde_json::from_slice::<Manifest>(manifest)
+        .ok()?
+        .leads_to()
+}
+
+/// What an image starts whose configuration has this text; `None` if it is none.
+pub fn starts(configuration: &[u8]) -> Option<ImageCommand> {
+    let read: Configuration = serde_json::from_slice(configuration).ok()?;
+    Some(read.config)
+}
+
 /// An image's manifest, or an index of several.
 #[derive(Deserialize)]
 struct Manifest {
     config: Option<Descriptor>,
     #[serde(default)]
     manifests: Vec<Descriptor>,
+}
+
+impl Manifest {
+    fn leads_to(self) -> Option<LeadsTo> {
+        if let Some(config) = self.config {
+            return Some(LeadsTo::Configuration(config.digest));
+        }
+        // Beside images there may be what only tells how they were built.
+        let is_for_this = |one: &Descriptor| one.platform.as_ref().is_none_or(Platform::is_this);
+        let found = self.manifests.into_iter().find(is_for_this)?;
+        Some(LeadsTo::Manifest(found.digest))
+    }
 }
 
 #[derive(Deserialize)]
@@ -43,6 +77,19 @@ struct Descriptor {
 #[derive(Deserialize)]
 struct Platform {
     os: String,
+    architecture: String,
+}
+
+impl Platform {
+    /// Whether it is that of the nodes.
+    fn is_this(&self) -> bool {
+        let here = match std::env::consts::ARCH {
+            "x86_64" => "amd64",
+            "aarch64" => "arm64",
+            other => other,
+        };
+        self.os == "linux" && self.architecture == here
+    }
 }
 
 #[derive(Deserialize)]
@@ -62,24 +109,24 @@ pub async fn image_command(
         repository,
         tag,
     };
-    let mut manifest: Manifest = image.get(&format!("manifests/{tag}")).await?;
-    if manifest.config.is_none() {
-        // What was built here is for one platform; beside it there may be what only tells how it was built.
-        let is_image = |one: &&Descriptor| one.platform.as_ref().is_none_or(|p| p.os == "linux");
-        let found = manifest.manifests.iter().find(is_image);
-        let digest = &found
-            .ok_or_else(|| image.no("it is for another platform"))?
-            .digest;
-        manifest = image.get(&format!("manifests/{digest}")).await?;
+    let manifest = |name| async move {
+        let manifest: Manifest = image.get(&format!("manifests/{name}")).await?;
+        let other = || image.no("it is for another platform");
+        manifest.leads_to().ok_or_else(other)
+    };
+    let mut next = manifest(tag.to_owned()).await?;
+    if let LeadsTo::Manifest(digest) = next {
+        next = manifest(digest).await?;
     }
-    let config = manifest
-        .config
-        .ok_or_else(|| image.no("it has no configuration"))?;
-    let configuration: Configuration = image.get(&format!("blobs/{}", config.digest)).await?;
+    let LeadsTo::Configuration(digest) = next else {
+        return Err(image.no("it has no configuration"));
+    };
+    let configuration: Configuration = image.get(&format!("blobs/{digest}")).await?;
     Ok(configuration.config)
 }
 
 /// An image in a registry.
+#[derive(Clone, Copy)]
 struct Image<'a> {
     port: PortNumber,
     repository: &'a str,
@@ -121,5 +168,30 @@ mod tests {
         let neither = read(r#"{"config":{"Entrypoint":null}}"#);
         assert_eq!(neither, ImageCommand::default());
         assert_eq!(read("{}"), ImageCommand::default());
+    }
+
+    #[test]
+    fn of_an_index_the_image_for_this_machine_is_taken_and_of_that_its_configuration() {
+        let one = |digest: &str, os: &str, architecture: &str| {
+            format!(
+                r#"{{"digest":"{digest}","platform":{{"os":"{os}","architecture":"{architecture}"}}}}"#
+            )
+        };
+        let index = [
+            one("told", "unknown", "unknown"),
+            one("other", "linux", "s390x"),
+            one("intel", "linux", "amd64"),
+            one("arm", "linux", "arm64"),
+        ];
+        let index = format!(r#"{{"manifests":[{}]}}"#, index.join(","));
+        let expected = match std::env::consts::ARCH {
+            "aarch64" => "arm",
+            _ => "intel",
+        };
+        let found = leads_to(index.as_bytes());
+        assert_eq!(found, Some(LeadsTo::Manifest(expected.to_owned())));
+        let found = leads_to(br#"{"config":{"digest":"said"},"layers":[]}"#);
+        assert_eq!(found, Some(LeadsTo::Configuration("said".to_owned())));
+        assert_eq!(leads_to(br#"{"manifests":[]}"#), None);
     }
 }

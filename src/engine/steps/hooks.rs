@@ -1,16 +1,12 @@
 //! Hooks: commands of the manifest that run after `up` and before `down`.
 
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
-use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     adapters::{
-        kube::{Cluster, ExecRequest},
+        kube::{Cluster, ExecRequest, NotRun},
         process::{self, Invocation},
     },
     domain::{ExitClass, Failure, Hook, HookMoment, ServiceName},
@@ -19,8 +15,6 @@ use crate::{
 
 /// How many of a failed hook's last lines are shown.
 const LINES_SHOWN: usize = 20;
-/// Bytes that may wait between a command and its reader.
-const PIPE: usize = 64 * 1024;
 
 /// How a command ended, with what it said.
 struct Said {
@@ -129,49 +123,15 @@ async fn in_service(
         command: hook.command.clone(),
         tty: false,
     };
-    let (mut stdout, out) = tokio::io::duplex(PIPE);
-    let (mut stderr, err) = tokio::io::duplex(PIPE);
-    let collected = Arc::new(Mutex::new(Vec::new()));
-    let copying = tokio::spawn(futures::future::join(
-        collect(out, Arc::clone(&collected), progress.clone()),
-        collect(err, Arc::clone(&collected), progress.clone()),
-    ));
-    let running = async {
-        let input = None::<tokio::io::Empty>;
-        let end = cluster
-            .exec(&request, input, &mut stdout, &mut stderr, None)
-            .await;
-        let _ = futures::future::join(stdout.shutdown(), stderr.shutdown()).await;
-        end
-    };
-    let waited = tokio::time::timeout(hook.within, cancel.run_until_cancelled(running)).await;
-    let end = match waited {
-        Err(_) => return Err(too_long(hook, hook.within)),
-        Ok(None) => {
-            return Err(Failure::interrupted());
-        }
-        Ok(Some(end)) => end.map_err(|error| error.failure())?,
-    };
-    let _ = copying.await;
-    let text = collected.lock().unwrap_or_else(PoisonError::into_inner);
-    Ok(Said {
-        code: end.code,
-        lines: last_lines(&String::from_utf8_lossy(&text)),
-    })
-}
-
-/// Keeps what a command says, and passes its lines on as progress.
-async fn collect(mut from: tokio::io::DuplexStream, into: Arc<Mutex<Vec<u8>>>, progress: Progress) {
-    use tokio::io::AsyncReadExt as _;
-    let mut buffer = vec![0; 8 * 1024];
-    while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        let text = String::from_utf8_lossy(&buffer[..count]).into_owned();
-        if let Some(line) = text.lines().last() {
-            progress.note(line);
-        }
-        into.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend_from_slice(&buffer[..count]);
+    let running = cluster.run(&request, None, hook.within, |line| progress.note(line));
+    match cancel.run_until_cancelled(running).await {
+        None => Err(Failure::interrupted()),
+        Some(Ok(ran)) => Ok(Said {
+            code: ran.code,
+            lines: ran.last_lines,
+        }),
+        Some(Err(NotRun::Late)) => Err(too_long(hook, hook.within)),
+        Some(Err(NotRun::Failed(error))) => Err(error.failure()),
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub(super) mod cluster;
 pub(super) mod hooks;
+mod image_command;
 mod image_store;
 pub(super) mod images;
 mod node_image;

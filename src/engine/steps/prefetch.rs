@@ -25,7 +25,7 @@ const RUNTIME_WITHIN: Duration = Duration::from_mins(1);
 /// How often it is asked; there is nothing to watch before the cluster runs, and the cluster needs the machine.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 const ASK_WITHIN: Duration = Duration::from_secs(5);
-const PULL_WITHIN: Duration = Duration::from_mins(2);
+pub(super) const PULL_WITHIN: Duration = Duration::from_mins(2);
 
 /// The turn of a service that depends on no other.
 const FIRST: usize = 1;
@@ -34,7 +34,7 @@ const FIRST: usize = 1;
 const ASK: &str = "exec ctr --address /run/k3s/containerd/containerd.sock version";
 /// Pulls `$1` as the kubelet would, through the mirrors that k3s or a plain containerd is set up with, unless the
 /// node kept it from an earlier cluster.
-const PULL: &str = r#"images() { ctr --address /run/k3s/containerd/containerd.sock --namespace k8s.io images "$@"; }
+pub(super) const PULL: &str = r#"images() { ctr --address /run/k3s/containerd/containerd.sock --namespace k8s.io images "$@"; }
 [ -z "$(images ls --quiet "name==$1")" ] || exit 0
 for mirrors in /var/lib/rancher/k3s/agent/etc/containerd/certs.d /etc/containerd/certs.d; do
   [ ! -d "$mirrors" ] || { images pull --hosts-dir "$mirrors" "$1"; exit; }

@@ -75,7 +75,7 @@ pub(in crate::engine) async fn install(
         service: service.clone(),
         namespace: NAMESPACE.to_owned(),
         chart: chart(world, release)?,
-        values: start::values(world, service, release).await?,
+        values: start::values(world, service, release, progress).await?,
         values_files: release.values_files.clone(),
         inputs: release.inputs.clone(),
     };

@@ -1,13 +1,15 @@
 //! Removing cluster, registry, data and images.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use futures::future::try_join_all;
 
-use super::image_store;
+use super::{image_store, volume_store};
 use crate::{
-    domain::Failure,
+    adapters::files,
+    domain::{Failure, FileKind},
     engine::{Finished, OwnContainers, Progress, World, remove_directory},
+    plan::Spared,
 };
 
 /// The label that k3d gives a cluster's volume.
@@ -82,13 +84,44 @@ pub(in crate::engine) async fn images(
 /// Removes the environment's data.
 pub(in crate::engine) async fn data(
     world: &World,
+    spared: Spared,
     progress: &Progress,
 ) -> Result<Finished, Failure> {
-    directory(world, &world.places.data, progress).await?;
+    let places = &world.places;
+    match spared {
+        Spared::Nothing => directory(world, &places.data, progress).await?,
+        Spared::Snapshots => {
+            for path in without(&places.data, &places.snapshots)? {
+                directory(world, &path, progress).await?;
+            }
+            volume_store::empty_later(world)?;
+        }
+    }
     Ok(Finished::Done)
 }
 
-/// Removes a directory of the environment.
+/// What is in a directory but what is spared, which may lie deeper. Files come first: they say of the directories how
+/// things stand, such as that an exchange was broken off.
+fn without(directory: &Path, spared: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
+    let (mut found, mut directories) = (Vec::new(), Vec::new());
+    for path in files::list(directory).map_err(|error| error.failure())? {
+        let kind = files::kind_of(&path).map_err(|error| error.failure())?;
+        if spared.contains(&path) {
+            continue;
+        }
+        if spared.iter().any(|spared| spared.starts_with(&path)) {
+            directories.extend(without(&path, spared)?);
+        } else if kind == FileKind::Directory {
+            directories.push(path);
+        } else {
+            found.push(path);
+        }
+    }
+    found.append(&mut directories);
+    Ok(found)
+}
+
+/// Removes a directory or a file of the environment.
 async fn directory(world: &World, directory: &Path, progress: &Progress) -> Result<(), Failure> {
     let note = |text: &str| progress.note(text);
     remove_directory(&world.tools.docker, &world.helper_images, directory, note).await
@@ -97,4 +130,33 @@ async fn directory(world: &World, directory: &Path, progress: &Progress) -> Resu
 async fn own(world: &World) -> Result<OwnContainers, Failure> {
     let id = &world.environment.id;
     OwnContainers::find(&world.tools.docker, id, &world.places.registry).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_goes_but_what_is_spared_and_what_leads_there() {
+        let home = tempfile::tempdir().unwrap();
+        let data = home.path();
+        for directory in [
+            "snapshots",
+            "volumes/.snapshots/a",
+            "volumes/.exchange",
+            "volumes/db",
+        ] {
+            files::create_dir(&data.join(directory)).unwrap();
+        }
+        for file in ["snapshots/a.json", "volumes.json"] {
+            files::write_private(&data.join(file), b"").unwrap();
+        }
+        let spared = ["snapshots", "volumes/.snapshots"].map(|path| data.join(path));
+        let gone = ["volumes.json", "volumes/.exchange", "volumes/db"].map(|path| data.join(path));
+        assert_eq!(without(data, &spared).unwrap(), gone);
+        assert_eq!(
+            without(&data.join("none"), &spared).map_err(|it| it.code.0),
+            Err("files.not-found")
+        );
+    }
 }

@@ -15,6 +15,7 @@ use crate::{
 /// What k3d's own first program in a node calls before it starts Kubernetes, whenever the node is started.
 const AT_START: &str = "bin/k3d-entrypoint-devenv-volumes.sh";
 const WITHIN: Duration = Duration::from_secs(30);
+const EMPTIED_WITHIN: Duration = Duration::from_mins(5);
 
 /// What the volumes are kept in. Decided once: data does not move from one to the other.
 pub(super) fn decide(world: &World) -> Result<VolumeStore, Failure> {
@@ -91,7 +92,7 @@ pub(super) async fn open(
     }
     progress.note("mounting the image of the volumes");
     let Err(why) = in_all_nodes(world, Doing::Mount).await? else {
-        return Ok(());
+        return empty(world).await;
     };
     let image = &world.places.volume_image;
     let is_new = volume_image::is_new(image).map_err(|error| error.failure())?;
@@ -107,6 +108,43 @@ pub(super) async fn open(
         .memory
         .keeps_volumes_in(&VolumeStore::CopyingDirectory { why })?;
     files::remove_file(image).map_err(|error| error.failure())
+}
+
+/// Has the volumes in an image removed with the next nodes: none sees into it without any.
+pub(super) fn empty_later(world: &World) -> Result<(), Failure> {
+    if world.memory.volume_store()? != Some(VolumeStore::Image) {
+        return Ok(());
+    }
+    let written = files::write_private(&emptied(world), b"");
+    written.map_err(|error| error.failure())
+}
+
+/// Removes all volumes of an image, and leaves the snapshots, if that was put off.
+async fn empty(world: &World) -> Result<(), Failure> {
+    let is_due = emptied(world);
+    if !files::exists(&is_due) {
+        return Ok(());
+    }
+    // What begins with a dot is no volume's.
+    let script = format!("cd {VOLUMES_IN_NODE} && rm -rf -- * .exchange .prepared");
+    let node = world.environment.id.cluster().server_container();
+    let docker = &world.tools.docker;
+    let words = ["sh", "-c", &script];
+    let removed = docker.exec(&node, &words, None, EMPTIED_WITHIN).await;
+    let removed = removed.map_err(|error| error.failure())?;
+    if removed.code != 0 {
+        let said = String::from_utf8_lossy(&removed.stderr);
+        return Err(not_mounted(
+            world,
+            said.lines().map(str::to_owned).collect(),
+        ));
+    }
+    files::remove_file(&is_due).map_err(|error| error.failure())
+}
+
+/// While this file is there, the volumes of the image are still to be removed.
+fn emptied(world: &World) -> std::path::PathBuf {
+    world.places.volume_image.with_file_name("emptied")
 }
 
 /// Makes sure of it in nodes that were started again.

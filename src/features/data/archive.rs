@@ -23,7 +23,8 @@ use crate::{
         host,
     },
     domain::{
-        CopyMeans, ExitClass, Failure, Failures, NoticeLevel, Snapshot, SnapshotName, VolumeRef,
+        CopyMeans, ExitClass, Failure, Failures, Maker, NoticeLevel, Snapshot, SnapshotName,
+        VolumeRef,
     },
     engine::Progress,
     features::Project,
@@ -188,6 +189,7 @@ async fn all(
     let mut snapshot = Snapshot {
         id: new_id(&name),
         name,
+        maker: Maker::User,
         ..from
     };
     for held in &mut snapshot.volumes {

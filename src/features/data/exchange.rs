@@ -1,17 +1,19 @@
 //! New data takes the place of the old, and is taken out again where the services do not come up with it.
 //!
-//! Everything is prepared beside the volumes while the services run. Then they are stopped where they stand, the
-//! directories change places, and the pods are replaced: a container holds the directory that it was started with. The
-//! old data is kept until the new is verified. A record says how far it was, so that the next command can put back what
-//! was broken off anywhere.
+//! Everything is prepared beside the volumes while the services run. Then they are stopped where they stand and the
+//! directories change places. A container holds the directory that it was started with: it is given the other (see
+//! [`stay`](super::stay)), or its pod is replaced. The old data is kept until the new is verified. A record says how far
+//! it was, so that the next command can put back what was broken off anywhere.
 
 use std::time::Duration;
 
+use futures::future::join;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     site::{Site, Store, owners, volumes},
+    stay::{remount, stand_by, start, until_all_ready},
     steps::Steps,
 };
 use crate::{
@@ -19,7 +21,10 @@ use crate::{
         Desired, ExitClass, Failure, Failures, LoadedDataset, NoticeLevel, ServiceName, SnapshotId,
         VolumeRef,
     },
-    features::up::{completed, run},
+    features::{
+        process::Process,
+        up::{completed, run},
+    },
     plan,
     report::Outbox,
     state::{Before, ExchangeRecord, Exchanged, Loaded},
@@ -98,14 +103,15 @@ async fn enter(
     record: &ExchangeRecord,
     settling: &Settling<'_>,
 ) -> Result<(), Failures> {
-    steps
+    let swapped = steps
         .step("exchange", async |_| {
-            swap(site, record, Direction::In).await
+            swap(site, record, Direction::In, settling).await
         })
         .await?;
-    let services = owners(record.volumes.iter().map(|exchanged| &exchanged.of));
-    settle(site, &services, "its data was exchanged", settling).await?;
-    Ok(site.look_again(settling.outbox).await?)
+    match settle(site, swapped, "its data was exchanged", settling).await? {
+        Pods::AsBefore => Ok(()),
+        Pods::Others => Ok(site.look_again(settling.outbox).await?),
+    }
 }
 
 /// Puts the data from before an exchange into its place again, removes the other, and waits until the services are
@@ -116,12 +122,12 @@ pub(super) async fn put_back(
     settling: &Settling<'_>,
 ) -> Result<(), Failures> {
     site.look_again(settling.outbox).await?;
-    swap(site, record, Direction::Out).await?;
+    let swapped = swap(site, record, Direction::Out, settling).await?;
     let paths = &site.project.paths;
     ExchangeRecord::settle(paths).map_err(|error| error.failure())?;
     site.remove(&Store::Exchange.of(&record.id)).await?;
-    let services = owners(record.volumes.iter().map(|exchanged| &exchanged.of));
-    settle(site, &services, "its data was put back", settling).await
+    settle(site, swapped, "its data was put back", settling).await?;
+    Ok(())
 }
 
 /// Which way data goes.
@@ -133,17 +139,39 @@ enum Direction {
     Out,
 }
 
-/// Has the directories change places that have not yet, while all their services stand, and ends these: their pods are
-/// replaced.
+/// What has the data from after an exchange.
+#[derive(Default)]
+struct Swapped {
+    /// Services that were started anew in their containers.
+    stayed: Vec<Process>,
+    /// Services some of whose pods are others.
+    replaced: Vec<ServiceName>,
+}
+
+/// Whether the pods of services are those that they were.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Pods {
+    AsBefore,
+    Others,
+}
+
+/// Has the directories change places that have not yet, while all their services stand, and starts these anew: in their
+/// containers where that can be, else in other pods.
 async fn swap(
     site: &Site<'_>,
     record: &ExchangeRecord,
     direction: Direction,
-) -> Result<(), Failure> {
-    let of = record.volumes.iter().map(|exchanged| &exchanged.of);
-    let services = owners(of);
+    settling: &Settling<'_>,
+) -> Result<Swapped, Failure> {
+    let of: Vec<&VolumeRef> = record
+        .volumes
+        .iter()
+        .map(|exchanged| &exchanged.of)
+        .collect();
+    let services = owners(of.iter().copied());
     let containers = site.containers(&services);
     let agent = site.agent().await?;
+    let staying = stand_by(site, &services, STANDS_AT_MOST).await;
     let frozen = site.freeze(&containers, STANDS_AT_MOST).await?;
     let mut moved = false;
     for exchanged in &record.volumes {
@@ -162,16 +190,26 @@ async fn swap(
         done.map_err(|error| error.failure())?;
         moved = true;
     }
-    if moved || direction == Direction::Out {
-        // They still have the directories that they were started with, and must write nothing more to them.
-        site.kill(&containers).await?;
-        drop(frozen);
-        // Also pods that were made since the services were looked at: whoever is made from now on has the right ones.
-        let pods = site.pods_now(&services).await?;
-        let deleted = site.cluster()?.delete_pods_now(&pods).await;
-        deleted.map_err(|error| error.failure())?;
+    if !moved && direction == Direction::In {
+        return Ok(Swapped::default());
     }
-    Ok(())
+    // They still have the directories that they were started with, and must write nothing more to them.
+    site.kill(&containers.without(&staying)).await?;
+    let held = remount(site, staying, &of, settling).await?;
+    drop(frozen);
+    let (stayed, pods) = join(start(site, held, settling), site.pods_now(&services)).await;
+    // Also pods that were made since the services were looked at: whoever is made from now on has the right ones.
+    let mut others = pods?;
+    others.retain(|pod| stayed.iter().all(|process| process.pod != pod.name));
+    let names: Vec<String> = others.iter().map(|pod| pod.name.clone()).collect();
+    let deleted = site.cluster()?.delete_pods_now(&names).await;
+    deleted.map_err(|error| error.failure())?;
+    let mut replaced = services;
+    replaced.retain(|service| {
+        let has_other = others.iter().any(|pod| pod.service == *service);
+        has_other || stayed.iter().all(|process| process.service != *service)
+    });
+    Ok(Swapped { stayed, replaced })
 }
 
 /// Whether the new data of a volume is in its place.
@@ -182,6 +220,25 @@ async fn is_in(site: &Site<'_>, exchanged: &Exchanged) -> Result<bool, Failure> 
 
 /// Waits until services are ready.
 async fn settle(
+    site: &Site<'_>,
+    swapped: Swapped,
+    why: &str,
+    settling: &Settling<'_>,
+) -> Result<Pods, Failures> {
+    let Swapped { stayed, replaced } = swapped;
+    let mut services = until_all_ready(site, &stayed, settling).await?;
+    services.extend(replaced);
+    services.sort();
+    services.dedup();
+    wait_for_pods(site, &services, why, settling).await?;
+    Ok(match services.as_slice() {
+        [] => Pods::AsBefore,
+        _ => Pods::Others,
+    })
+}
+
+/// Waits until Kubernetes says of services that they are ready.
+async fn wait_for_pods(
     site: &Site<'_>,
     services: &[ServiceName],
     why: &str,

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     exchange::{Incoming, Settling, take_place},
     mend::mended,
+    prepared,
     restore::{self, check_architecture},
     site::{Site, Store, new_id, owners, volumes, volumes_of},
     snapshots::find,
@@ -15,8 +16,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Dataset, DatasetChain, Environment, Failure, Failures, InputsHash, LoadedDataset,
-        ServiceName, Snapshot, SnapshotId, VolumeRef,
+        DataQuestion, DataStep, Dataset, DatasetChain, Environment, Failure, Failures, InputsHash,
+        LoadedDataset, NoticeLevel, ServiceName, Snapshot, SnapshotId, SnapshotName, VolumeRef,
     },
     features::{
         Project,
@@ -49,9 +50,11 @@ pub enum Again {
 }
 
 /// What the data is before the first step.
-enum Base {
+pub(super) enum Base {
     Nothing,
     Snapshot(Box<Snapshot>),
+    /// What the dataset came to when it was loaded before: no step is carried out again.
+    Prepared(Box<Snapshot>),
 }
 
 /// Loads a dataset. The caller holds the lock.
@@ -78,23 +81,47 @@ pub async fn load(
         Some(snapshot) => Base::Snapshot(Box::new(find(project, snapshot)?)),
     };
     let mut site = mended(project, outbox, cancel).await?;
-    let steps = Steps::begin(outbox, &titles(&wanted.chain)).await;
+    let limits = Limits::new(cancel, wanted.deadline);
+    let mut keep = prepared::name(project, wanted, &base, outbox).await;
+    let found = match &keep {
+        Some(kept) => prepared::find(&site, kept).await,
+        None => None,
+    };
+    let base = match found {
+        Some(snapshot) => {
+            keep = None;
+            Base::Prepared(Box::new(snapshot))
+        }
+        None => base,
+    };
+    let steps = Steps::begin(outbox, &titles(&wanted.chain, &base, keep.as_ref())).await;
     let dataset = LoadedDataset {
         name: name.clone(),
         hash: wanted.hash.clone(),
     };
-    let doing = format!("load the dataset {name}");
-    let limits = Limits::new(cancel, wanted.deadline);
     let replacing = Replacing {
         base: &base,
-        doing,
-        dataset: Some(dataset),
+        doing: format!("load the dataset {name}"),
+        anew: dependents_of(&wanted.chain, &base),
+        dataset: Some(dataset.clone()),
     };
-    let work =
-        async |site: &Site<'_>| Box::pin(carry_out(site, &steps, &wanted.chain, &limits)).await;
+    let work = async |site: &Site<'_>| {
+        Box::pin(carry_out(site, &steps, &wanted.chain, &base, &limits)).await?;
+        let Some(name) = &keep else { return Ok(()) };
+        let keeping = Box::pin(steps.step("prepared", async |progress| {
+            let kept = prepared::keep(site, name, &dataset, &limits, progress).await;
+            if let Err(failure) = kept {
+                // It is loaded all the same.
+                let text = format!("the next load takes its steps again: {}", failure.what);
+                steps.notice(NoticeLevel::Info, text).await;
+            }
+            Ok(())
+        }));
+        Ok(keeping.await?)
+    };
     let done = Box::pin(replace(&mut site, &steps, replacing, outbox, &limits, work)).await;
     let ((), took) = steps.end(done).await?;
-    Ok(report(number_of_steps(&wanted.chain), took))
+    Ok(report(number_of_steps(&wanted.chain, &base), took))
 }
 
 /// Empties all volumes, as they were before the first `up`, and starts the services anew. The caller holds the lock.
@@ -110,6 +137,7 @@ pub(super) async fn empty(
     let replacing = Replacing {
         base: &Base::Nothing,
         doing: "empty the volumes".to_owned(),
+        anew: Dependents::StartAnew,
         dataset: None,
     };
     let work = async |_: &Site<'_>| Ok(());
@@ -123,10 +151,32 @@ pub(super) async fn empty(
     })
 }
 
+/// What becomes of the services that are built on those whose data is replaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Dependents {
+    /// They are started anew.
+    StartAnew,
+    /// They go on.
+    GoOn,
+}
+
+/// What they made at their start, such as tables, is to be made anew where nothing is kept. What they remember of the
+/// data from before, such as connections, would be in the way of their answers where checks ask them.
+fn dependents_of(chain: &DatasetChain, base: &Base) -> Dependents {
+    let mut checks = chain.iter().flat_map(|dataset| &dataset.checks);
+    let asks_them = checks.any(|check| matches!(check.question, DataQuestion::Http(_)));
+    match base {
+        Base::Nothing => Dependents::StartAnew,
+        Base::Prepared(_) if asks_them => Dependents::StartAnew,
+        Base::Prepared(_) | Base::Snapshot(_) => Dependents::GoOn,
+    }
+}
+
 /// Data that takes the place of all there is.
 struct Replacing<'a> {
     base: &'a Base,
     doing: String,
+    anew: Dependents,
     dataset: Option<LoadedDataset>,
 }
 
@@ -150,7 +200,12 @@ async fn replace(
                     Base::Nothing => make_empty(site, &replaced, &id).await,
                     Base::Snapshot(snapshot) => {
                         check_architecture(snapshot)?;
-                        restore::copy(site, snapshot, &replaced, &id, progress).await
+                        let from = Store::Snapshots.of(&snapshot.id);
+                        restore::copy(site, (snapshot, &from), &replaced, &id, progress).await
+                    }
+                    Base::Prepared(snapshot) => {
+                        let from = Store::Prepared.of(&snapshot.id);
+                        restore::copy(site, (snapshot, &from), &replaced, &id, progress).await
                     }
                 }
             };
@@ -179,10 +234,9 @@ async fn replace(
         dataset: replacing.dataset,
     };
     let owners = owners(&incoming.volumes);
-    let is_new = matches!(replacing.base, Base::Nothing);
+    let anew = replacing.anew;
     take_place(site, steps, &incoming, &settling, async |site| {
-        if is_new {
-            // What they made at their start, such as tables, is to be made anew.
+        if anew == Dependents::StartAnew {
             let left = limits.deadline.saturating_sub(began.elapsed());
             start_dependents(site, &owners, outbox, limits.cancel, left).await?;
         }
@@ -195,7 +249,7 @@ async fn replace(
 async fn replaced(site: &Site<'_>, base: &Base) -> Result<Vec<VolumeRef>, Failure> {
     let mut volumes = volumes_of(&site.project.environment, &[]);
     match base {
-        Base::Snapshot(snapshot) => {
+        Base::Snapshot(snapshot) | Base::Prepared(snapshot) => {
             volumes.retain(|volume| snapshot.volumes.iter().any(|held| held.of == *volume));
             Ok(volumes)
         }
@@ -259,16 +313,17 @@ fn dependents(environment: &Environment, owners: &[ServiceName]) -> Vec<ServiceN
     found.split_off(owners.len())
 }
 
-/// Carries out all steps, and asks what must hold.
+/// Carries out all steps that the data is still without, and asks what must hold.
 async fn carry_out(
     site: &Site<'_>,
     steps: &Steps<'_>,
     chain: &DatasetChain,
+    base: &Base,
     limits: &Limits<'_>,
 ) -> Result<(), Failures> {
     for dataset in chain.iter() {
         let loading = Loading { site, dataset };
-        for (number, step) in dataset.steps.iter().enumerate() {
+        for (number, step) in steps_of(dataset, base).iter().enumerate() {
             let id = step_id(dataset, number);
             let working = Box::pin(loading.step(step));
             steps
@@ -284,8 +339,17 @@ async fn carry_out(
     Ok(())
 }
 
-fn number_of_steps(chain: &DatasetChain) -> usize {
-    chain.iter().map(|dataset| dataset.steps.len()).sum()
+/// The steps of a dataset that data is still without.
+fn steps_of<'a>(dataset: &'a Dataset, base: &Base) -> &'a [DataStep] {
+    match base {
+        Base::Prepared(_) => &[],
+        Base::Nothing | Base::Snapshot(_) => &dataset.steps,
+    }
+}
+
+fn number_of_steps(chain: &DatasetChain, base: &Base) -> usize {
+    let steps = chain.iter().map(|dataset| steps_of(dataset, base).len());
+    steps.sum()
 }
 
 fn step_id(dataset: &Dataset, number: usize) -> String {
@@ -297,11 +361,11 @@ fn check_id(dataset: &Dataset, number: usize) -> String {
 }
 
 /// What is going to be done, by id.
-fn titles(chain: &DatasetChain) -> Vec<(String, String)> {
+fn titles(chain: &DatasetChain, base: &Base, keep: Option<&SnapshotName>) -> Vec<(String, String)> {
     let mut titles = Vec::new();
     for dataset in chain.iter() {
         let name = &dataset.name;
-        for (number, step) in dataset.steps.iter().enumerate() {
+        for (number, step) in steps_of(dataset, base).iter().enumerate() {
             let title = format!("{name}: {} into {}", step.title(), step.service);
             titles.push((step_id(dataset, number), title));
         }
@@ -310,9 +374,12 @@ fn titles(chain: &DatasetChain) -> Vec<(String, String)> {
             titles.push((check_id(dataset, number), title));
         }
     }
-    let first = match chain.snapshot() {
-        None => "make empty volumes".to_owned(),
-        Some(snapshot) => format!("copy the snapshot {snapshot}"),
+    let kept = "keep what it came to for the next time";
+    titles.extend(keep.map(|_| ("prepared".to_owned(), kept.to_owned())));
+    let first = match base {
+        Base::Nothing => "make empty volumes".to_owned(),
+        Base::Snapshot(snapshot) => format!("copy the snapshot {}", snapshot.name),
+        Base::Prepared(_) => "copy what it came to before".to_owned(),
     };
     frame(&first, titles)
 }

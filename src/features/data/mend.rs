@@ -113,8 +113,16 @@ fn left(project: &Project) -> Result<Option<Left>, Failure> {
     }
     let mut directories = Vec::new();
     let moving = exchange.as_ref().map(|record| record.id.to_string());
+    let prepared = SnapshotStore::prepared(paths).list();
+    let prepared = prepared.map_err(|error| error.failure())?;
+    let prepared = prepared.iter().filter_map(|kept| match kept {
+        KeptSnapshot::Good(snapshot) => Some(snapshot.id.to_string()),
+        // The dataset can be loaded again.
+        KeptSnapshot::Unusable(..) => None,
+    });
     for (store, wanted) in [
         (Store::Snapshots, wanted),
+        (Store::Prepared, prepared.collect()),
         (Store::Exchange, moving.into_iter().collect()),
     ] {
         let names = names_in(&paths.volumes().join(store.directory()))?;

@@ -8,6 +8,7 @@
 //! ```text
 //! volumes/<service>/<volume>            the data
 //! volumes/.snapshots/<id>/<service>/..  what snapshots hold; snapshots/<name>.json says which id is which
+//! volumes/.prepared/<id>/<service>/..   what datasets came to; prepared/<name>.json says of which
 //! volumes/.exchange/<id>/<service>/..   data that is to take its place, and afterwards the data from before; copies
 //!                                       that are sanitised
 //! ```
@@ -16,7 +17,7 @@ mod archive;
 mod exchange;
 mod load;
 mod mend;
-mod pods;
+mod prepared;
 mod prune;
 mod quiesce;
 mod reset;
@@ -25,6 +26,7 @@ mod sanitize;
 mod save;
 mod site;
 mod snapshots;
+mod stay;
 mod step;
 mod steps;
 mod words;
@@ -32,10 +34,11 @@ mod words;
 pub use archive::{export, import, verify_file};
 pub use load::{Again, Load, load};
 pub use mend::mend;
-pub use prune::{Pruning, Retention, prune};
+pub use prune::{Pruning, prune, prune_own};
 pub use reset::{Backup, ResetTo, reset};
 pub use restore::restore;
 pub use sanitize::export_sanitized;
 pub use save::{Save, save};
+pub(super) use snapshots::directories;
 pub use snapshots::{find, list, remove, verify};
 pub use steps::Limits;

@@ -1,26 +1,16 @@
 //! Removes snapshots that nobody needs any more, by their number, their age and their size.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 
 use super::snapshots::{all, remove};
 use crate::{
-    domain::{Failures, Memory, Snapshot},
+    domain::{Bound, Failures, Maker, NoticeLevel, Retention, Snapshot},
     features::Project,
-    report::{Outbox, SnapshotEntry, SnapshotPruned},
+    report::{Outbox, PrunedSnapshot, RetentionBound, SnapshotPruned},
 };
 
-/// Which snapshots stay: those that no bound is against. Without any bound all do.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Retention {
-    /// So many, the newest.
-    pub keep: Option<usize>,
-    /// Those that are younger.
-    pub older_than: Option<Duration>,
-    /// As many of the newest as hold no more together.
-    pub max_size: Option<Memory>,
-}
+/// How many of those are kept that devenv made by itself, where nothing is said.
+const OWN_KEPT: usize = 3;
 
 /// Whether something is done, or only said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +21,15 @@ pub enum Pruning {
     DryRun,
 }
 
+impl Project {
+    /// Which snapshots stay: what the manifest says, else the settings of this machine.
+    pub fn retention(&self) -> Retention {
+        self.environment
+            .snapshots
+            .or(self.settings.snapshots.retention())
+    }
+}
+
 /// Removes the snapshots of a project that a retention is against. The caller holds the lock.
 pub async fn prune(
     project: &Project,
@@ -38,110 +37,93 @@ pub async fn prune(
     pruning: Pruning,
     outbox: &Outbox,
 ) -> Result<SnapshotPruned, Failures> {
-    let all = all(project)?;
-    let (kept, gone) = divide(all, retention, Timestamp::now());
+    let divided = retention.divide(all(project)?, Timestamp::now());
     if pruning == Pruning::Real {
-        for snapshot in &gone {
+        for (snapshot, _) in &divided.gone {
             remove(project, &snapshot.name, outbox).await?;
         }
     }
+    let removed = divided
+        .gone
+        .iter()
+        .map(|(snapshot, against)| PrunedSnapshot {
+            snapshot: snapshot.into(),
+            because: against.iter().map(|bound| told(*bound)).collect(),
+        });
     Ok(SnapshotPruned {
         environment: project.environment.id.to_string(),
         dry_run: pruning == Pruning::DryRun,
-        removed: gone.iter().map(SnapshotEntry::from).collect(),
-        kept: kept.len(),
+        removed: removed.collect(),
+        kept: divided.kept.len(),
     })
 }
 
-/// What stays and what goes of snapshots, the newest of which comes first.
-fn divide(
-    snapshots: Vec<Snapshot>,
-    retention: Retention,
-    now: Timestamp,
-) -> (Vec<Snapshot>, Vec<Snapshot>) {
-    let mut size = 0;
-    let (mut kept, mut gone) = (Vec::new(), Vec::new());
-    for snapshot in snapshots {
-        size += snapshot.bytes();
-        let age = Duration::try_from(now.duration_since(snapshot.created)).unwrap_or_default();
-        let stays = retention.keep.is_none_or(|most| kept.len() < most)
-            && retention.older_than.is_none_or(|oldest| age <= oldest)
-            && retention.max_size.is_none_or(|most| size <= most.bytes());
-        if stays {
-            kept.push(snapshot);
-        } else {
-            gone.push(snapshot);
+const fn told(bound: Bound) -> RetentionBound {
+    match bound {
+        Bound::Number => RetentionBound::Keep,
+        Bound::Age => RetentionBound::OlderThan,
+        Bound::Size => RetentionBound::MaxSize,
+    }
+}
+
+/// Removes snapshots that devenv made by itself and that the project's retention is against; never the newest, and none
+/// that somebody gave a name. One that cannot be removed is told about. The caller holds the lock.
+pub async fn prune_own(project: &Project, outbox: &Outbox) -> Result<(), Failures> {
+    for snapshot in outlived(all(project)?, project.retention(), Timestamp::now()) {
+        if let Err(failures) = remove(project, &snapshot.name, outbox).await {
+            let why: Vec<&str> = failures.iter().map(|it| it.what.as_str()).collect();
+            let text = format!("{} is not removed: {}", snapshot.name, why.join("; "));
+            outbox.notice(NoticeLevel::Warning, text).await;
         }
     }
-    (kept, gone)
+    Ok(())
+}
+
+/// Those of devenv's own that go.
+fn outlived(mut snapshots: Vec<Snapshot>, retention: Retention, now: Timestamp) -> Vec<Snapshot> {
+    snapshots.retain(|snapshot| snapshot.maker == Maker::Devenv);
+    let newest = snapshots.first().map(|snapshot| snapshot.name.clone());
+    let few = Retention {
+        keep: Some(OWN_KEPT),
+        ..Retention::default()
+    };
+    let gone = retention.or(few).divide(snapshots, now).gone.into_iter();
+    gone.map(|(snapshot, _)| snapshot)
+        .filter(|snapshot| Some(&snapshot.name) != newest.as_ref())
+        .collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{CopyMeans, SnapshotId, SnapshotVolume, VolumeRef};
+    use crate::domain::{Memory, testing::snapshot};
 
-    const NOW: i64 = 1_790_000_000;
-
-    /// A snapshot of so many hours ago that holds so many bytes.
-    fn snapshot(hours: i64, bytes: u64) -> Snapshot {
-        let name = format!("hours-{hours}");
-        Snapshot {
-            name: name.parse().unwrap(),
-            id: SnapshotId::new(&name),
-            created: Timestamp::from_second(NOW - hours * 3600).unwrap(),
-            note: None,
-            project: "shop".parse().unwrap(),
-            branch: None,
-            dataset: None,
-            devenv: "0.1.0".to_owned(),
-            architecture: "x86_64".to_owned(),
-            sanitized: None,
-            volumes: vec![SnapshotVolume {
-                of: VolumeRef {
-                    service: "postgres".parse().unwrap(),
-                    volume: "data".parse().unwrap(),
-                },
-                files: 1,
-                bytes,
-                hash: String::new(),
-                means: CopyMeans::Copied,
-            }],
-        }
-    }
-
-    fn gone(retention: Retention) -> Vec<String> {
-        let snapshots = vec![snapshot(1, 100), snapshot(10, 100), snapshot(100, 100)];
-        let now = Timestamp::from_second(NOW).unwrap();
-        let (_, gone) = divide(snapshots, retention, now);
-        gone.iter()
-            .map(|snapshot| snapshot.name.to_string())
-            .collect()
+    fn made_by(maker: Maker, number: i64) -> Snapshot {
+        let mut snapshot = snapshot(&format!("{maker:?}-{number}").to_lowercase());
+        snapshot.maker = maker;
+        snapshot.created = Timestamp::from_second(number).unwrap();
+        snapshot
     }
 
     #[test]
-    fn the_oldest_go_by_number_by_age_and_by_size() {
+    fn what_somebody_named_stays_and_of_devenvs_own_the_newest() {
+        let mut snapshots = Vec::new();
+        for number in (1..=5).rev() {
+            snapshots.push(made_by(Maker::User, number));
+            snapshots.push(made_by(Maker::Devenv, number));
+        }
+        let now = Timestamp::from_second(10).unwrap();
+        let gone = |retention| {
+            let gone = outlived(snapshots.clone(), retention, now).into_iter();
+            gone.map(|snapshot| snapshot.name.to_string())
+                .collect::<Vec<_>>()
+        };
         let none = Retention::default();
-        assert_eq!(gone(none), [] as [&str; 0]);
-        let two = Retention {
-            keep: Some(2),
-            ..none
-        };
-        assert_eq!(gone(two), ["hours-100"]);
-        let of_today = Retention {
-            older_than: Some(Duration::from_hours(5)),
-            ..none
-        };
-        assert_eq!(gone(of_today), ["hours-10", "hours-100"]);
-        let small = Retention {
-            max_size: Some(Memory::from_bytes(199)),
-            ..none
-        };
-        assert_eq!(gone(small), ["hours-10", "hours-100"]);
-        let both = Retention {
-            keep: Some(1),
-            ..small
-        };
-        assert_eq!(gone(both), ["hours-10", "hours-100"]);
+        assert_eq!(gone(none), ["devenv-2", "devenv-1"]);
+        let keep = Some(4);
+        assert_eq!(gone(Retention { keep, ..none }), ["devenv-1"]);
+        let max_size = Some(Memory::from_bytes(1));
+        let of_size = gone(Retention { max_size, ..none });
+        assert_eq!(of_size, ["devenv-4", "devenv-3", "devenv-2", "devenv-1"]);
     }
 }

@@ -4,12 +4,9 @@ use std::time::Duration;
 
 use futures::future::join_all;
 
-use super::{
-    pods::{NotRun, run},
-    site::Site,
-};
+use super::site::Site;
 use crate::{
-    adapters::kube::ExecRequest,
+    adapters::kube::{ExecRequest, NotRun},
     domain::{ContainerState, ExitClass, Failure, Quiesce, ServiceName},
     engine::Progress,
     features::process::pods_of,
@@ -66,13 +63,17 @@ async fn tell(
     request: ExecRequest,
     within: Duration,
 ) -> Result<(), Failure> {
-    let (why, shown) = match run(site.cluster()?, &request, None, within).await {
+    let running = site.cluster()?.run(&request, None, within, |_| {});
+    let (why, shown) = match running.await {
         Ok(ran) if ran.code == 0 => return Ok(()),
         Ok(ran) => (
             format!("it ended with exit code {}", ran.code),
-            ran.last_lines(),
+            ran.last_lines,
         ),
-        Err(NotRun::Failed(failure)) => (failure.what, failure.why),
+        Err(NotRun::Failed(error)) => {
+            let failure = error.failure();
+            (failure.what, failure.why)
+        }
         Err(NotRun::Late) => (
             format!("it did not end within {} s", within.as_secs_f64()),
             Vec::new(),

@@ -7,11 +7,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     load::{Load, empty, load},
+    prune::prune_own,
     save::{Save, save},
-    snapshots::{all, no_name, remove},
+    snapshots::no_name,
 };
 use crate::{
-    domain::{Desired, Failures, SnapshotName},
+    domain::{Desired, Failures, Maker, SnapshotName},
     features::{
         Project,
         up::{completed, run},
@@ -22,8 +23,6 @@ use crate::{
 
 /// What the names of snapshots begin with that a reset makes first.
 const BACKUP: &str = "before-reset-";
-/// How many of them are kept.
-const BACKUPS_KEPT: usize = 3;
 
 /// Whether the data from now is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +64,7 @@ pub async fn reset(
         }
     };
     if kept.is_some() {
-        forget_oldest(project, outbox).await?;
+        prune_own(project, outbox).await?;
     }
     Ok(DataReset {
         environment: project.environment.id.to_string(),
@@ -90,21 +89,11 @@ async fn keep(
         name: name.clone(),
         services: Vec::new(),
         note: Some("made by `devenv data reset`".to_owned()),
+        maker: Maker::Devenv,
         deadline,
     };
     save(project, &wanted, outbox, cancel).await?;
     Ok(name)
-}
-
-/// Removes the oldest of the snapshots that were made by resets.
-async fn forget_oldest(project: &Project, outbox: &Outbox) -> Result<(), Failures> {
-    let made_by_resets = all(project)?
-        .into_iter()
-        .filter(|snapshot| snapshot.name.as_str().starts_with(BACKUP));
-    for snapshot in made_by_resets.skip(BACKUPS_KEPT) {
-        remove(project, &snapshot.name, outbox).await?;
-    }
-    Ok(())
 }
 
 /// Runs the hooks that the first `up` ran.

@@ -1,6 +1,6 @@
 //! Restores snapshots.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -74,7 +74,8 @@ async fn all(
     let limits = Limits::new(settling.cancel, settling.deadline);
     let copied = steps.step("copy", async |progress| {
         site.make_room(&directory, restoring).await?;
-        let copying = copy(site, snapshot, restoring, &id, progress);
+        let from = Store::Snapshots.of(&snapshot.id);
+        let copying = copy(site, (snapshot, &from), restoring, &id, progress);
         limits.hold(copying).await
     });
     let copied = copied.await;
@@ -92,17 +93,17 @@ async fn all(
     take_place(site, steps, &incoming, settling, async |_| Ok(())).await
 }
 
-/// Copies the data of a snapshot to where it can take the place of what is there.
+/// Copies the data of a snapshot, which is in a directory relative to that of all volumes, to where it can take the
+/// place of what is there.
 pub(super) async fn copy(
     site: &Site<'_>,
-    snapshot: &Snapshot,
+    (snapshot, from): (&Snapshot, &Path),
     restoring: &[VolumeRef],
     id: &SnapshotId,
     progress: &Progress,
 ) -> Result<(), Failure> {
     let agent = site.agent().await?;
     let volumes = volumes(&agent);
-    let from = Store::Snapshots.of(&snapshot.id);
     let mut needed = 0;
     for volume in restoring {
         let measured = volumes.measure(&from.join(volume.directory())).await;

@@ -1,6 +1,6 @@
 //! Makes snapshots: everything stands for a moment, while the data is copied.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
@@ -17,7 +17,7 @@ use crate::{
         git,
     },
     domain::{
-        CopyMeans, ExitClass, Failure, Failures, LoadedDataset, ServiceName, Snapshot, SnapshotId,
+        CopyMeans, ExitClass, Failure, Failures, LoadedDataset, Maker, ServiceName, Snapshot,
         SnapshotName, SnapshotVolume, VolumeRef,
     },
     engine::Progress,
@@ -35,6 +35,8 @@ pub struct Save {
     pub services: Vec<ServiceName>,
     /// What is written about it.
     pub note: Option<String>,
+    /// Who makes it.
+    pub maker: Maker,
     /// How long all of it may take.
     pub deadline: Duration,
 }
@@ -96,12 +98,12 @@ async fn all(
     let filled = async {
         let (copied, stood) = steps
             .step("copy", async |progress| {
-                at_rest(site, saving, &id, limits, progress).await
+                at_rest(site, saving, &directory, limits, progress).await
             })
             .await?;
         let held = steps
             .step("hash", async |progress| {
-                limits.hold(hash(site, &id, copied, progress)).await
+                limits.hold(hash(site, &directory, copied, progress)).await
             })
             .await?;
         let snapshot = Snapshot {
@@ -114,6 +116,7 @@ async fn all(
             dataset: loaded(site.project)?,
             devenv: env!("CARGO_PKG_VERSION").to_owned(),
             architecture: std::env::consts::ARCH.to_owned(),
+            maker: wanted.maker,
             sanitized: None,
             volumes: held,
         };
@@ -136,7 +139,7 @@ fn loaded(project: &Project) -> Result<Option<LoadedDataset>, Failure> {
 }
 
 /// Refuses what would fill the disk.
-async fn measure(
+pub(super) async fn measure(
     site: &Site<'_>,
     saving: &[VolumeRef],
     progress: &Progress,
@@ -151,11 +154,11 @@ async fn measure(
     site.room(needed).await
 }
 
-/// Copies the volumes while the services that ask for it are at rest.
-async fn at_rest(
+/// Copies the volumes into a directory, relative to that of all volumes, while the services that ask for it are at rest.
+pub(super) async fn at_rest(
     site: &Site<'_>,
     saving: &[VolumeRef],
-    id: &SnapshotId,
+    directory: &Path,
     limits: &Limits<'_>,
     progress: &Progress,
 ) -> Result<(Vec<(VolumeRef, Copied)>, Duration), Failure> {
@@ -163,7 +166,7 @@ async fn at_rest(
     let copied = match &resting {
         Ok(()) => {
             limits
-                .hold(copy(site, saving, id, limits.left(), progress))
+                .hold(copy(site, saving, directory, limits.left(), progress))
                 .await
         }
         Err(failure) => Err(failure.clone()),
@@ -178,12 +181,11 @@ async fn at_rest(
 async fn copy(
     site: &Site<'_>,
     saving: &[VolumeRef],
-    id: &SnapshotId,
+    directory: &Path,
     at_most: Duration,
     progress: &Progress,
 ) -> Result<(Vec<(VolumeRef, Copied)>, Duration), Failure> {
     let agent = site.agent().await?;
-    let directory = Store::Snapshots.of(id);
     let containers = site.containers(&owners(saving));
     // What is on disk already need not be written while they stand.
     volumes(&agent)
@@ -210,14 +212,14 @@ async fn copy(
     Ok((copied, stood))
 }
 
-async fn hash(
+/// Hashes copies in a directory, relative to that of all volumes.
+pub(super) async fn hash(
     site: &Site<'_>,
-    id: &SnapshotId,
+    directory: &Path,
     copied: Vec<(VolumeRef, Copied)>,
     progress: &Progress,
 ) -> Result<Vec<SnapshotVolume>, Failure> {
     let agent = site.agent().await?;
-    let directory = Store::Snapshots.of(id);
     let mut held = Vec::new();
     for (of, copied) in copied {
         let place = directory.join(of.directory());
@@ -237,7 +239,10 @@ async fn hash(
 }
 
 /// The volumes of services that hold data.
-async fn of_volumes(site: &Site<'_>, services: &[ServiceName]) -> Result<Vec<VolumeRef>, Failure> {
+pub(super) async fn of_volumes(
+    site: &Site<'_>,
+    services: &[ServiceName],
+) -> Result<Vec<VolumeRef>, Failure> {
     let volumes = site
         .with_data(volumes_of(&site.project.environment, services))
         .await?;

@@ -19,14 +19,14 @@ use crate::{
         kube::Cluster,
     },
     domain::{
-        ContainerState, Environment, ExitClass, Failure, Memory, ServiceName, SnapshotId,
-        VolumeRef, VolumeStore,
+        ContainerState, Environment, ExitClass, Failure, Memory, ObservedPod, ServiceName,
+        SnapshotId, VolumeRef, VolumeStore,
     },
     engine::{Progress, Tools},
     features::{
         Project,
         observe::Sight,
-        process::{Agents, pods_of},
+        process::{Agents, Process, pods_of},
         up::running,
     },
     plan::VOLUMES_IN_NODE,
@@ -38,6 +38,8 @@ use crate::{
 pub(super) const NOT_RUNNING: &str = "cluster.not-running";
 /// What snapshots hold, relative to the directory of all volumes.
 const SNAPSHOTS: &str = ".snapshots";
+/// What datasets came to.
+const PREPARED: &str = ".prepared";
 /// Data on its way into its place or out of it.
 const EXCHANGE: &str = ".exchange";
 
@@ -46,6 +48,8 @@ const EXCHANGE: &str = ".exchange";
 pub(super) enum Store {
     /// That of snapshots.
     Snapshots,
+    /// That which datasets came to.
+    Prepared,
     /// That which is being exchanged.
     Exchange,
 }
@@ -55,6 +59,7 @@ impl Store {
     pub(super) fn directory(self) -> &'static Path {
         Path::new(match self {
             Self::Snapshots => SNAPSHOTS,
+            Self::Prepared => PREPARED,
             Self::Exchange => EXCHANGE,
         })
     }
@@ -78,6 +83,29 @@ pub(super) struct Site<'a> {
 /// Containers of some services, on all nodes.
 pub(super) struct Containers {
     by_node: BTreeMap<String, Vec<ContainerId>>,
+}
+
+impl Containers {
+    /// Those of processes.
+    pub(super) fn of<'p>(processes: impl IntoIterator<Item = &'p Process>) -> Self {
+        let mut by_node: BTreeMap<String, Vec<ContainerId>> = BTreeMap::new();
+        for process in processes {
+            let ids = by_node.entry(process.node.clone()).or_default();
+            ids.push(process.container.clone());
+        }
+        Self { by_node }
+    }
+
+    /// These without those of processes.
+    pub(super) fn without(&self, processes: &[Process]) -> Self {
+        let mut by_node = self.by_node.clone();
+        let is_its = |id: &ContainerId| processes.iter().any(|process| process.container == *id);
+        for ids in by_node.values_mut() {
+            ids.retain(|id| !is_its(id));
+        }
+        by_node.retain(|_, ids| !ids.is_empty());
+        Self { by_node }
+    }
 }
 
 impl<'a> Site<'a> {
@@ -136,14 +164,15 @@ impl<'a> Site<'a> {
         Containers { by_node }
     }
 
-    /// The names of all pods that services have at this moment.
-    pub(super) async fn pods_now(&self, services: &[ServiceName]) -> Result<Vec<String>, Failure> {
+    /// All pods that services have at this moment.
+    pub(super) async fn pods_now(
+        &self,
+        services: &[ServiceName],
+    ) -> Result<Vec<ObservedPod>, Failure> {
         let found = self.cluster()?.observe().await;
-        let pods = found.map_err(|error| error.failure())?.pods;
-        let pods = pods
-            .into_iter()
-            .filter(|pod| services.contains(&pod.service));
-        Ok(pods.map(|pod| pod.name).collect())
+        let mut pods = found.map_err(|error| error.failure())?.pods;
+        pods.retain(|pod| services.contains(&pod.service));
+        Ok(pods)
     }
 
     /// Stops all processes of containers at once, for a while at most.

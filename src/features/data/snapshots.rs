@@ -1,6 +1,6 @@
 //! What there is of snapshots: finding, listing, verifying and removing them.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{
     mend::mended,
@@ -17,7 +17,7 @@ use crate::{
         Outbox, SnapshotEntry, SnapshotList, SnapshotRemoved, SnapshotVerified, UnusableSnapshot,
         VolumeVerified,
     },
-    state::{KeptSnapshot, SnapshotStore, load_volume_store},
+    state::{EnvironmentPaths, KeptSnapshot, SnapshotStore, load_volume_store},
 };
 
 /// The snapshot of a name; an unknown one is told with those that there are.
@@ -40,6 +40,14 @@ pub(super) fn all(project: &Project) -> Result<Vec<Snapshot>, Failure> {
         .collect();
     all.sort_by_key(|snapshot| std::cmp::Reverse(snapshot.created));
     Ok(all)
+}
+
+/// What holds all there is of snapshots; where volumes are in an image, that too.
+pub(in crate::features) fn directories(paths: &EnvironmentPaths) -> Vec<PathBuf> {
+    let held = paths.volumes().join(Store::Snapshots.directory());
+    let image = paths.volume_image();
+    let store = image.parent().unwrap_or(&image).to_owned();
+    vec![paths.snapshots(), held, store, paths.volume_store()]
 }
 
 /// What is no name of a snapshot.

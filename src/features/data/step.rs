@@ -8,20 +8,17 @@ use std::{
 use bytes::Bytes;
 use http::header;
 
-use super::{
-    pods::{NotRun, Ran, run},
-    site::Site,
-    words,
-};
+use super::{site::Site, words};
 use crate::{
     adapters::{
-        agent::{Change, Content},
+        agent::{self, Change, Content},
         files,
-        kube::ExecRequest,
+        kube::{ExecRequest, NotRun, Ran},
     },
     domain::{
         DataAction, DataCheck, DataFile, DataQuestion, DataStep, DataText, Dataset, ExitClass,
-        Failure, FileKind, FilesCopy, Filling, HttpRequest, Place, ServiceName, fill_template,
+        Failure, FileKind, FilesCopy, Filling, HttpRequest, Owner, Place, Principal, ServiceName,
+        fill_template,
     },
     engine::{newest_ready_pod, no_pod},
     features::process::{Process, pods_of},
@@ -29,8 +26,6 @@ use crate::{
 
 /// How much of an answer is shown that is not the one that was wanted, in characters.
 const SHOWN: usize = 400;
-/// How long it may take to say whose files are.
-const CHOWN_WITHIN: Duration = Duration::from_secs(30);
 /// What to do about it.
 const MEND: &str = "mend the dataset, or what loads it; the data from before is there as it was";
 
@@ -137,13 +132,17 @@ impl Loading<'_> {
             command,
             tty: false,
         };
-        match run(cluster, &request, input, within).await {
+        match cluster.run(&request, input, within, |_| {}).await {
             Ok(ran) if ran.code == 0 => Ok(ran),
             Ok(ran) => Err(refused(
-                &format!("`{}` ended with exit code {}", request.command[0], ran.code),
-                &ran.last_lines(),
+                &format!(
+                    "`{}` ended with exit code {}",
+                    words::program(&request.command),
+                    ran.code
+                ),
+                &ran.last_lines,
             )),
-            Err(NotRun::Failed(failure)) => Err(*failure),
+            Err(NotRun::Failed(error)) => Err(error.failure()),
             Err(NotRun::Late) => Err(refused(
                 &format!("it did not end within {} s", within.as_secs_f64()),
                 &[],
@@ -204,18 +203,12 @@ impl Loading<'_> {
         // Its volumes are those of all its pods.
         let process = pods_of(service, pods).find_map(Process::of);
         let process = process.ok_or_else(|| no_pod(service))?;
-        let changed = self.site.agents.change(&process, &changes).await;
-        changed.map_err(|error| error.failure())?;
-        if let Some(owner) = copy.owner {
-            let owner = format!("{}:{}", owner.user, owner.group);
-            let mut command = vec!["chown".to_owned(), owner];
-            let files = changes
-                .iter()
-                .map(|change| format!("/{}", String::from_utf8_lossy(&change.path)));
-            command.extend(files);
-            self.ask(service, command, None, CHOWN_WITHIN).await?;
-        }
-        Ok(())
+        let agents = &self.site.agents;
+        let changed = match &copy.owner {
+            Some(owner) => agents.change_for(&process, &known(owner), &changes).await,
+            None => agents.change(&process, &changes).await,
+        };
+        changed.map_err(|error| error.failure())
     }
 
     /// What is to be written, with paths relative to the root of a container.
@@ -277,6 +270,18 @@ impl Loading<'_> {
                     .map_err(|_| changed_meanwhile(&path))
             }
         }
+    }
+}
+
+/// An owner as agents know one.
+fn known(owner: &Owner) -> agent::Owner {
+    let principal = |principal: &Principal| match principal {
+        Principal::Number(number) => agent::Principal::Number(*number),
+        Principal::Name(name) => agent::Principal::Name(name.clone()),
+    };
+    agent::Owner {
+        user: principal(&owner.user),
+        group: principal(&owner.group),
     }
 }
 

@@ -94,8 +94,31 @@ pub(super) fn psql(login: &DatabaseLogin) -> Vec<String> {
     words
 }
 
+/// Runs `mysql` with the password that the service's environment has for a user, the first argument. The shell takes it
+/// from one variable into another: it is in no argument, which every process of the machine could read.
+const WITH_PASSWORD: &str = "case \"$1\" in \
+     root) password=\"${MYSQL_ROOT_PASSWORD:-${MARIADB_ROOT_PASSWORD:-}}\" ;; \
+     *) password=\"${MYSQL_PASSWORD:-${MARIADB_PASSWORD:-}}\" ;; \
+     esac; \
+     if [ -z \"${MYSQL_PWD:-}\" ] && [ -n \"$password\" ]; then export MYSQL_PWD=\"$password\"; fi; \
+     shift; exec mysql \"$@\"";
+/// Whom `mysql` takes the user for where none is named: the container's.
+const MYSQL_USER: &str = "root";
+
+/// The program of a command, as it is told.
+pub(super) fn program(command: &[String]) -> &str {
+    match command {
+        [_, _, script, program, ..] if script == WITH_PASSWORD => program,
+        [program, ..] => program,
+        [] => "",
+    }
+}
+
 fn mysql(login: &DatabaseLogin) -> Vec<String> {
-    let mut words = vec!["mysql".to_owned(), "--batch".to_owned()];
+    let user = login.user.as_deref().unwrap_or(MYSQL_USER);
+    let mut words = ["sh", "-c", WITH_PASSWORD, "mysql", user, "--batch"]
+        .map(str::to_owned)
+        .to_vec();
     words.extend(login.user.iter().map(|user| format!("--user={user}")));
     words.extend(
         login
@@ -215,6 +238,56 @@ mod tests {
         let mysql = rows(&load(SqlClient::Mysql, CsvColumns::FirstLine, ","), "id");
         let statement = mysql.last().unwrap();
         assert!(statement.contains("IGNORE 1 LINES (`id`)"), "{statement}");
+    }
+
+    #[test]
+    #[expect(clippy::disallowed_methods, reason = "the shell is what is tried")]
+    fn mysql_gets_the_password_of_its_user_from_the_environment_and_from_nowhere_else() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let bin = tempfile::tempdir().unwrap();
+        let client = bin.path().join("mysql");
+        crate::adapters::files::write_shared(&client, b"#!/bin/sh\necho \"$MYSQL_PWD $*\"\n")
+            .unwrap();
+        std::fs::set_permissions(&client, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let run = |user: Option<&str>, variables: &[(&str, &str)]| {
+            let login = DatabaseLogin {
+                user: user.map(str::to_owned),
+                ..login(SqlClient::Mysql)
+            };
+            let words = query(&login, "select 1");
+            assert!(
+                !words.iter().any(|word| word.contains("secret")),
+                "{words:?}"
+            );
+            assert_eq!(program(&words), "mysql");
+            let ran = std::process::Command::new(&words[0])
+                .args(&words[1..])
+                .env_clear()
+                .env("PATH", format!("{}:/usr/bin:/bin", bin.path().display()))
+                .envs(variables.iter().copied())
+                .output()
+                .unwrap();
+            String::from_utf8(ran.stdout).unwrap()
+        };
+        let official = [
+            ("MYSQL_ROOT_PASSWORD", "secret r"),
+            ("MYSQL_PASSWORD", "secret s"),
+        ];
+        let said = run(Some("shop"), &official);
+        let rest = "--database=shop --skip-column-names --execute select 1\n";
+        assert_eq!(said, format!("secret s --batch --user=shop {rest}"));
+        assert_eq!(run(None, &official), format!("secret r --batch {rest}"));
+        let own = [("MYSQL_PWD", "secret own"), official[0]];
+        assert_eq!(
+            run(Some("root"), &own),
+            format!("secret own --batch --user=root {rest}")
+        );
+        let mariadb = [("MARIADB_ROOT_PASSWORD", "secret m")];
+        assert_eq!(
+            run(Some("root"), &mariadb),
+            format!("secret m --batch --user=root {rest}")
+        );
+        assert_eq!(run(None, &[]), format!(" --batch {rest}"));
     }
 
     #[test]

@@ -3,14 +3,22 @@
 //! Called by `commands::exec`. The bytes of the command's streams pass through as they are; its exit code
 //! comes back to the caller.
 
+mod copy_out;
 mod pod;
 mod service;
 mod streams;
 mod task;
 mod trouble;
 
-pub use self::{service::in_service, task::in_task};
-use crate::domain::{Failure, Failures};
+pub use self::{
+    copy_out::{CopyOut, NoCopyOut},
+    service::in_service,
+    task::in_task,
+};
+use crate::{
+    domain::{Failure, Failures},
+    report::CopiedFile,
+};
 
 /// What to run, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +29,8 @@ pub struct Wanted {
     pub container: Option<String>,
     /// How the command is connected to the user.
     pub connection: Connection,
+    /// What is copied to this machine once the command has ended.
+    pub copy_out: Vec<CopyOut>,
 }
 
 /// How a command is connected to the user.
@@ -70,6 +80,19 @@ pub struct Ran {
     pub stdout: Vec<u8>,
     /// Its error output, where it was collected.
     pub stderr: Vec<u8>,
+    /// What was copied out of its container.
+    pub copied: Copied,
+}
+
+/// What was copied out of a container, and what not.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// The files, in the order in which they were copied.
+    pub files: Vec<CopiedFile>,
+    /// What was left out: links, devices and the like.
+    pub left_out: Vec<String>,
+    /// Why something else was not copied.
+    pub failures: Vec<Failure>,
 }
 
 /// What a run comes to.

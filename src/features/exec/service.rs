@@ -2,7 +2,11 @@
 
 use tokio_util::sync::CancellationToken;
 
-use super::{Connection, Ended, Outcome, Wanted, streams::Outputs};
+use super::{
+    Connection, Copied, Ended, Outcome, Wanted,
+    copy_out::{copy_out, too_late},
+    streams::Outputs,
+};
 use crate::{
     adapters::{
         kube::{ExecRequest, KubeError},
@@ -13,7 +17,12 @@ use crate::{
         ServiceName,
     },
     engine::explain,
-    features::{Project, podless::podless, up::running},
+    features::{
+        Project,
+        podless::podless,
+        process::{Agents, Process},
+        up::running,
+    },
     plan::diagnose,
     report::Outbox,
 };
@@ -87,7 +96,17 @@ async fn run(
             .await
     };
     match end {
-        Ok(end) => Ok(Ended::Ran(outputs.close(end.code).await)),
+        Ok(end) => {
+            let copied = match Process::in_container(pod, &container.name) {
+                _ if wanted.copy_out.is_empty() => Copied::default(),
+                Some(process) => {
+                    let agents = Agents::new(tools.docker.clone());
+                    copy_out(&agents, &process, &wanted.copy_out).await
+                }
+                None => too_late(&wanted.copy_out),
+            };
+            Ok(Ended::Ran(outputs.close(end.code, copied).await))
+        }
         Err(error) => not_run(&error, is_shell, service),
     }
 }

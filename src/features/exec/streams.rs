@@ -5,7 +5,7 @@ use tokio::{
     task::JoinHandle,
 };
 
-use super::{Connection, Ran, exit_code};
+use super::{Connection, Copied, Ran, exit_code};
 use crate::report::{Message, Outbox, OutputStream};
 
 /// How much is passed on at a time, and may wait between a command and its reader, in bytes.
@@ -42,7 +42,7 @@ impl Outputs {
     }
 
     /// Waits until everything is with the user, and says how the command ended.
-    pub(super) async fn close(mut self, code: i32) -> Ran {
+    pub(super) async fn close(mut self, code: i32, copied: Copied) -> Ran {
         // They are pipes in memory: closing them cannot fail.
         let _ = tokio::join!(self.stdout.shutdown(), self.stderr.shutdown());
         let [stdout, stderr] = self.copying;
@@ -52,6 +52,7 @@ impl Outputs {
             code: exit_code(code),
             stdout: stdout.unwrap_or_default(),
             stderr: stderr.unwrap_or_default(),
+            copied,
         }
     }
 }
@@ -94,7 +95,7 @@ mod tests {
         let mut outputs = Outputs::open(Connection::Streams(Input::File), &outbox);
         let said: Vec<u8> = (0..=255).cycle().take(PIECE * 5 + 7).collect();
         outputs.stdout.write_all(&said).await.unwrap();
-        let ran = outputs.close(3).await;
+        let ran = outputs.close(3, Copied::default()).await;
         assert_eq!((ran.code, ran.stdout.len()), (3, 0));
         drop(outbox);
         assert!(reading.await.unwrap() == said);
@@ -106,7 +107,7 @@ mod tests {
         let mut outputs = Outputs::open(Connection::Collected(Input::File), &outbox);
         outputs.stdout.write_all(b"out").await.unwrap();
         outputs.stderr.write_all(b"err").await.unwrap();
-        let ran = outputs.close(0).await;
+        let ran = outputs.close(0, Copied::default()).await;
         assert_eq!(
             (&ran.stdout[..], &ran.stderr[..]),
             (&b"out"[..], &b"err"[..])

@@ -5,19 +5,21 @@ use std::{
     time::{Duration, Instant},
 };
 
-use futures::StreamExt as _;
+use futures::{StreamExt as _, future::try_join};
 use tokio::io::AsyncWriteExt as _;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Connection, Ended, Input, Outcome, Wanted,
-    pod::{Stdin, labels, specification},
+    Connection, Copied, Ended, Input, Outcome, Wanted,
+    copy_out::{copy_out, too_late},
+    pod::{AfterEnd, Start, Stdin, labels, specification},
     service::no_terminal,
     streams::Outputs,
     trouble::{explain_task, has_run, is_command, killed_for_memory},
 };
 use crate::{
     adapters::{
+        agent::{AgentError, AgentFailure, INIT_SOCKET, ServiceState, install_everywhere, program},
         kube::{Cluster, ExecRequest, KubeError, LogOptions, PodEnd, shell_code_of},
         terminal::{self, RawMode, Redraw},
     },
@@ -29,9 +31,10 @@ use crate::{
     features::{
         Project,
         desire::{read_secrets, task_image},
+        process::{Agents, Process},
         up::{self, interrupted, running_with},
     },
-    plan::{diagnose, plan_task},
+    plan::{Init, diagnose, plan_task},
     report::Outbox,
 };
 
@@ -41,6 +44,8 @@ const ENDING: Duration = Duration::from_secs(30);
 const CLEANING: Duration = Duration::from_secs(10);
 /// How often the warnings about a pod that does not start are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// How often it is looked whether a command has ended whose container is kept.
+const LOOK_AT_INIT_EVERY: Duration = Duration::from_millis(100);
 
 /// Runs a task, or another command in its container. `deadline` bounds what comes before the command runs.
 pub async fn in_task(
@@ -53,6 +58,13 @@ pub async fn in_task(
 ) -> Outcome {
     let begun = Instant::now();
     let (cluster, image) = prepare(project, task, deadline, outbox, cancel).await?;
+    let tools = project.tools().await?;
+    if !wanted.copy_out.is_empty() {
+        // The init that keeps the container is the agent's program.
+        let name = project.environment.id.cluster();
+        let installed = install_everywhere(&tools.docker, &name).await;
+        installed.map_err(|error| error.failure())?;
+    }
     let run = Run {
         project,
         task,
@@ -61,6 +73,7 @@ pub async fn in_task(
         name: name_of(task)?,
         deadline: deadline.saturating_sub(begun.elapsed()),
         outbox,
+        agents: Agents::new(tools.docker),
     };
     let secrets = read_secrets(&task.secrets, outbox.redactor())?;
     run.all(&image, secrets, cancel).await
@@ -158,6 +171,7 @@ struct Run<'a> {
     name: ServiceName,
     deadline: Duration,
     outbox: &'a Outbox,
+    agents: Agents,
 }
 
 /// What a pod does when it no longer only waits.
@@ -186,12 +200,24 @@ impl Run<'_> {
             let made = self.cluster.create_secret(&prefix, &labels, &secrets);
             Some(made.await.map_err(|error| error.failure())?)
         };
-        let command = self.command();
-        let environment = &self.project.environment;
         let secret_name = secret.as_deref();
-        let stdin = self.stdin();
-        let specification =
-            specification(environment, self.task, image, command, secret_name, stdin);
+        let program = program();
+        let init = Init {
+            program: &program,
+            socket: INIT_SOCKET,
+        };
+        let start = Start {
+            image,
+            command: self.command(),
+            secret: secret_name,
+            stdin: self.stdin(),
+            after_end: if self.wanted.copy_out.is_empty() {
+                AfterEnd::End
+            } else {
+                AfterEnd::Keep(init)
+            },
+        };
+        let specification = specification(&self.project.environment, self.task, &start);
         let made = self.cluster.create_pod(specification).await;
         let pod = match made {
             Ok(pod) => pod,
@@ -253,20 +279,57 @@ impl Run<'_> {
             Started::Gone => return Err(self.deleted(pod).into()),
         }
         let mut outputs = Outputs::open(self.wanted.connection, self.outbox);
-        if self.wanted.connection == Connection::Terminal {
-            self.attach(pod, &mut outputs).await?;
-        } else {
-            let input = self.feed(pod);
-            let output = self.follow(pod, &mut outputs);
-            let mut output = std::pin::pin!(output);
-            tokio::select! {
-                done = &mut output => done?,
-                // The input is over; the output may go on.
-                () = input => output.await?,
-            }
-        }
+        // The output ends with the container, which stays until its files are copied.
+        let copying = async { Ok(self.copy_out(pod).await) };
+        let ((), copied) = try_join(self.connect(pod, &mut outputs), copying).await?;
         let code = self.end(pod).await?;
-        Ok(Ended::Ran(outputs.close(code).await))
+        Ok(Ended::Ran(outputs.close(code, copied).await))
+    }
+
+    /// Connects the user with the pod's process until it ends.
+    async fn connect(&self, pod: &str, outputs: &mut Outputs) -> Result<(), Failures> {
+        if self.wanted.connection == Connection::Terminal {
+            return self.attach(pod, outputs).await;
+        }
+        let input = self.feed(pod);
+        let output = self.follow(pod, outputs);
+        let mut output = std::pin::pin!(output);
+        tokio::select! {
+            done = &mut output => done,
+            // The input is over; the output may go on.
+            () = input => output.await,
+        }
+    }
+
+    /// Copies what is wanted as soon as the command has ended, and lets its container end.
+    async fn copy_out(&self, pod: &str) -> Copied {
+        let wanted = &self.wanted.copy_out;
+        if wanted.is_empty() {
+            return Copied::default();
+        }
+        let Some(process) = self.ended_process(pod).await else {
+            return too_late(wanted);
+        };
+        let copied = copy_out(&self.agents, &process, wanted).await;
+        // Else it ends by itself, later.
+        let _ = self.agents.release(&process).await;
+        copied
+    }
+
+    /// The process of a pod, once its command has ended and its container is kept; `None` if that has ended too.
+    async fn ended_process(&self, pod: &str) -> Option<Process> {
+        let look = |seen: Option<&ObservedPod>| Some(seen.and_then(Process::of));
+        let seen = self.cluster.wait_pod(pod, &self.name, ENDING, look).await;
+        let process = seen.ok()??;
+        loop {
+            match self.agents.state(&process).await {
+                Ok(ServiceState::Ended { .. }) => return Some(process),
+                // It has not begun to listen.
+                Ok(_) | Err(AgentFailure::Refused(AgentError::NoInit(_))) => {}
+                Err(_) => return None,
+            }
+            tokio::time::sleep(LOOK_AT_INIT_EVERY).await;
+        }
     }
 
     /// Waits until the process of a pod has started, or cannot.

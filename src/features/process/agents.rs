@@ -9,8 +9,8 @@ use super::{Process, pods_of};
 use crate::{
     adapters::{
         agent::{
-            Agent, AgentError, AgentFailure, Change, Entry, FileProblem, Probe, Ran, ServiceState,
-            Transfer,
+            Agent, AgentError, AgentFailure, Change, Entry, FileProblem, Owner, Probe, Ran,
+            ServiceState, Transfer,
         },
         docker::Docker,
     },
@@ -179,6 +179,22 @@ impl Agents {
     ) -> Result<(), AgentFailure> {
         let asked = self.ask(&process.node, |agent| async move {
             agent.change(&process.container, ROOT, changes).await
+        });
+        asked.await.map(|_| ())
+    }
+
+    /// The same; what is named becomes an owner's.
+    pub(in crate::features) async fn change_for(
+        &self,
+        process: &Process,
+        owner: &Owner,
+        changes: &[Change],
+    ) -> Result<(), AgentFailure> {
+        let asked = self.ask(&process.node, |agent| async move {
+            let owner = owner.clone();
+            agent
+                .change_for(&process.container, ROOT, owner, changes)
+                .await
         });
         asked.await.map(|_| ())
     }

@@ -12,7 +12,7 @@ use core::net::IpAddr;
 pub(super) use self::{
     agents::Agents,
     ready::{Awaited, NotReady, until_ready},
-    restart::{restart, restart_all, until_ready_again},
+    restart::{not_ready, restart, restart_all, until_ready_again},
 };
 use crate::{
     adapters::agent::{AgentFailure, ContainerId},
@@ -22,7 +22,7 @@ use crate::{
 /// The running container in which a service's process is, whether devenv's init runs it or not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Process {
-    /// Whose it is. Its container has this name.
+    /// Whose it is.
     pub(super) service: ServiceName,
     /// Its pod.
     pub(super) pod: String,
@@ -37,9 +37,14 @@ pub(super) struct Process {
 impl Process {
     /// The process of a pod; `None` unless it runs.
     pub(super) fn of(pod: &ObservedPod) -> Option<Self> {
-        let mut containers = pod.containers.iter();
         // The chart gives it the service's name.
-        let container = containers.find(|container| container.name == pod.service.as_str())?;
+        Self::in_container(pod, pod.service.as_str())
+    }
+
+    /// The process of a container of a pod; `None` unless it runs.
+    pub(super) fn in_container(pod: &ObservedPod, name: &str) -> Option<Self> {
+        let mut containers = pod.containers.iter();
+        let container = containers.find(|container| container.name == name)?;
         if container.now != ContainerState::Running {
             return None;
         }

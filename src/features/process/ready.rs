@@ -13,6 +13,8 @@ use crate::{
 const SLICE: Duration = Duration::from_millis(200);
 /// How long a command of a probe may take.
 const COMMAND_WITHIN: Duration = Duration::from_secs(5);
+/// How long to wait until a command is asked again: it takes of the processors that the process needs to start.
+const COMMAND_AGAIN: Duration = Duration::from_millis(50);
 /// How long a process must run that nobody can ask whether it is ready.
 const SETTLED: Duration = Duration::from_millis(150);
 
@@ -100,10 +102,15 @@ async fn ask_by(
     command: &[String],
 ) -> Result<Result<(), String>, AgentFailure> {
     let ran = agents.run(process, command, COMMAND_WITHIN).await?;
-    Ok(match ran.code {
-        0 => Ok(()),
-        code => Err(format!("`{}` ended with {code}", command.join(" "))),
-    })
+    if ran.code == 0 {
+        return Ok(Ok(()));
+    }
+    tokio::time::sleep(COMMAND_AGAIN).await;
+    Ok(Err(format!(
+        "`{}` ended with {}",
+        command.join(" "),
+        ran.code
+    )))
 }
 
 async fn ask_nobody(

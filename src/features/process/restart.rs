@@ -33,11 +33,20 @@ pub(in crate::features) async fn until_ready_again(
     awaited: &Awaited,
 ) -> Result<(), Failure> {
     let ready = until_ready(agents, process, awaited).await;
-    ready.map_err(|why| match why {
+    ready.map_err(|why| not_ready(process, awaited.within, why))
+}
+
+/// The failure of a process that was started anew and is not ready.
+pub(in crate::features) fn not_ready(
+    process: &Process,
+    within: Duration,
+    why: NotReady,
+) -> Failure {
+    match why {
         NotReady::Ended { code } => ended(process, code),
-        NotReady::Late { last } => late(process, awaited.within, &last),
+        NotReady::Late { last } => late(process, within, &last),
         NotReady::NotAsked(error) => process.failure(&error),
-    })
+    }
 }
 
 /// Starts all of these anew at the same time, and waits until each is ready; says how long it took.

@@ -78,7 +78,8 @@ texts! {
     DelimiterText, "delimiter", r#"one ASCII character such as `;` or `"\t"`, and not `"`"#, false, "",
         |text| when(text.parse::<Delimiter>().is_ok());
     /// An [`Owner`] as it is written.
-    OwnerText, "owner", "the numbers of a user and of a group such as `1000:1000`", false, r"^\d+:\d+$",
+    OwnerText, "owner", "a user and a group, by numbers such as `1000:1000` or by names such as `postgres:postgres`", false,
+        r"^(\d+|[A-Za-z_][\w.-]*):(\d+|[A-Za-z_][\w.-]*)$",
         |text| when(text.parse::<Owner>().is_ok());
     /// A [`FileMode`] as it is written.
     ModeText, "mode", "the permissions of a file such as `\"0644\"`", true, "^0?[0-7]{3}$",

@@ -40,6 +40,10 @@ explains each kind. YAML anchors, aliases and merge keys (`<<`) work.
 - **The same data**: a dataset has a hash of its steps, checks and variables, of the bytes of its files, and of the
   datasets that it extends. It is the same on every machine; descriptions, time limits, comments and the order of keys
   are not part of it.
+- **Again**: what a dataset came to is kept, and the next load or reset copies it and asks its checks instead of
+  carrying out its steps again. It counts as long as the dataset, the snapshot that it begins with and all services are
+  made of the same, images and settings included. The last three that were loaded are kept, until `devenv down
+  --volumes`. A dataset is not kept that has steps other than `http` for services without volumes.
 
 A profile names the dataset that belongs to it with `dataset:`, see [the manifest](manifest.md#profile).
 "#;

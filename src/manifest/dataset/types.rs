@@ -66,7 +66,7 @@ pub(super) struct StepKeys {
     /// A request to the service.
     #[serde(default)]
     pub(super) http: Option<HttpKeys>,
-    /// Of `sql` and `csv`: the database's client.
+    /// Of `sql` and `csv`: the database's client. `mysql` takes the password that the container's variables have for the user.
     #[serde(default)]
     #[schemars(extend("default" = "psql"))]
     pub(super) client: Option<ClientKey>,

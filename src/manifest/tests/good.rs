@@ -1,6 +1,11 @@
 //! Good manifests: what they come to.
 
-use crate::manifest::testing::{MemoryFiles, render};
+use std::time::Duration;
+
+use crate::{
+    domain::{Memory, Retention},
+    manifest::testing::{MemoryFiles, render},
+};
 
 /// A project with every file that the fixture names.
 fn everything() -> MemoryFiles {
@@ -34,6 +39,12 @@ fn a_manifest_with_every_key_resolves() {
     insta::assert_debug_snapshot!("cluster", (&environment.requires, &environment.cluster));
     insta::assert_debug_snapshot!("services", environment.services);
     insta::assert_debug_snapshot!("tasks-and-hooks", (&environment.tasks, &environment.hooks));
+    let stay = Retention {
+        keep: Some(10),
+        older_than: Some(Duration::from_hours(30 * 24)),
+        max_size: Some(Memory::from_bytes(20 << 30)),
+    };
+    assert_eq!(environment.snapshots, stay);
 }
 
 #[test]

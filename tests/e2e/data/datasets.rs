@@ -1,6 +1,7 @@
 //! Datasets are loaded all or nothing, and data is set back.
 
 use super::{LEFT, RIGHT, Stage};
+use crate::say;
 
 fn write_datasets(stage: &Stage) {
     let write = |path: &str, text: &str| stage.project.write(&format!("datasets/{path}"), text);
@@ -8,10 +9,11 @@ fn write_datasets(stage: &Stage) {
         "base/dataset.yaml",
         "description: Some files
 steps:
-  - { service: left, files: files, to: /data/files }
+  - { service: left, files: files, to: /data/files, owner: 'daemon:7' }
   - { service: right, command: [sh, -c, 'cat > /data/kept'], stdin: word }
 check:
   - { service: left, command: [cat, /data/files/deep/one], equals: one }
+  - { service: left, command: [stat, -c, '%U:%g', /data/files, /data/files/deep/one], equals: \"daemon:7\\ndaemon:7\" }
 ",
     );
     write("base/files/deep/one", "one\n");
@@ -56,6 +58,7 @@ fn a_dataset_is_loaded_whole_or_not_at_all_and_the_data_is_set_back_to_it() {
     one_that_fails_leaves_the_data_as_it_was(&stage);
     the_data_is_set_back_to_the_dataset(&stage);
     a_snapshot_goes_through_a_file(&stage);
+    snapshots_outlive_the_data_where_they_are_to(&stage);
     stage.project.end();
 }
 
@@ -109,8 +112,28 @@ fn one_that_fails_leaves_the_data_as_it_was(stage: &Stage) {
 
 fn the_data_is_set_back_to_the_dataset(stage: &Stage) {
     let reset = &["data", "reset", "--no-backup", "--yes"];
-    stage.project.devenv(reset).assert_code(0);
+    let kept = "copy what it came to before";
+    let set_back = stage.project.devenv(reset).assert_code(0);
+    let took = set_back.assert_says(&[kept, "check command"]).took;
+    say(&format!("           set back after {took:.1?}"));
     assert_eq!(stage.data(), ["dear ann\n", "base\n"]);
+    assert_eq!(stage.inside(LEFT, "cat /data/files/deep/one"), "one\n");
+    // Nobody sees it but the one who loads it again, and only as long as it is the same.
+    let listed = stage.snapshot(&["list", "-o", "json"]).assert_code(0);
+    assert!(!listed.stdout.contains("dataset-"), "{}", listed.stdout);
+    for who in ["ben", "eve", "joe"] {
+        let more = stage.project.read("datasets/more/dataset.yaml");
+        let (_, rest) = more.split_once("steps:").unwrap();
+        let more = format!("extends: base\nvariables: {{ who: {who} }}\nsteps:{rest}");
+        let more = more.replace("'dear ann'", "'dear ${who}'");
+        stage.project.write("datasets/more/dataset.yaml", &more);
+        let loaded = stage.project.devenv(&["data", "load", "more", "--yes"]);
+        let said = loaded.assert_code(0).assert_says(&["keep what it came to"]);
+        assert!(!said.stderr.contains(kept), "{}", said.stderr);
+        assert_eq!(stage.data()[0], format!("dear {who}\n"));
+    }
+    let prepared = stage.in_node("ls /var/lib/devenv/volumes/.prepared");
+    assert_eq!(prepared.lines().count(), 3, "{prepared}");
 }
 
 fn a_snapshot_goes_through_a_file(stage: &Stage) {
@@ -143,5 +166,26 @@ fn a_snapshot_goes_through_a_file(stage: &Stage) {
     stage.snapshot(&["verify", "received"]).assert_code(0);
     let restore = &["data", "restore", "--from", "sent.tar.zst", "--yes"];
     stage.project.devenv(restore).assert_code(0);
+    assert_eq!(stage.data(), ["sent\n", "sent\n"]);
+}
+
+fn snapshots_outlive_the_data_where_they_are_to(stage: &Stage) {
+    let down = [
+        "down",
+        "--volumes",
+        "--keep-snapshots",
+        "--yes",
+        "-o",
+        "json",
+    ];
+    let down = stage.project.devenv(&down).assert_code(0).json();
+    let kept = down["kept"][0]["what"].as_str().unwrap();
+    assert!(kept.ends_with(" snapshots"), "{down:#}");
+    let data = stage.project.data();
+    assert!(!data.join("volumes/left").exists() && !data.join("loaded.json").exists());
+    stage.project.devenv(&["up"]).assert_code(0);
+    assert_eq!(stage.inside(LEFT, "ls /data"), "now\n");
+    let restore = ["restore", "sent", "--yes"];
+    stage.snapshot(&restore).assert_code(0);
     assert_eq!(stage.data(), ["sent\n", "sent\n"]);
 }

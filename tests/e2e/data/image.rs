@@ -9,7 +9,12 @@ use crate::program::Project;
 
 #[test]
 fn volumes_are_in_one_image_that_all_nodes_have_and_it_outlives_them() {
-    let stage = Stage::up_with("image", &["--set", "cluster.agents=1"]);
+    let project = Stage::project("image");
+    let manifest = project.read("devenv.yaml");
+    let two_nodes = manifest.replacen("cluster: { ", "cluster: { agents: 1, ", 1);
+    project.write("devenv.yaml", &two_nodes);
+    project.devenv(&["up"]).assert_code(0);
+    let stage = Stage { project };
     let status = stage.project.devenv(&["status", "-o", "json"]);
     assert_eq!(
         status.assert_code(0).json()["volumes"]["store"],

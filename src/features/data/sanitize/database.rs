@@ -2,13 +2,8 @@
 
 use std::time::Duration;
 
-use super::{
-    super::{
-        pods::{NotRun, Ran},
-        words,
-    },
-    scratch::Scratch,
-};
+use super::{super::words, scratch::Scratch};
+use crate::adapters::kube::{NotRun, Ran};
 use crate::domain::{DatabaseLogin, DatabaseRules, ExitClass, Failure, SqlClient};
 
 /// A database that every server has, where no other is meant.
@@ -150,11 +145,11 @@ impl Login<'_> {
             Ok(ran) if ran.code == 0 => Ok(ran),
             Ok(ran) => {
                 let why = format!("`{program}` ended with exit code {}", ran.code);
-                let failure = refused(&why, &ran.last_lines());
+                let failure = refused(&why, &ran.last_lines);
                 Err(failure.at(Some(self.rules.place.clone())))
             }
             Err(NotRun::Late) => Err(refused("it took too long", &[])),
-            Err(NotRun::Failed(failure)) => Err(*failure),
+            Err(NotRun::Failed(error)) => Err(error.failure()),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A copy of a snapshot's data is started in a pod of its own, changed there by the database itself, written out, and
 //! read by another pod that began with empty volumes. Only the second one's data is exported: a file of it has never
-//! held what was replaced (decision 14).
+//! held what was replaced (decision 15).
 
 mod catalogue;
 mod database;
@@ -33,7 +33,7 @@ use super::{
     steps::{Limits, Steps},
 };
 use crate::{
-    adapters::{agent::Settled, files, host},
+    adapters::{agent::Settled, files, host, kube::NotRun},
     domain::{
         CopyMeans, DatabaseRules, ExitClass, Failure, Failures, NoticeLevel, SanitizeRules,
         Sanitized, ServiceName, Snapshot, SnapshotId, SnapshotVolume, VolumeRef,
@@ -433,14 +433,15 @@ async fn run_script(
     let input = script.text.clone().into_bytes();
     let ran = match scratch.run(login.changes(), Some(input), within).await {
         Ok(ran) => ran,
-        Err(super::pods::NotRun::Failed(failure)) => return Err(*failure),
-        Err(super::pods::NotRun::Late) => return Err(refused("it took too long", &[])),
+        Err(NotRun::Failed(error)) => return Err(error.failure()),
+        Err(NotRun::Late) => return Err(refused("it took too long", &[])),
     };
     if ran.code != 0 {
         let place = script
             .place_of_failure(&ran.out)
             .unwrap_or(&login.rules.place);
-        let lines: Vec<String> = ran.err.lines().map(str::to_owned).collect();
+        let mut lines = ran.last_lines;
+        lines.retain(|line| line != script::MARK);
         return Err(refused("the database refuses a change", &lines).at(Some(place.clone())));
     }
     let done = script.understand(&ran.out, plans);
