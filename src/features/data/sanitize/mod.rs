@@ -2,7 +2,7 @@
 //!
 //! A copy of a snapshot's data is started in a pod of its own, changed there by the database itself, written out, and
 //! read by another pod that began with empty volumes. Only the second one's data is exported: a file of it has never
-//! held what was replaced (decision 14).
+//! held what was replaced (decision 15).
 
 mod catalogue;
 mod database;
@@ -440,9 +440,9 @@ async fn run_script(
         let place = script
             .place_of_failure(&ran.out)
             .unwrap_or(&login.rules.place);
-        return Err(
-            refused("the database refuses a change", &ran.last_lines).at(Some(place.clone()))
-        );
+        let mut lines = ran.last_lines;
+        lines.retain(|line| line != script::MARK);
+        return Err(refused("the database refuses a change", &lines).at(Some(place.clone())));
     }
     let done = script.understand(&ran.out, plans);
     done.ok_or_else(|| refused("the database did not say what it did", &[]))

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::super::site::{Site, Store};
 use crate::{
-    adapters::kube::{Cluster, ExecRequest, NotRun, Ran},
+    adapters::kube::{Cluster, ExecRequest, KubeError, NotRun, Ran},
     domain::{Environment, ExitClass, Failure, ObservedPod, PodPhase, ServiceName, SnapshotId},
     engine::log_lines,
     plan::{INIT_IN_CONTAINER, VOLUMES_IN_NODE, diagnose},
@@ -86,9 +86,7 @@ impl<'a> Scratch<'a> {
         while begun.elapsed() < READY_WITHIN {
             match self.run(asking.to_vec(), None, ANSWER_WITHIN).await {
                 Ok(ran) if ran.code == 0 => return Ok(()),
-                Err(NotRun::Failed(failure))
-                    if failure.failure().code.0 == "kube.exec-not-started" =>
-                {
+                Err(NotRun::Failed(KubeError::ExecNotStarted { .. })) => {
                     return Err(match self.look().await {
                         Some(pod) if pod.phase == PodPhase::Running => not_postgres(self.service),
                         _ => self.not_started().await,
@@ -149,9 +147,8 @@ impl<'a> Scratch<'a> {
         input: Option<Vec<u8>>,
         within: Duration,
     ) -> Result<Ran, NotRun> {
-        self.cluster
-            .run(&self.request(command), input, within, |_| {})
-            .await
+        let request = self.request(command);
+        self.cluster.run(&request, input, within, |_| {}).await
     }
 
     /// A command in it.

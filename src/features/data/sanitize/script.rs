@@ -9,7 +9,7 @@ use super::{
 use crate::domain::{Change, KeptRows, Place, Replacement};
 
 /// What stands between the answers to statements.
-const MARK: &str = "devenv-done";
+pub(super) const MARK: &str = "devenv-done";
 /// The longest that a value of a column without bounds gets.
 const UNBOUNDED: u32 = 10_000;
 /// The length of a block of SHA-256, in bytes.
