@@ -121,7 +121,6 @@ pub(super) async fn keep(
             sanitized: None,
             devenv: env!("CARGO_PKG_VERSION").to_owned(),
             architecture: std::env::consts::ARCH.to_owned(),
-            maker: Maker::Devenv,
             volumes: held.await?,
         };
         forget(site, name).await?;
