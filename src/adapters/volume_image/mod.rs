@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(about.mode() & 0o777, 0o600);
         assert!(is_new(&image).unwrap());
         for number in 0..NEW_AT_MOST / 4096 {
-            made.write_all_at(&[1; 4096], number << 20).unwrap();
+            made.write_all_at(&[1; 4096], (number + 1) << 20).unwrap();
         }
         assert!(!is_new(&image).unwrap());
         // The superblock, and the last copy of it.
