@@ -1,4 +1,4 @@
-//! `kill -9` at every step of saving, restoring, loading and setting back: afterwards there is the old data or the new, whole, and nothing
+//! `kill -9` at every step of whatever works on data: afterwards there is the old data or the new, whole, and nothing
 //! stands or is left over.
 
 use std::{thread::sleep, time::Duration};
@@ -16,6 +16,7 @@ const RESTORING: [&str; 5] = [
     "done     wait until left",
     "started  remove the data",
 ];
+const IMPORTING: [&str; 3] = ["started  check", "started  unpack", "started  compare"];
 /// Loading and setting back go the same way; between them are the steps of the dataset.
 const LOADING: [&str; 5] = [
     "started  make",
@@ -34,6 +35,17 @@ fn whoever_is_killed_leaves_the_old_data_or_the_new() {
     for step in SAVING {
         for after in AFTER {
             saving_is_killed(&stage, step, after);
+        }
+    }
+    for step in ["started  write", "started  write", "done     write"] {
+        exporting_is_killed(&stage, step);
+    }
+    stage
+        .snapshot(&["export", "kept", "kept.tar.zst"])
+        .assert_code(0);
+    for step in IMPORTING {
+        for after in LOADING_AFTER {
+            importing_is_killed(&stage, step, after);
         }
     }
     let restoring = ["snapshot", "restore", "kept", "--yes"];
@@ -74,6 +86,42 @@ fn saving_is_killed(stage: &Stage, step: &str, after: u64) {
         sleep(Duration::from_millis(after));
     }
     saving.kill_at_last();
+    let listed = stage.snapshot(&["list", "-o", "json"]).assert_code(0);
+    if listed.stdout.contains("\"killed\"") {
+        stage.snapshot(&["verify", "killed"]).assert_code(0);
+        stage.snapshot(&["remove", "killed"]).assert_code(0);
+    }
+    stage.snapshot(&["verify", "kept"]).assert_code(0);
+    nothing_stands_or_is_left(stage);
+}
+
+fn exporting_is_killed(stage: &Stage, step: &str) {
+    let words = ["snapshot", "export", "kept", "killed.tar.zst"];
+    let mut exporting = stage.project.running(&words);
+    exporting.until_it_says_or_ends(step);
+    exporting.kill_at_last();
+    let archive = stage.project.directory().join("killed.tar.zst");
+    if archive.exists() {
+        let words = ["verify", "--archive", "killed.tar.zst"];
+        stage.snapshot(&words).assert_code(0);
+        std::fs::rename(&archive, stage.project.root().join("killed")).unwrap();
+    }
+    let beside = std::fs::read_dir(stage.project.directory()).unwrap();
+    let beside = beside.map(|entry| entry.unwrap().file_name());
+    let left: Vec<_> = beside
+        .filter(|name| name.to_string_lossy().starts_with(".devenv-"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
+    nothing_stands_or_is_left(stage);
+}
+
+fn importing_is_killed(stage: &Stage, step: &str, after: u64) {
+    let words = ["snapshot", "import", "kept.tar.zst", "--name", "killed"];
+    let mut importing = stage.project.running(&words);
+    if importing.until_it_says_or_ends(step) {
+        sleep(Duration::from_millis(after));
+    }
+    importing.kill_at_last();
     let listed = stage.snapshot(&["list", "-o", "json"]).assert_code(0);
     if listed.stdout.contains("\"killed\"") {
         stage.snapshot(&["verify", "killed"]).assert_code(0);
