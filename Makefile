@@ -35,6 +35,7 @@ bench: build ## the figures of the README's table, measured here
 	@bash scripts/with-tools.sh bash benches/figures.sh
 	@bash scripts/with-tools.sh bash benches/by-hand.sh
 	@bash scripts/with-tools.sh python3 benches/live.py
+	@bash scripts/with-tools.sh python3 benches/data.py
 
 clean: ## what builds and tests leave in target/, and clusters that broken tests left
 	@bash scripts/clean-tests.sh

@@ -158,7 +158,7 @@ def database(bench):
         bench.postgres("psql", "-q", "shop", "-c", "drop table if exists pgbench_history")
         restored.append(timed(lambda: bench.devenv("snapshot", "restore", "db-0", "--yes")))
         assert bench.rows() == rows, bench.rows()
-        bench.postgres("pg_amcheck", "shop")
+        bench.postgres("pg_amcheck", "--install-missing", "shop")
         bench.postgres("psql", "-q", "shop", "-c", "drop table pgbench_history")
         reset.append(timed(lambda: bench.devenv("data", "reset", "--to", "pgbench", "--no-backup", "--yes")))
         assert bench.rows() == rows, bench.rows()
