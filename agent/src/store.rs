@@ -11,14 +11,20 @@ use std::{
     os::unix::ffi::OsStrExt as _,
     path::{Path, PathBuf},
     process::ExitCode,
+    thread::sleep,
+    time::{Duration, Instant},
 };
 
 use devenv_loop::LoopDevice;
 use rustix::{
     fs::{FlockOperation, flock},
+    io::Errno,
     mount::{self, MountFlags, mount_remount},
 };
 
+/// How long another node may take to make the image a disk.
+const LOCKED_WITHIN: Duration = Duration::from_secs(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// What is on the image.
 const FILE_SYSTEM: &str = "xfs";
 /// Every image is made from one template: its identity is that of its file, not the one written in it. What is removed
@@ -49,7 +55,13 @@ fn mount_image(image: &Path, directory: &Path) -> io::Result<()> {
     let file = OpenOptions::new().read(true).write(true).open(image)?;
     // Nodes are started at the same time. The device keeps what it is given open, and a lock on that with it.
     let lock = File::open(image)?;
-    flock(&lock, FlockOperation::LockExclusive)?;
+    let until = Instant::now() + LOCKED_WITHIN;
+    while let Err(error) = flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+        if error != Errno::WOULDBLOCK || until <= Instant::now() {
+            return Err(io::Error::other(format!("lock it: {error}")));
+        }
+        sleep(LOOK_AGAIN);
+    }
     if is_mounted(directory)? {
         return Ok(());
     }

@@ -16,10 +16,3 @@ pub enum VolumeStore {
         why: String,
     },
 }
-
-impl VolumeStore {
-    /// Whether copies of data share their blocks with it, whatever its size.
-    pub const fn clones(&self) -> bool {
-        !matches!(self, Self::CopyingDirectory { .. })
-    }
-}

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 
+use schemars::JsonSchema;
 use serde_json::Value;
 
 use super::{
     format::format_called,
-    schema::{described, is_empty},
+    schema::{described, described_file, is_empty},
 };
 
 const INTRODUCTION: &str = "\
@@ -51,8 +52,15 @@ pub fn reference() -> String {
     page
 }
 
+/// The page of another kind of file, in Markdown: an introduction, then the keys by their type.
+pub(super) fn of_file<T: JsonSchema>(file: &str, introduction: &str) -> String {
+    let mut page = introduction.to_owned();
+    sections(&mut page, file, &described_file::<T>(file));
+    page
+}
+
 /// A section for a file, and one for each definition that its keys lead to.
-pub(super) fn sections(page: &mut String, file: &str, schema: &Value) {
+fn sections(page: &mut String, file: &str, schema: &Value) {
     section(page, file, schema, schema);
     let mut names = Vec::new();
     collect(&schema["properties"], schema, &mut names);

@@ -1,5 +1,6 @@
 //! The JSON Schema for editors, from the key types.
 
+use schemars::JsonSchema;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -13,6 +14,20 @@ use super::{
 pub fn schema() -> Value {
     let mut schema = described();
     publish(&mut schema);
+    schema
+}
+
+/// The JSON Schema of another kind of file, from the type of its keys, short forms included.
+pub(super) fn of_file<T: JsonSchema>(title: &str) -> Value {
+    let mut schema = described_file::<T>(title);
+    publish(&mut schema);
+    schema
+}
+
+/// The type of another kind of file's keys as schemars describes it.
+pub(super) fn described_file<T: JsonSchema>(title: &str) -> Value {
+    let mut schema = schemars::schema_for!(T).to_value();
+    schema["title"] = json!(title);
     schema
 }
 
@@ -34,7 +49,7 @@ pub(super) fn described() -> Value {
 }
 
 /// Turns our marks into standard schema and drops defaults that say nothing.
-pub(super) fn publish(schema: &mut Value) {
+fn publish(schema: &mut Value) {
     match schema {
         Value::Array(items) => items.iter_mut().for_each(publish),
         Value::Object(map) => {

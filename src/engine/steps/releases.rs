@@ -9,10 +9,12 @@ use crate::{
         files,
         helm::{self, ChartReference, ReleaseRequest},
     },
-    domain::{
-        DesiredRelease, ExitClass, Failure, ReleaseChart, ServiceName, VolumeStore, Workload,
+    domain::{DesiredRelease, ExitClass, Failure, ReleaseChart, ServiceName, Workload},
+    engine::{
+        Finished, Progress, World,
+        steps::{start, volume_store},
+        world::NAMESPACE,
     },
-    engine::{Finished, Progress, World, steps::start, world::NAMESPACE},
     plan::VOLUMES_IN_NODE,
 };
 
@@ -143,7 +145,7 @@ fn chart(world: &World, release: &DesiredRelease) -> Result<ChartReference, Fail
 
 /// Says on the host that a service has data, where that is in an image which only the nodes see.
 fn note_volumes(world: &World, service: &ServiceName) -> Result<(), Failure> {
-    if world.memory.volume_store()? != Some(VolumeStore::Image) {
+    if !volume_store::is_image(world)? {
         return Ok(());
     }
     let sign = world.places.volumes.join(service.as_str());

@@ -33,6 +33,14 @@ pub(super) fn decide(world: &World) -> Result<VolumeStore, Failure> {
 fn by_machine(world: &World) -> Result<VolumeStore, Failure> {
     let (volumes, image) = (&world.places.volumes, &world.places.volume_image);
     let failed = |error: files::FileError| error.failure();
+    if files::exists(image) {
+        if !volume_image::is_new(image).map_err(failed)? {
+            // Only what says so was lost: the data is in it.
+            return Ok(VolumeStore::Image);
+        }
+        // Made by a devenv that was killed before it could say so.
+        files::remove_file(image).map_err(failed)?;
+    }
     if volume_image::shares_blocks(volumes).map_err(failed)? {
         return Ok(VolumeStore::CloningDirectory);
     }
@@ -50,14 +58,15 @@ fn by_machine(world: &World) -> Result<VolumeStore, Failure> {
     if !files::list(volumes).map_err(failed)?.is_empty() {
         return copying("there was data before devenv knew of images");
     }
-    if files::exists(image) {
-        // Made by a devenv that was killed before it could say so: nothing was ever written to it.
-        files::remove_file(image).map_err(failed)?;
-    }
     match volume_image::create(image) {
         Ok(()) => Ok(VolumeStore::Image),
         Err(error) => copying(&format!("{error}: {}", error.source)),
     }
+}
+
+/// Whether the volumes are in an image, which only the nodes see into.
+pub(super) fn is_image(world: &World) -> Result<bool, Failure> {
+    Ok(world.memory.volume_store()? == Some(VolumeStore::Image))
 }
 
 /// The directories of the host that nodes have for it.
@@ -112,7 +121,7 @@ pub(super) async fn open(
 
 /// Has the volumes in an image removed with the next nodes: none sees into it without any.
 pub(super) fn empty_later(world: &World) -> Result<(), Failure> {
-    if world.memory.volume_store()? != Some(VolumeStore::Image) {
+    if !is_image(world)? {
         return Ok(());
     }
     let written = files::write_private(&emptied(world), b"");
@@ -133,10 +142,9 @@ async fn empty(world: &World) -> Result<(), Failure> {
     let removed = docker.exec(&node, &words, None, EMPTIED_WITHIN).await;
     let removed = removed.map_err(|error| error.failure())?;
     if removed.code != 0 {
-        let said = String::from_utf8_lossy(&removed.stderr);
-        return Err(not_mounted(
+        return Err(not_emptied(
             world,
-            said.lines().map(str::to_owned).collect(),
+            &String::from_utf8_lossy(&removed.stderr),
         ));
     }
     files::remove_file(&is_due).map_err(|error| error.failure())
@@ -149,7 +157,7 @@ fn emptied(world: &World) -> std::path::PathBuf {
 
 /// Makes sure of it in nodes that were started again.
 pub(super) async fn open_again(world: &World, progress: &Progress) -> Result<(), Failure> {
-    if world.memory.volume_store()? != Some(VolumeStore::Image) {
+    if !is_image(world)? {
         return Ok(());
     }
     progress.note("mounting the image of the volumes");
@@ -223,6 +231,18 @@ fn not_mounted(world: &World, said: Vec<String>) -> Failure {
     .with_evidence("devenv-agent mount", said)
     .help(format!("file {image}   # it has to say XFS"))
     .help("devenv down && devenv up   # with new nodes; the data stays")
+}
+
+fn not_emptied(world: &World, said: &str) -> Failure {
+    let image = world.places.volume_image.display();
+    Failure::new(
+        "data.not-removed",
+        ExitClass::Data,
+        format!("the volumes in {image} could not be removed, as `down --volumes` was to"),
+    )
+    .with_evidence("rm", said.lines().map(str::to_owned).collect())
+    .help("run the same command again: it begins with this")
+    .help("or give up the snapshots too: devenv down --volumes")
 }
 
 fn lost(world: &World) -> Failure {

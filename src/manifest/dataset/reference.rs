@@ -1,10 +1,11 @@
 //! The JSON Schema and the reference page of datasets, from the key types.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::types::DatasetKeys;
-use crate::manifest::{reference::sections, schema::publish};
+use crate::manifest;
 
+const FILE: &str = "dataset.yaml";
 const INTRODUCTION: &str = r#"# Datasets
 
 A dataset is named data for an environment: a directory `datasets/<name>/` of the project with a `dataset.yaml` and the
@@ -50,20 +51,10 @@ A profile names the dataset that belongs to it with `dataset:`, see [the manifes
 
 /// The JSON Schema of `dataset.yaml` (draft 2020-12), short forms included.
 pub fn schema() -> Value {
-    let mut schema = described();
-    publish(&mut schema);
-    schema
+    manifest::schema::of_file::<DatasetKeys>(FILE)
 }
 
 /// The reference page of datasets, in Markdown.
 pub fn reference() -> String {
-    let mut page = INTRODUCTION.to_owned();
-    sections(&mut page, "dataset.yaml", &described());
-    page
-}
-
-fn described() -> Value {
-    let mut schema = schemars::schema_for!(DatasetKeys).to_value();
-    schema["title"] = json!("dataset.yaml");
-    schema
+    manifest::reference::of_file::<DatasetKeys>(FILE, INTRODUCTION)
 }

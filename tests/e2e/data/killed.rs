@@ -34,7 +34,8 @@ fn whoever_is_killed_leaves_the_old_data_or_the_new() {
     stage.snapshot(&["save", "kept"]).assert_code(0);
     for step in SAVING {
         for after in AFTER {
-            saving_is_killed(&stage, step, after);
+            let words = ["snapshot", "save", "killed"];
+            making_is_killed(&stage, &words, step, after);
         }
     }
     for step in ["started  write", "started  write", "done     write"] {
@@ -45,7 +46,8 @@ fn whoever_is_killed_leaves_the_old_data_or_the_new() {
         .assert_code(0);
     for step in IMPORTING {
         for after in LOADING_AFTER {
-            importing_is_killed(&stage, step, after);
+            let words = ["snapshot", "import", "kept.tar.zst", "--name", "killed"];
+            making_is_killed(&stage, &words, step, after);
         }
     }
     let restoring = ["snapshot", "restore", "kept", "--yes"];
@@ -79,13 +81,14 @@ fn both_outcomes(stage: &Stage, words: &[&str], steps: &[&str], moments: &[u64])
     assert!(old > 0 && new > 0, "{outcomes:?}");
 }
 
-fn saving_is_killed(stage: &Stage, step: &str, after: u64) {
-    let mut saving = stage.project.running(&["snapshot", "save", "killed"]);
-    if saving.until_it_says_or_ends(step) {
+/// Who makes the snapshot `killed` is killed: afterwards it is there whole, or not at all.
+fn making_is_killed(stage: &Stage, words: &[&str], step: &str, after: u64) {
+    let mut making = stage.project.running(words);
+    if making.until_it_says_or_ends(step) {
         // The moment of the fault.
         sleep(Duration::from_millis(after));
     }
-    saving.kill_at_last();
+    making.kill_at_last();
     let listed = stage.snapshot(&["list", "-o", "json"]).assert_code(0);
     if listed.stdout.contains("\"killed\"") {
         stage.snapshot(&["verify", "killed"]).assert_code(0);
@@ -112,22 +115,6 @@ fn exporting_is_killed(stage: &Stage, step: &str) {
         .filter(|name| name.to_string_lossy().starts_with(".devenv-"))
         .collect();
     assert!(left.is_empty(), "{left:?}");
-    nothing_stands_or_is_left(stage);
-}
-
-fn importing_is_killed(stage: &Stage, step: &str, after: u64) {
-    let words = ["snapshot", "import", "kept.tar.zst", "--name", "killed"];
-    let mut importing = stage.project.running(&words);
-    if importing.until_it_says_or_ends(step) {
-        sleep(Duration::from_millis(after));
-    }
-    importing.kill_at_last();
-    let listed = stage.snapshot(&["list", "-o", "json"]).assert_code(0);
-    if listed.stdout.contains("\"killed\"") {
-        stage.snapshot(&["verify", "killed"]).assert_code(0);
-        stage.snapshot(&["remove", "killed"]).assert_code(0);
-    }
-    stage.snapshot(&["verify", "kept"]).assert_code(0);
     nothing_stands_or_is_left(stage);
 }
 
