@@ -35,8 +35,8 @@ use super::{
 use crate::{
     adapters::{agent::Settled, files, host, kube::NotRun},
     domain::{
-        CopyMeans, DatabaseRules, ExitClass, Failure, Failures, NoticeLevel, SanitizeRules,
-        Sanitized, ServiceName, Snapshot, SnapshotId, SnapshotVolume, VolumeRef,
+        CopyMeans, DatabaseRules, Environment, ExitClass, Failure, Failures, NoticeLevel,
+        SanitizeRules, Sanitized, ServiceName, Snapshot, SnapshotId, SnapshotVolume, VolumeRef,
     },
     engine::Progress,
     features::Project,
@@ -58,7 +58,7 @@ pub async fn export_sanitized(
     outbox: &Outbox,
     limits: &Limits<'_>,
 ) -> Result<SnapshotExported, Failures> {
-    check(rules, snapshot)?;
+    check(rules, snapshot, &project.environment)?;
     // Found out now rather than after all the work; what is begun is dropped again.
     files::NewFile::beside(file).map_err(|error| error.failure())?;
     let site = mended(project, outbox, limits.cancel).await?;
@@ -121,8 +121,13 @@ fn key(rules: &SanitizeRules) -> Result<Key, Failure> {
     }
 }
 
-/// Refuses rules about services of which a snapshot holds nothing.
-fn check(rules: &SanitizeRules, snapshot: &Snapshot) -> Result<(), Failures> {
+/// Refuses rules about services of which a snapshot holds nothing, and about those whose pods are a chart's: one like
+/// them, on a copy, cannot be made.
+fn check(
+    rules: &SanitizeRules,
+    snapshot: &Snapshot,
+    environment: &Environment,
+) -> Result<(), Failures> {
     let holds = snapshot.services();
     let named = rules.services.iter().map(|(name, it)| (name, &it.place));
     let named = named.chain(rules.keep.iter().map(|kept| (&kept.what, &kept.place)));
@@ -134,7 +139,19 @@ fn check(rules: &SanitizeRules, snapshot: &Snapshot) -> Result<(), Failures> {
             .at(Some(place.clone()))
             .help(format!("it holds the data of {}", holds.join(", ")))
     });
-    match Failures::from_list(failures.collect()) {
+    let of_charts = rules.services.iter().filter(|(name, _)| {
+        let service = environment.services.get(*name);
+        service.is_some_and(|service| service.workload().is_none())
+    });
+    let refused = of_charts.map(|(name, rules)| {
+        let what = format!("the data of {name} cannot be changed: a chart makes its pods");
+        Failure::new("sanitize.of-a-chart", ExitClass::Manifest, what)
+            .at(Some(rules.place.clone()))
+            .help(format!(
+                "remove {name} from the rules, and it is left out; or name it under `keep`"
+            ))
+    });
+    match Failures::from_list(failures.chain(refused).collect()) {
         Some(failures) => Err(failures),
         None => Ok(()),
     }
