@@ -503,3 +503,57 @@ fn report(
         large_objects_left_out: catalogue.has_large_objects,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        DatabaseRules, Located, Place, Source,
+        testing::{environment, name, snapshot},
+    };
+
+    fn rules(service: &str) -> SanitizeRules {
+        let place = Place {
+            file: "rules.yaml".into(),
+            line: 3,
+            column: 1,
+            length: 1,
+            source_line: String::new(),
+        };
+        let database = DatabaseRules {
+            place: place.clone(),
+            database: Located {
+                what: "shop".to_owned(),
+                place,
+            },
+            user: None,
+            tables: Vec::new(),
+        };
+        SanitizeRules {
+            services: BTreeMap::from([(name(service), database)]),
+            keep: Vec::new(),
+            seed: None,
+        }
+    }
+
+    fn refused(service: &str, environment: &Environment) -> Vec<&'static str> {
+        let checked = check(&rules(service), &snapshot("monday"), environment);
+        let failures = checked.err().into_iter().flat_map(|failures| {
+            failures
+                .iter()
+                .map(|failure| failure.code.0)
+                .collect::<Vec<_>>()
+        });
+        failures.collect()
+    }
+
+    #[test]
+    fn data_is_changed_of_services_that_have_some_and_whose_pods_are_not_a_charts() {
+        let mut environment = environment(&[("postgres", &[])]);
+        assert_eq!(refused("postgres", &environment), Vec::<&str>::new());
+        assert_eq!(refused("redis", &environment), ["sanitize.no-data"]);
+        let service = environment.services.get_mut(&name("postgres")).unwrap();
+        service.source = Source::Manifests(Vec::new());
+        assert_eq!(refused("postgres", &environment), ["sanitize.of-a-chart"]);
+    }
+}
