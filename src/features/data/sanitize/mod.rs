@@ -33,7 +33,7 @@ use super::{
     steps::{Limits, Steps},
 };
 use crate::{
-    adapters::{agent::Settled, files, host, kube::NotRun},
+    adapters::{files, host, kube::NotRun},
     domain::{
         CopyMeans, DatabaseRules, Environment, ExitClass, Failure, Failures, NoticeLevel,
         SanitizeRules, Sanitized, ServiceName, Snapshot, SnapshotId, SnapshotVolume, VolumeRef,
@@ -237,12 +237,7 @@ impl Work<'_> {
             let copy = Store::Exchange.of(&self.from).join(&place);
             if is_held(of) {
                 let copied = volumes
-                    .copy(
-                        &from.join(&place),
-                        &copy,
-                        Settled::AtOnce,
-                        tell(progress, of),
-                    )
+                    .copy(&from.join(&place), &copy, tell(progress, of))
                     .await;
                 copied.map_err(|error| error.failure())?;
             } else {
