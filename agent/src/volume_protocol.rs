@@ -36,7 +36,8 @@ pub enum Request {
     Sync,
     /// How much room there is in the file system of the root.
     Space,
-    /// Makes an empty directory, root's, which all may enter: what Kubernetes makes of a volume that is not there.
+    /// Makes an empty directory, root's, in which all may write: what a service finds at its first start, whichever user
+    /// it runs as.
     Make {
         /// The directory. Nothing may be there; the directory above it is.
         path: Vec<u8>,

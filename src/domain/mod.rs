@@ -3,6 +3,7 @@
 //! Known by every room. Knows none: no input or output, no clock, no async. Anything that can be
 //! decided from these values alone is decided here or in `plan`.
 
+mod claim;
 mod data_value;
 mod dataset;
 mod desired;
@@ -28,6 +29,7 @@ pub(crate) mod testing;
 mod trouble;
 mod volume_store;
 
+pub use claim::{AccessMode, Claim};
 pub use data_value::{
     Answer, Delimiter, ExpectedStatus, FileMode, HttpMethod, NotOfData, Owner, Pattern, Principal,
 };

@@ -259,7 +259,7 @@ impl Execute for World {
             Action::RemoveImages(images) => steps::remove::images(self, images, progress).await,
             Action::RestartService(service) => steps::workloads::restart(self, service).await,
             Action::ScaleService(service, replicas) => {
-                steps::workloads::scale(self, service, *replicas).await
+                steps::workloads::scale(self, service, *replicas, progress).await
             }
             Action::CreateCluster => steps::cluster::create(self, progress, cancel).await,
             Action::StartCluster => steps::cluster::start(self, progress, cancel).await,

@@ -289,7 +289,7 @@ pub(super) struct BuildKeys {
     pub(super) secrets: BTreeMap<String, InnerPath>,
 }
 
-/// A Helm chart: `path` of a chart in the project, or `repo`, `name` and `version` of one in a repository.
+/// A Helm chart: `path` of a chart in the project, or `repo`, `name` and `version` of one in a repository. What it claims without naming a storage class is kept as volumes of the service.
 #[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(rename = "Chart")]

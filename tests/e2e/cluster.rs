@@ -236,7 +236,7 @@ async fn a_release_is_installed_observed_and_watched(stage: &Stage, live: &LiveV
     assert_eq!(contents.pods.len(), 1);
     let rendered = stage
         .helm
-        .template(&request, &stage.cancel, LONG)
+        .template(&request, "1.35", &stage.cancel, LONG)
         .await
         .unwrap();
     assert!(rendered.contains("kind: Ingress"));
@@ -367,7 +367,7 @@ async fn plain_manifests_keep_their_braces(stage: &Stage) {
     request.chart = ChartReference::Directory(chart);
     let rendered = stage
         .helm
-        .template(&request, &stage.cancel, LONG)
+        .template(&request, "1.35", &stage.cancel, LONG)
         .await
         .unwrap();
     assert!(rendered.contains(manifest), "{rendered}");

@@ -1,5 +1,6 @@
 //! The data of an environment: snapshots of all volumes at one instant, restored whole or not at all.
 
+mod claims;
 mod datasets;
 mod image;
 mod killed;

@@ -53,8 +53,8 @@ pub(super) fn make(root: &Root, path: &[u8]) -> Result<(), AgentError> {
     let failed = |error| place.failed(DOING, error);
     mkdirat(&place.directory, &place.name, Mode::RWXU).map_err(failed)?;
     // Whatever the umask.
-    let all_enter = Mode::RWXU | Mode::RGRP | Mode::XGRP | Mode::ROTH | Mode::XOTH;
-    chmodat(&place.directory, &place.name, all_enter, AtFlags::empty()).map_err(failed)?;
+    let all_write = Mode::RWXU | Mode::RWXG | Mode::RWXO;
+    chmodat(&place.directory, &place.name, all_write, AtFlags::empty()).map_err(failed)?;
     place.settle(DOING)
 }
 

@@ -159,16 +159,19 @@ impl Helm {
             .map(|_| ())
     }
 
-    /// The YAML that a release's chart comes to. Asks nothing of the cluster. It may hold secrets.
+    /// The YAML that a release's chart comes to in a version of Kubernetes, such as `1.35`. Asks nothing of the cluster.
+    /// It may hold secrets.
     pub async fn template(
         &self,
         request: &ReleaseRequest,
+        kubernetes: &str,
         cancel: &CancellationToken,
         deadline: Duration,
     ) -> Result<String, HelmError> {
         let mut invocation = self
             .invocation(deadline)
-            .args(["template", request.service.as_str()]);
+            .args(["template", request.service.as_str()])
+            .args(["--kube-version", kubernetes]);
         invocation.output_kept = RENDERED_KEPT;
         let invocation = with_chart(invocation, request);
         let doing = format!("render the chart of {}", request.service);

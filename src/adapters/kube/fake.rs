@@ -35,6 +35,8 @@ const KNOWN: &[&str] = &[
     "daemonsets",
     "pods",
     "events",
+    "persistentvolumes",
+    "persistentvolumeclaims",
 ];
 
 impl FakeApi {

@@ -5,6 +5,7 @@
 //! Kubernetes' own types do not leave this folder, except a pod's specification on its way in.
 
 mod act;
+mod claims;
 mod copies;
 mod debug;
 mod error;
@@ -33,6 +34,7 @@ use kube::{
 use rustls::{pki_types::CertificateDer, server::ParsedCertificate};
 
 pub use self::{
+    claims::{Claims, Unreadable, claims_in},
     error::{KubeError, runtime_words, shell_code_of},
     exec::{ExecEnd, ExecRequest, TerminalSize},
     logs::{LogLine, LogMark, LogOptions},

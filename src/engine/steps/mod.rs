@@ -3,6 +3,7 @@
 //! Called by `World::execute` alone. A step does one thing, can be done again after a `kill -9` at any
 //! point, and ends soon after it is told to stop.
 
+mod claims;
 pub(super) mod cluster;
 pub(super) mod hooks;
 mod image_command;

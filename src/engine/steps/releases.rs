@@ -9,10 +9,10 @@ use crate::{
         files,
         helm::{self, ChartReference, ReleaseRequest},
     },
-    domain::{DesiredRelease, ExitClass, Failure, ReleaseChart, ServiceName, Workload},
+    domain::{DesiredRelease, ExitClass, Failure, NoticeLevel, ReleaseChart, ServiceName},
     engine::{
         Finished, Progress, World,
-        steps::{start, volume_store},
+        steps::{claims, start, volume_store},
         world::NAMESPACE,
     },
     plan::VOLUMES_IN_NODE,
@@ -69,10 +69,9 @@ pub(in crate::engine) async fn install(
         .get(service)
         .and_then(|s| s.workload())
     {
-        make_volumes(world, service, workload).await?;
+        let names = workload.volumes.iter().map(|volume| volume.name.as_str());
+        make_volumes(world, service, names).await?;
     }
-    world.installing(service);
-    progress.note("helm upgrade --install");
     let request = ReleaseRequest {
         service: service.clone(),
         namespace: NAMESPACE.to_owned(),
@@ -81,6 +80,12 @@ pub(in crate::engine) async fn install(
         values_files: release.values_files.clone(),
         inputs: release.inputs.clone(),
     };
+    let lost = match release.chart {
+        ReleaseChart::Service => None,
+        _ => claims::reserve(world, &request, progress, cancel).await?,
+    };
+    world.installing(service);
+    progress.note("helm upgrade --install");
     let installed = world
         .tools
         .helm
@@ -97,6 +102,9 @@ pub(in crate::engine) async fn install(
             .place(&format!("services.{service}"));
         error.failure().of(service).at(place.cloned())
     })?;
+    if let Some(lost) = lost {
+        progress.outbox().notice(NoticeLevel::Warning, lost).await;
+    }
     Ok(Finished::Done)
 }
 
@@ -155,19 +163,16 @@ fn note_volumes(world: &World, service: &ServiceName) -> Result<(), Failure> {
 /// Makes the directories of a service's volumes in the node, open to whichever user the image runs as.
 ///
 /// They belong to root inside, so the node makes them; the local-path provisioner does it the same way.
-async fn make_volumes(
+pub(super) async fn make_volumes<'n>(
     world: &World,
     service: &ServiceName,
-    workload: &Workload,
+    names: impl Iterator<Item = &'n str>,
 ) -> Result<(), Failure> {
-    if workload.volumes.is_empty() {
+    let paths = names.map(|name| format!("{VOLUMES_IN_NODE}/{service}/{name}"));
+    let paths: Vec<String> = paths.collect();
+    if paths.is_empty() {
         return Ok(());
     }
-    let paths = workload
-        .volumes
-        .iter()
-        .map(|volume| format!("{VOLUMES_IN_NODE}/{service}/{}", volume.name));
-    let paths: Vec<String> = paths.collect();
     let mut command = vec!["mkdir", "-p", "-m", "0777"];
     command.extend(paths.iter().map(String::as_str));
     let server = world.environment.id.cluster().server_container();

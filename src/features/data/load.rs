@@ -9,7 +9,7 @@ use super::{
     mend::mended,
     prepared,
     restore::{self, check_architecture},
-    site::{Site, Store, new_id, owners, volumes, volumes_of},
+    site::{Site, Store, new_id, owners, volumes},
     snapshots::find,
     step::Loading,
     steps::{Limits, Steps},
@@ -82,7 +82,7 @@ pub async fn load(
     };
     let mut site = mended(project, outbox, cancel).await?;
     let limits = Limits::new(cancel, wanted.deadline);
-    let mut keep = prepared::name(project, wanted, &base, outbox).await;
+    let mut keep = prepared::name(&site, wanted, &base, outbox).await;
     let found = match &keep {
         Some(kept) => prepared::find(&site, kept).await,
         None => None,
@@ -247,7 +247,7 @@ async fn replace(
 
 /// The volumes whose data is replaced: those that hold data, or of which the snapshot does.
 async fn replaced(site: &Site<'_>, base: &Base) -> Result<Vec<VolumeRef>, Failure> {
-    let mut volumes = volumes_of(&site.project.environment, &[]);
+    let mut volumes = site.volumes_of(&[]).await?;
     match base {
         Base::Snapshot(snapshot) | Base::Prepared(snapshot) => {
             volumes.retain(|volume| snapshot.volumes.iter().any(|held| held.of == *volume));

@@ -9,14 +9,14 @@ use jiff::Timestamp;
 use super::{
     load::{Base, Load},
     save::{at_rest, draft, hash, measure, of_volumes},
-    site::{Site, Store, new_id, volumes, volumes_of},
+    site::{Site, Store, new_id, volumes},
     steps::Limits,
 };
 use crate::{
     adapters::files,
     domain::{
-        DataAction, DatasetChain, Environment, Failure, InputsHash, LoadedDataset, Maker,
-        ServiceName, Snapshot, SnapshotName,
+        DataAction, DatasetChain, Failure, InputsHash, LoadedDataset, Maker, ServiceName, Snapshot,
+        SnapshotName, VolumeRef,
     },
     engine::Progress,
     features::{Project, desire::desire},
@@ -32,13 +32,14 @@ const DIGITS: usize = 32;
 /// The name under which it is kept what a dataset comes to; `None` where nothing is: its steps change more than
 /// volumes, or what the services are made of cannot be told.
 pub(super) async fn name(
-    project: &Project,
+    site: &Site<'_>,
     wanted: &Load,
     base: &Base,
     outbox: &Outbox,
 ) -> Option<SnapshotName> {
-    let environment = &project.environment;
-    if !changes_only_volumes(environment, &wanted.chain) {
+    let environment = &site.project.environment;
+    let volumes = site.volumes_of(&[]).await.ok()?;
+    if !changes_only_volumes(&volumes, &wanted.chain) {
         return None;
     }
     let services: Vec<ServiceName> = environment.services.keys().cloned().collect();
@@ -59,12 +60,8 @@ pub(super) async fn name(
 }
 
 /// Whether all that the steps of a dataset change is kept by volumes. A request is for what the services make of it.
-fn changes_only_volumes(environment: &Environment, chain: &DatasetChain) -> bool {
-    let has_volumes = |name: &ServiceName| {
-        let service = environment.services.get(name);
-        let workload = service.and_then(|service| service.workload());
-        workload.is_some_and(|workload| !workload.volumes.is_empty())
-    };
+fn changes_only_volumes(volumes: &[VolumeRef], chain: &DatasetChain) -> bool {
+    let has_volumes = |name: &ServiceName| volumes.iter().any(|volume| volume.service == *name);
     let mut steps = chain.iter().flat_map(|dataset| &dataset.steps);
     steps.all(|step| matches!(step.action, DataAction::Http(_)) || has_volumes(&step.service))
 }
@@ -72,7 +69,7 @@ fn changes_only_volumes(environment: &Environment, chain: &DatasetChain) -> bool
 /// What is kept under a name, if it is whole and holds all volumes that there are.
 pub(super) async fn find(site: &Site<'_>, name: &SnapshotName) -> Option<Snapshot> {
     let snapshot = store(site.project).find(name).ok().flatten()?;
-    let known = volumes_of(&site.project.environment, &[]);
+    let known = site.volumes_of(&[]).await.ok()?;
     let there = site.with_data(known).await.ok()?;
     if !there
         .iter()

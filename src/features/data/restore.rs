@@ -8,7 +8,7 @@ use super::{
     exchange::{Incoming, Settling, take_place},
     mend::mended,
     save::words,
-    site::{Site, Store, new_id, tell, volumes, volumes_of},
+    site::{Site, Store, new_id, tell, volumes},
     steps::{Limits, Steps},
 };
 use crate::{
@@ -32,8 +32,8 @@ pub async fn restore(
     deadline: Duration,
 ) -> Result<SnapshotRestored, Failures> {
     check_architecture(snapshot)?;
-    let restoring = of_volumes(project, snapshot, services, outbox).await?;
     let mut site = mended(project, outbox, cancel).await?;
+    let restoring = of_volumes(&site, snapshot, services, outbox).await?;
     let steps = Steps::begin(
         outbox,
         &[
@@ -125,14 +125,14 @@ pub(super) async fn copy(
     Ok(())
 }
 
-/// The volumes that are restored; what the manifest does not know any more is told and left out.
+/// The volumes that are restored; what the services do not have any more is told and left out.
 async fn of_volumes(
-    project: &Project,
+    site: &Site<'_>,
     snapshot: &Snapshot,
     services: &[ServiceName],
     outbox: &Outbox,
 ) -> Result<Vec<VolumeRef>, Failure> {
-    let known = volumes_of(&project.environment, services);
+    let known = site.volumes_of(services).await?;
     let held = snapshot.volumes.iter().map(|volume| &volume.of);
     let wanted = held.filter(|of| services.is_empty() || services.contains(&of.service));
     let (mut restoring, mut unknown) = (Vec::new(), Vec::new());
@@ -148,7 +148,7 @@ async fn of_volumes(
     }
     if !unknown.is_empty() {
         let text = format!(
-            "left out, as devenv.yaml has no such volumes now: {}",
+            "left out, as the services have no such volumes now: {}",
             unknown.join(", ")
         );
         outbox.notice(NoticeLevel::Warning, text).await;

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     mend::mended,
     quiesce::{quiesce, resume},
-    site::{Containers, Site, Store, new_id, owners, tell, volumes, volumes_of},
+    site::{Containers, Site, Store, new_id, owners, tell, volumes},
     steps::{Limits, Steps},
 };
 use crate::{
@@ -18,8 +18,8 @@ use crate::{
         git,
     },
     domain::{
-        CopyMeans, ExitClass, Failure, Failures, LoadedDataset, Maker, ServiceName, Snapshot,
-        SnapshotName, SnapshotVolume, VolumeRef,
+        CopyMeans, ExitClass, Failure, Failures, LoadedDataset, Maker, NoticeLevel, ServiceName,
+        Snapshot, SnapshotName, SnapshotVolume, VolumeRef,
     },
     engine::Progress,
     features::Project,
@@ -55,6 +55,7 @@ pub async fn save(
     }
     let site = mended(project, outbox, cancel).await?;
     let saving = of_volumes(&site, &wanted.services).await?;
+    tell_left_out(&site, outbox).await?;
     let steps = Steps::begin(
         outbox,
         &[
@@ -261,9 +262,7 @@ pub(super) async fn of_volumes(
     site: &Site<'_>,
     services: &[ServiceName],
 ) -> Result<Vec<VolumeRef>, Failure> {
-    let volumes = site
-        .with_data(volumes_of(&site.project.environment, services))
-        .await?;
+    let volumes = site.with_data(site.volumes_of(services).await?).await?;
     if volumes.is_empty() {
         let failure = Failure::new(
             "snapshot.no-volumes",
@@ -283,6 +282,19 @@ pub(super) async fn of_volumes(
         });
     }
     Ok(volumes)
+}
+
+/// Says which data there is besides that no snapshot can hold.
+async fn tell_left_out(site: &Site<'_>, outbox: &Outbox) -> Result<(), Failure> {
+    let claims = site.claims_not_kept().await?;
+    if !claims.is_empty() {
+        let text = format!(
+            "not in the snapshot, as the cluster keeps their data itself: the claims {}",
+            claims.join(", ")
+        );
+        outbox.notice(NoticeLevel::Warning, text).await;
+    }
+    Ok(())
 }
 
 pub(super) fn words(volumes: &[VolumeRef]) -> String {

@@ -260,6 +260,35 @@ impl<'a> Site<'a> {
         files::create_private_dir(&directory).map_err(|error| error.failure())
     }
 
+    /// The volumes of services, of all if none is named: those of the manifest, and what charts claim.
+    pub(super) async fn volumes_of(
+        &self,
+        services: &[ServiceName],
+    ) -> Result<Vec<VolumeRef>, Failure> {
+        let environment = &self.project.environment;
+        let mut volumes = volumes_of(environment, services);
+        if has_charts(environment) {
+            let kept = self.cluster()?.kept_claims().await;
+            let kept = kept.map_err(|error| error.failure())?;
+            let is_wanted = |claim: &VolumeRef| {
+                let is_named = services.is_empty() || services.contains(&claim.service);
+                let service = environment.services.get(&claim.service);
+                is_named && service.is_some_and(|service| service.workload().is_none())
+            };
+            volumes.extend(kept.into_iter().filter(is_wanted));
+        }
+        Ok(volumes)
+    }
+
+    /// The names of claims of charts whose data is none of the environment's volumes.
+    pub(super) async fn claims_not_kept(&self) -> Result<Vec<String>, Failure> {
+        if !has_charts(&self.project.environment) {
+            return Ok(Vec::new());
+        }
+        let others = self.cluster()?.other_claims().await;
+        others.map_err(|error| error.failure())
+    }
+
     /// Those volumes that are there.
     pub(super) async fn with_data(&self, of: Vec<VolumeRef>) -> Result<Vec<VolumeRef>, Failure> {
         let mut there = Vec::new();
@@ -326,6 +355,12 @@ pub(super) fn new_id(what: impl fmt::Display) -> SnapshotId {
 /// The directories of all volumes through an agent.
 pub(super) fn volumes(agent: &Agent) -> Volumes<'_> {
     agent.volumes(Path::new(VOLUMES_IN_NODE))
+}
+
+/// Whether any service is made of somebody else's objects, which may claim volumes.
+fn has_charts(environment: &Environment) -> bool {
+    let mut services = environment.services.values();
+    services.any(|service| service.workload().is_none())
 }
 
 /// The volumes of services by the manifest; of all services if none is named.

@@ -135,7 +135,7 @@ impl Stage {
 
     /// Something of the only pod of a service.
     #[track_caller]
-    fn of_pod(&self, service: &str, path: &str) -> String {
+    pub(super) fn of_pod(&self, service: &str, path: &str) -> String {
         let label = format!("devenv.service={service}");
         let output = format!("jsonpath={{.items[*]{}", &path[1..]);
         let words = ["get", "pods", "-l", &label, "-o", &output];

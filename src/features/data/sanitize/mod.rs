@@ -35,8 +35,8 @@ use super::{
 use crate::{
     adapters::{files, host, kube::NotRun},
     domain::{
-        CopyMeans, DatabaseRules, ExitClass, Failure, Failures, NoticeLevel, SanitizeRules,
-        Sanitized, ServiceName, Snapshot, SnapshotId, SnapshotVolume, VolumeRef,
+        CopyMeans, DatabaseRules, Environment, ExitClass, Failure, Failures, NoticeLevel,
+        SanitizeRules, Sanitized, ServiceName, Snapshot, SnapshotId, SnapshotVolume, VolumeRef,
     },
     engine::Progress,
     features::Project,
@@ -58,7 +58,7 @@ pub async fn export_sanitized(
     outbox: &Outbox,
     limits: &Limits<'_>,
 ) -> Result<SnapshotExported, Failures> {
-    check(rules, snapshot)?;
+    check(rules, snapshot, &project.environment)?;
     // Found out now rather than after all the work; what is begun is dropped again.
     files::NewFile::beside(file).map_err(|error| error.failure())?;
     let site = mended(project, outbox, limits.cancel).await?;
@@ -121,8 +121,13 @@ fn key(rules: &SanitizeRules) -> Result<Key, Failure> {
     }
 }
 
-/// Refuses rules about services of which a snapshot holds nothing.
-fn check(rules: &SanitizeRules, snapshot: &Snapshot) -> Result<(), Failures> {
+/// Refuses rules about services of which a snapshot holds nothing, and about those whose pods are a chart's: one like
+/// them, on a copy, cannot be made.
+fn check(
+    rules: &SanitizeRules,
+    snapshot: &Snapshot,
+    environment: &Environment,
+) -> Result<(), Failures> {
     let holds = snapshot.services();
     let named = rules.services.iter().map(|(name, it)| (name, &it.place));
     let named = named.chain(rules.keep.iter().map(|kept| (&kept.what, &kept.place)));
@@ -134,7 +139,19 @@ fn check(rules: &SanitizeRules, snapshot: &Snapshot) -> Result<(), Failures> {
             .at(Some(place.clone()))
             .help(format!("it holds the data of {}", holds.join(", ")))
     });
-    match Failures::from_list(failures.collect()) {
+    let of_charts = rules.services.iter().filter(|(name, _)| {
+        let service = environment.services.get(*name);
+        service.is_some_and(|service| service.workload().is_none())
+    });
+    let refused = of_charts.map(|(name, rules)| {
+        let what = format!("the data of {name} cannot be changed: a chart makes its pods");
+        Failure::new("sanitize.of-a-chart", ExitClass::Manifest, what)
+            .at(Some(rules.place.clone()))
+            .help(format!(
+                "remove {name} from the rules, and it is left out; or name it under `keep`"
+            ))
+    });
+    match Failures::from_list(failures.chain(refused).collect()) {
         Some(failures) => Err(failures),
         None => Ok(()),
     }
@@ -479,5 +496,59 @@ fn report(
         tables: tables.collect(),
         left_out: catalogue.others.clone(),
         large_objects_left_out: catalogue.has_large_objects,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        DatabaseRules, Located, Place, Source,
+        testing::{environment, name, snapshot},
+    };
+
+    fn rules(service: &str) -> SanitizeRules {
+        let place = Place {
+            file: "rules.yaml".into(),
+            line: 3,
+            column: 1,
+            length: 1,
+            source_line: String::new(),
+        };
+        let database = DatabaseRules {
+            place: place.clone(),
+            database: Located {
+                what: "shop".to_owned(),
+                place,
+            },
+            user: None,
+            tables: Vec::new(),
+        };
+        SanitizeRules {
+            services: BTreeMap::from([(name(service), database)]),
+            keep: Vec::new(),
+            seed: None,
+        }
+    }
+
+    fn refused(service: &str, environment: &Environment) -> Vec<&'static str> {
+        let checked = check(&rules(service), &snapshot("monday"), environment);
+        let failures = checked.err().into_iter().flat_map(|failures| {
+            failures
+                .iter()
+                .map(|failure| failure.code.0)
+                .collect::<Vec<_>>()
+        });
+        failures.collect()
+    }
+
+    #[test]
+    fn data_is_changed_of_services_that_have_some_and_whose_pods_are_not_a_charts() {
+        let mut environment = environment(&[("postgres", &[])]);
+        assert_eq!(refused("postgres", &environment), Vec::<&str>::new());
+        assert_eq!(refused("redis", &environment), ["sanitize.no-data"]);
+        let service = environment.services.get_mut(&name("postgres")).unwrap();
+        service.source = Source::Manifests(Vec::new());
+        assert_eq!(refused("postgres", &environment), ["sanitize.of-a-chart"]);
     }
 }

@@ -1,0 +1,97 @@
+//! What charts claim: each claim that leaves it to the cluster where its data is gets a directory among the environment's
+//! volumes. See docs/decisions/0016.
+
+use std::{path::Path, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    adapters::{
+        helm::{HelmError, ReleaseRequest},
+        kube::{Claims, KubeError, Unreadable, claims_in},
+    },
+    domain::{Failure, ServiceName},
+    engine::{Progress, World, steps::releases::make_volumes},
+    plan::VOLUMES_IN_NODE,
+};
+
+const RENDERED_WITHIN: Duration = Duration::from_mins(1);
+
+/// Has a place for what a chart is about to claim. Gives what is to be told of data that is not kept, once it is
+/// installed: a chart that cannot be read is for Helm to refuse.
+pub(super) async fn reserve(
+    world: &World,
+    request: &ReleaseRequest,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<Option<String>, Failure> {
+    progress.note("looking what it claims");
+    let service = &request.service;
+    match claimed(world, request, cancel).await {
+        Ok(claims) => keep(world, service, claims).await,
+        Err(_) if cancel.is_cancelled() => Err(Failure::interrupted()),
+        Err(why) => Ok(Some(format!(
+            "it is not known which volumes {service} claims, so that their data goes with the cluster: {why}"
+        ))),
+    }
+}
+
+/// The same for more pods of what is installed.
+pub(super) async fn reserve_for(
+    world: &World,
+    service: &ServiceName,
+    replicas: u32,
+) -> Result<Option<String>, Failure> {
+    let cluster = world.checked_cluster().await?;
+    let claims = cluster.claims_of_sets(service, replicas).await;
+    let claims = claims.map_err(|error| error.failure().of(service))?;
+    keep(world, service, claims).await
+}
+
+/// Why it is not known what a chart claims.
+#[derive(Debug, thiserror::Error)]
+enum Unknown {
+    #[error(transparent)]
+    NotRendered(#[from] HelmError),
+    #[error(transparent)]
+    NotRead(#[from] Unreadable),
+}
+
+async fn claimed(
+    world: &World,
+    request: &ReleaseRequest,
+    cancel: &CancellationToken,
+) -> Result<Claims, Unknown> {
+    let kubernetes = &world.environment.cluster.kubernetes;
+    let helm = &world.tools.helm;
+    let rendered = helm.template(request, kubernetes, cancel, RENDERED_WITHIN);
+    Ok(claims_in(&rendered.await?, &request.namespace)?)
+}
+
+async fn keep(
+    world: &World,
+    service: &ServiceName,
+    claims: Claims,
+) -> Result<Option<String>, Failure> {
+    let Claims {
+        mut keepable,
+        mut others,
+    } = claims;
+    if !keepable.is_empty() {
+        let cluster = world.checked_cluster().await?;
+        let failed = |error: KubeError| error.failure().of(service);
+        let elsewhere = cluster.bound_elsewhere(&keepable).await.map_err(failed)?;
+        keepable.retain(|claim| !elsewhere.contains(&claim.name));
+        let names = keepable.iter().map(|claim| claim.name.as_str());
+        make_volumes(world, service, names).await?;
+        let root = Path::new(VOLUMES_IN_NODE);
+        let reserved = cluster.reserve(service, &keepable, root).await;
+        reserved.map_err(failed)?;
+        let bound = "it was bound to a volume of the cluster's before devenv knew of it";
+        others.extend(elsewhere.iter().map(|name| format!("{name}: {bound}")));
+    }
+    Ok((!others.is_empty()).then(|| {
+        let others = others.join("; ");
+        format!("of {service} the data of these claims goes with the cluster: {others}")
+    }))
+}
