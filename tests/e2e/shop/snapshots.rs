@@ -29,6 +29,15 @@ struct Sales {
     orders: AtomicU32,
 }
 
+/// The end of all sales once it is dropped: whoever fails while they go on would otherwise wait for the buyers for ever.
+struct Closing<'a>(&'a Sales);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.is_over.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Shop {
     /// An order is written to the database and counted in redis.
     pub(super) fn sells_while_snapshots_are_made(&self) {
@@ -40,6 +49,7 @@ impl Shop {
             .map(|number| format!("sale-{number}"))
             .collect();
         std::thread::scope(|scope| {
+            let _closing = Closing(&sales);
             for _ in 0..BUYERS {
                 scope.spawn(|| self.buy(&sales));
             }
@@ -60,7 +70,6 @@ impl Shop {
                     saved["stoodSeconds"].as_f64().unwrap() * 1000.0
                 ));
             }
-            sales.is_over.store(true, Ordering::Relaxed);
         });
         let mut before = 0;
         for name in &names {
