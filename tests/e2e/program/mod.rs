@@ -7,6 +7,7 @@
 )]
 
 mod decoy;
+mod disk;
 mod run;
 mod running;
 
@@ -22,7 +23,7 @@ use std::{
 
 use tempfile::TempDir;
 
-pub(crate) use self::{decoy::Decoy, run::Run, running::Running};
+pub(crate) use self::{decoy::Decoy, disk::Disk, run::Run, running::Running};
 
 /// The image that services run: every machine that builds images of Debian has it or can pull it.
 pub(crate) const BASE: &str = "debian:bookworm-slim";
