@@ -102,9 +102,10 @@ impl FileError {
                 "files.no-permission",
                 format!("see who owns it: `ls -ld {path}`"),
             ),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (
+            io::ErrorKind::StorageFull => return self.with_space(),
+            io::ErrorKind::QuotaExceeded => (
                 "files.disk-full",
-                format!("free space on its file system: `df -h {path}`"),
+                "free some of what you may use: `quota -s`".to_owned(),
             ),
             io::ErrorKind::ReadOnlyFilesystem => (
                 "files.read-only",
@@ -112,22 +113,24 @@ impl FileError {
             ),
             _ => ("files.failed", format!("look at it: `ls -ld {path}`")),
         };
-        let failure = Failure::new(code, ExitClass::Prerequisite, self.to_string())
-            .caused_by(&self.source)
-            .help(help);
-        match self.kind() {
-            io::ErrorKind::StorageFull => self.with_space(failure),
-            _ => failure,
-        }
+        self.new_failure(code).help(help)
     }
-}
 
-impl FileError {
-    /// How much room there is where there is none.
-    fn with_space(&self, failure: Failure) -> Failure {
+    fn new_failure(&self, code: &'static str) -> Failure {
+        Failure::new(code, ExitClass::Prerequisite, self.to_string()).caused_by(&self.source)
+    }
+
+    /// With how much room there is where there is none.
+    fn with_space(&self) -> Failure {
+        let failure = self.new_failure("files.disk-full");
         let failure = match host::space(&self.path) {
-            Ok(space) => failure.because(format!("{space} on its file system")),
-            Err(_) => failure,
+            Ok(space) => failure
+                .because(format!("{space} on its file system"))
+                .help(format!(
+                    "free space on it: `{}`",
+                    space.shown_by(&self.path)
+                )),
+            Err(_) => failure.help("free space on its file system: `df -h`"),
         };
         failure
             .help("or point XDG_STATE_HOME and XDG_DATA_HOME at a file system with more room")

@@ -1,6 +1,7 @@
 //! The data of an environment: snapshots of all volumes at one instant, restored whole or not at all.
 
 mod datasets;
+mod full;
 mod image;
 mod killed;
 mod sanitized;

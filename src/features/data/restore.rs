@@ -53,6 +53,7 @@ pub async fn restore(
         deadline,
     };
     let done = all(&mut site, &steps, snapshot, &restoring, &settling).await;
+    let done = site.explained(done).await;
     let ((), took) = steps.end(done).await?;
     Ok(SnapshotRestored {
         environment: project.environment.id.to_string(),

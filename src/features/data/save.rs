@@ -65,7 +65,8 @@ pub async fn save(
     .await;
     let limits = Limits::new(cancel, wanted.deadline);
     let ended = Box::pin(all(&site, &steps, wanted, &saving, &limits)).await;
-    let (saved, took) = steps.end(ended.map_err(Into::into)).await?;
+    let ended = site.explained(ended.map_err(Into::into)).await;
+    let (saved, took) = steps.end(ended).await?;
     Ok(SnapshotSaved {
         environment: project.environment.id.to_string(),
         stood_seconds: saved.stood.as_secs_f64(),
@@ -91,13 +92,13 @@ async fn all(
     let directory = Store::Snapshots.of(&id);
     steps
         .step("measure", async |progress| {
-            limits.hold(measure(site, saving, progress)).await?;
-            site.make_room(&directory, saving).await
+            limits.hold(measure(site, saving, progress)).await
         })
         .await?;
     let filled = async {
         let (copied, stood) = steps
             .step("copy", async |progress| {
+                site.make_room(&directory, saving).await?;
                 at_rest(site, saving, &directory, limits, progress).await
             })
             .await?;

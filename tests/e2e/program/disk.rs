@@ -5,6 +5,7 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use tempfile::TempDir;
@@ -40,15 +41,47 @@ impl Disk {
         self.tool("mount", &["-o", &format!("remount,size={size}")]);
     }
 
+    /// Leaves room for so many bytes and files more.
+    pub(crate) fn leave(&self, room: Room) {
+        let now = rustix::fs::statvfs(self.path()).unwrap();
+        let bytes = (now.f_blocks - now.f_bfree) * now.f_frsize + room.bytes;
+        let files = now.f_files - now.f_ffree + room.files;
+        let options = format!("remount,size={bytes},nr_inodes={files}");
+        self.tool("mount", &["-o", &options]);
+    }
+
+    /// Has somebody else take all room while something is done, once it has written so many bytes.
+    pub(crate) fn taken_after<T>(&self, bytes: u64, done: impl FnOnce() -> T) -> T {
+        let free = || {
+            let now = rustix::fs::statvfs(self.path()).unwrap();
+            now.f_bfree * now.f_frsize
+        };
+        let until = free() - bytes;
+        let is_over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let _over = Over(&is_over);
+            scope.spawn(|| {
+                while free() > until && !is_over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+                self.fill();
+            });
+            done()
+        })
+    }
+
     /// Writes until nothing more can be written.
     pub(crate) fn fill(&self) {
         use std::io::Write as _;
         let mut file = std::fs::File::create(self.filler()).unwrap();
-        while file.write_all(&[0; 4096]).is_ok() {}
+        for size in [1 << 20, 4096] {
+            let piece = vec![0; size];
+            while file.write_all(&piece).is_ok() {}
+        }
     }
 
     pub(crate) fn make_room(&self) {
-        std::fs::remove_file(self.filler()).unwrap();
+        let _ = std::fs::remove_file(self.filler());
     }
 
     fn filler(&self) -> PathBuf {
@@ -68,6 +101,22 @@ impl Disk {
     /// What devenv has on it.
     pub(crate) fn environments(&self) -> usize {
         std::fs::read_dir(self.path().join("devenv")).map_or(0, Iterator::count)
+    }
+}
+
+/// What can still be written.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Room {
+    pub(crate) bytes: u64,
+    pub(crate) files: u64,
+}
+
+/// Says that something is over once it is dropped.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
