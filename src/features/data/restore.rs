@@ -59,6 +59,7 @@ pub async fn restore(
         environment: project.environment.id.to_string(),
         snapshot: snapshot.into(),
         restored: restoring.iter().map(ToString::to_string).collect(),
+        sanitized: None,
         total_seconds: took.as_secs_f64(),
     })
 }
@@ -158,7 +159,7 @@ async fn of_volumes(
     Ok(restoring)
 }
 
-fn nothing(snapshot: &Snapshot) -> Failure {
+pub(super) fn nothing(snapshot: &Snapshot) -> Failure {
     let services: Vec<&str> = snapshot
         .services()
         .iter()
