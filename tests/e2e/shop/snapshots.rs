@@ -71,12 +71,19 @@ impl Shop {
                 ));
             }
         });
-        let mut before = 0;
+        // The shop goes on where redis does not answer in time: what was never counted is missed by all snapshots after it.
+        let lost = self.rows("orders") - self.counted();
+        let (mut before, mut missed_before) = (0, 0);
         for name in &names {
             let restore = ["snapshot", "restore", name, "--yes"];
             self.project.devenv(&restore).assert_code(0);
             let (orders, counted) = (self.rows("orders"), self.counted());
-            assert_eq!(orders, counted, "{name} holds half of an order");
+            let missed = orders.checked_sub(counted);
+            assert!(
+                missed.is_some_and(|missed| (missed_before..=lost).contains(&missed)),
+                "{name} holds half of an order: {orders} and {counted}, of which {lost} were never counted"
+            );
+            missed_before = missed.unwrap_or_default();
             assert!(
                 orders > before,
                 "{name} holds nothing new: {orders}, {before}"
@@ -87,7 +94,7 @@ impl Shop {
                 .assert_code(0);
         }
         say(&format!(
-            "           {} orders while {} snapshots were made",
+            "           {} orders while {} snapshots were made; {lost} were never counted",
             sales.orders.load(Ordering::Relaxed),
             names.len()
         ));
