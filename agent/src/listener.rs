@@ -10,4 +10,7 @@ use std::{
 pub(crate) trait Listener: Write {
     /// Waits until `stirs` can be read, the listener says something, or the time is over; fails once nobody listens.
     fn wait(&mut self, stirs: Option<BorrowedFd<'_>>, at_most: Duration) -> io::Result<()>;
+
+    /// Whether the listener has said all that belongs to the request.
+    fn has_ended(&self) -> bool;
 }

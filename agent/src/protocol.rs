@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{init_protocol, log_protocol::LogPosition, volume_protocol};
 
 /// The version of the protocol. A devenv and an agent of different versions do not talk.
-pub const VERSION: u16 = 7;
+pub const VERSION: u16 = 8;
 /// The longest frame, in bytes, without its length.
 pub const LONGEST_FRAME: usize = 1 << 20;
 /// The longest chunk, in bytes.

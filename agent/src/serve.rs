@@ -415,6 +415,10 @@ impl<W: Write> Listener for Outgoing<'_, W> {
         while matches!((&self.exchange.heard.bell).read(&mut [0; 64]), Ok(1..)) {}
         self.take_waiting()
     }
+
+    fn has_ended(&self) -> bool {
+        self.is_ended
+    }
 }
 
 /// The chunks of an answer as a stream of bytes.
@@ -423,6 +427,8 @@ struct Outgoing<'a, W> {
     chunk: Vec<u8>,
     /// Bytes that were sent and not yet taken.
     under_way: u32,
+    /// Whether all has come that belongs to the request.
+    is_ended: bool,
 }
 
 impl<'a, W: Write> Outgoing<'a, W> {
@@ -431,6 +437,7 @@ impl<'a, W: Write> Outgoing<'a, W> {
             exchange,
             chunk: Vec::new(),
             under_way: 0,
+            is_ended: false,
         }
     }
 
@@ -442,7 +449,8 @@ impl<'a, W: Write> Outgoing<'a, W> {
                 Ok(Piece::Cancel) | Err(TryRecvError::Disconnected) => {
                     return Err(io::ErrorKind::ConnectionAborted.into());
                 }
-                Ok(Piece::Chunk(_) | Piece::End | Piece::Nothing) => {}
+                Ok(Piece::End) => self.is_ended = true,
+                Ok(Piece::Chunk(_) | Piece::Nothing) => {}
                 Err(TryRecvError::Empty) => return Ok(()),
             }
         }
@@ -450,8 +458,10 @@ impl<'a, W: Write> Outgoing<'a, W> {
 
     fn wait_for_room(&mut self, bytes: u32) -> io::Result<()> {
         while self.under_way + bytes > WINDOW {
-            if let Piece::Taken(taken) = self.exchange.next()? {
-                self.under_way = self.under_way.saturating_sub(taken);
+            match self.exchange.next()? {
+                Piece::Taken(taken) => self.under_way = self.under_way.saturating_sub(taken),
+                Piece::End => self.is_ended = true,
+                Piece::Chunk(_) | Piece::Cancel | Piece::Nothing => {}
             }
         }
         Ok(())
@@ -590,7 +600,7 @@ mod tests {
             request: volume_protocol::Request::Copy {
                 from,
                 to,
-                settled: volume_protocol::Settled::AtOnce,
+                source: volume_protocol::Source::AtRest,
             },
         };
         write_frame(&mut devenv, &ToAgent::Request { id: 1, request }).unwrap();

@@ -12,15 +12,15 @@ pub enum Request {
         /// The directory.
         path: Vec<u8>,
     },
-    /// Makes a directory a copy of another, with all that is in it and belongs to it; it is there whole, or not at all,
-    /// and on disk where that is asked for. Sockets, which belong to whom listens, are left out.
+    /// Makes a directory a copy of another, with all that is in it and belongs to it; it is there whole, or not at all.
+    /// Sockets, which belong to whom listens, are left out.
     Copy {
-        /// The directory that is copied. Nobody should write to it meanwhile: files are copied one after another.
+        /// The directory that is copied.
         from: Vec<u8>,
         /// The copy. Nothing may be there; the directory above it is.
         to: Vec<u8>,
-        /// When it is on disk.
-        settled: Settled,
+        /// Whether anybody writes to the directory.
+        source: Source,
     },
     /// Who a directory is, and where.
     Look {
@@ -102,15 +102,19 @@ pub struct Progress {
     pub files: u64,
     /// Bytes of files that are done.
     pub bytes: u64,
+    /// The draft of a copy is made: what follows waits for the request's end.
+    pub is_drafted: bool,
 }
 
-/// When a copy is on disk.
+/// Whether anybody writes to a directory that is copied, file after file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Settled {
-    /// Before it is answered.
-    AtOnce,
-    /// After the next [`Request::Sync`]: whoever stands meanwhile stands no longer than the copy takes.
-    Later,
+pub enum Source {
+    /// Nobody does. The copy is on disk before it is answered.
+    AtRest,
+    /// Others do, until the request's [`End`](crate::protocol::ToAgent::End) comes: nobody may after it. A draft is made
+    /// before, and a [`Progress`] says that it is; what has changed since is copied after it. The copy is on
+    /// disk after the next [`Request::Sync`], so that who is made to stand for it stands no longer than necessary.
+    InUse,
 }
 
 /// How much room there is in a file system, in bytes.
@@ -146,7 +150,7 @@ pub struct Copied {
     pub bytes: u64,
     /// Sockets that were left out.
     pub sockets: u64,
-    /// How long it took until it was on disk, in milliseconds.
+    /// How long it took, in milliseconds; from a draft on, only what came after it.
     pub took_ms: u64,
 }
 

@@ -169,6 +169,8 @@ pub(crate) fn children(directory: &OwnedFd) -> Result<Vec<PathBuf>, Errno> {
         }
     }
     names.sort();
+    // What is made anew while they are read may come twice.
+    names.dedup();
     Ok(names)
 }
 

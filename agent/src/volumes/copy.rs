@@ -1,7 +1,7 @@
 //! Copies a directory: under a temporary name first, so that it is there whole or not at all.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     os::fd::OwnedFd,
     path::{Path, PathBuf},
     time::Instant,
@@ -9,34 +9,56 @@ use std::{
 
 use devenv_agent::{
     protocol::AgentError,
-    volume_protocol::{Copied, Settled},
+    volume_protocol::{Copied, Source},
 };
 use rustix::{
-    fs::{FileType, Mode, Stat, mkdirat, mknodat, readlinkat, symlinkat, syncfs},
+    fs::{FileType, Mode, Stat, fstat, mkdirat, mknodat, readlinkat, symlinkat, syncfs},
     io::Errno,
 };
 
 use super::{
     attributes::{Belongings, Handle, Owner},
     contents::{Contents, open_file},
-    made::{link, make_file},
+    draft::{self, Settled},
+    made::{link, made_at, make_file},
     measure::length,
     place::{Place, Root, Tree},
     progress::{Progress, Stopped},
     temporary::{Temporary, sweep},
     walk::{Found, Visitor, walk},
 };
-use crate::files::{kind, open_directory};
+use crate::files::{kind, look, open_directory};
 
 /// Copies a directory to where nothing is.
 pub(super) fn copy(
     root: &Root,
     from: &[u8],
     to: &[u8],
-    settled: Settled,
+    source: Source,
     progress: &Progress,
 ) -> Result<Copied, AgentError> {
-    let began = Instant::now();
+    let how = match source {
+        Source::AtRest => How::AtOnce,
+        Source::InUse => How::ByDraft(Settled::now()),
+    };
+    copy_in(root, (from, to), how, progress)
+}
+
+/// How a copy is made.
+#[derive(Clone, Copy)]
+pub(super) enum How {
+    /// All at once, and on disk before it takes its place.
+    AtOnce,
+    /// Twice: the second time only what may not be as it was the first time.
+    ByDraft(Settled),
+}
+
+pub(super) fn copy_in(
+    root: &Root,
+    (from, to): (&[u8], &[u8]),
+    how: How,
+    progress: &Progress,
+) -> Result<Copied, AgentError> {
     let (tree, place) = (root.tree(from)?, root.place(to)?);
     if place.whole.starts_with(&tree.whole) {
         let text = format!("a copy of {} within it", tree.whole.display());
@@ -45,16 +67,16 @@ pub(super) fn copy(
     place.refuse_taken(DOING)?;
     sweep(&place);
     let made = Temporary::make(&place).map_err(|error| place.failed(DOING, error))?;
-    let copied = fill(&tree, &made, progress).and_then(|copied| {
-        finish(&place, &made, settled, progress)?;
+    let copied = fill(&tree, &made, how, progress).and_then(|copied| {
+        finish(&place, &made, how, progress)?;
         Ok(copied)
     });
     if copied.is_err() {
         // What cannot be removed now is left to the next sweep: why it failed says more.
         let _ = made.remove(&place);
     }
-    let copied = copied?;
-    if settled == Settled::AtOnce {
+    let (copied, began) = copied?;
+    if let How::AtOnce = how {
         place.settle(DOING)?;
     }
     Ok(Copied {
@@ -65,40 +87,52 @@ pub(super) fn copy(
 
 const DOING: &str = "copy to";
 
-/// Copies all that is in a directory into another, which is made like it.
-fn fill(tree: &Tree, made: &Temporary, progress: &Progress) -> Result<Copied, AgentError> {
-    let mut copy = Copy {
-        progress,
-        contents: Contents::new(progress),
-        top: &made.fd,
-        linked: HashMap::new(),
-        files: 0,
-        bytes: 0,
-        sockets: 0,
-    };
+/// Copies all that is in a directory into another, which is made like it. Returns also when nobody wrote to it any more.
+fn fill(
+    tree: &Tree,
+    made: &Temporary,
+    how: How,
+    progress: &Progress,
+) -> Result<(Copied, Instant), AgentError> {
+    let copy = Copy::to(&made.fd, progress);
     let top = open_directory(&made.fd, Path::new("."));
     let top = top.map_err(|error| Stopped::from(error).at(Copy::DOING, &tree.whole))?;
+    match how {
+        How::AtOnce => {
+            let began = Instant::now();
+            Ok((all(tree, copy, top, progress)?, began))
+        }
+        How::ByDraft(settled) => {
+            let drafted = draft::make(tree, copy, &top, settled, progress)?;
+            let stopped = progress.wait_for_rest();
+            stopped.map_err(|stopped| stopped.at(Copy::DOING, &tree.whole))?;
+            let began = Instant::now();
+            Ok((drafted.complete(tree, top, progress)?, began))
+        }
+    }
+}
+
+fn all(
+    tree: &Tree,
+    mut copy: Copy<'_>,
+    top: OwnedFd,
+    progress: &Progress,
+) -> Result<Copied, AgentError> {
     walk(tree, &mut copy, &top, progress)?;
     let left = copy.leave(&tree.fd, &tree.stat, top);
     left.map_err(|stopped| stopped.at(Copy::DOING, &tree.whole))?;
-    Ok(Copied {
-        means: copy.contents.means(),
-        files: copy.files,
-        bytes: copy.bytes,
-        sockets: copy.sockets,
-        took_ms: 0,
-    })
+    Ok(copy.copied())
 }
 
-/// Has a complete copy in its place, and on disk before that if it is to be at once.
+/// Has a complete copy in its place, and on disk before that where nobody stands for it.
 fn finish(
     place: &Place,
     made: &Temporary,
-    settled: Settled,
+    how: How,
     progress: &Progress,
 ) -> Result<(), AgentError> {
     let finished = || {
-        if settled == Settled::AtOnce {
+        if let How::AtOnce = how {
             // One call for all, where one for each file would take minutes.
             syncfs(&made.fd)?;
         }
@@ -108,7 +142,8 @@ fn finish(
     finished().map_err(|stopped: Stopped| stopped.at(DOING, &place.whole))
 }
 
-struct Copy<'a> {
+/// Copies what is found.
+pub(super) struct Copy<'a> {
     progress: &'a Progress,
     contents: Contents<'a>,
     /// The directory that becomes the copy.
@@ -120,7 +155,73 @@ struct Copy<'a> {
     sockets: u64,
 }
 
-impl Copy<'_> {
+impl<'a> Copy<'a> {
+    fn to(top: &'a OwnedFd, progress: &'a Progress) -> Self {
+        Self {
+            progress,
+            contents: Contents::new(progress),
+            top,
+            linked: HashMap::new(),
+            files: 0,
+            bytes: 0,
+            sockets: 0,
+        }
+    }
+
+    /// The same copy, in which nothing is counted yet.
+    pub(super) fn counted_anew(self) -> Self {
+        Self {
+            linked: HashMap::new(),
+            files: 0,
+            bytes: 0,
+            sockets: 0,
+            ..self
+        }
+    }
+
+    /// Whether what the copy has at a name is a hard link of what it has of the same file already, if anything.
+    pub(super) fn is_linked(&self, found: &Found<'_>, above: &OwnedFd) -> Result<bool, Errno> {
+        let Found { name, stat, .. } = *found;
+        if stat.st_nlink < 2 {
+            return Ok(true);
+        }
+        let Some(first) = self.linked.get(&(stat.st_dev, stat.st_ino)) else {
+            return Ok(true);
+        };
+        let first = fstat(made_at(self.top, first)?)?;
+        let here = look(above, name)?;
+        Ok(here.is_some_and(|here| here.st_ino == first.st_ino))
+    }
+
+    /// Counts something that is in the copy.
+    pub(super) fn count(&mut self, found: &Found<'_>) {
+        let stat = found.stat;
+        let mut is_first = true;
+        if stat.st_nlink > 1 {
+            match self.linked.entry((stat.st_dev, stat.st_ino)) {
+                Entry::Occupied(_) => is_first = false,
+                Entry::Vacant(free) => {
+                    free.insert(found.path.to_owned());
+                }
+            }
+        }
+        if is_first && kind(stat).is_file() {
+            self.bytes += length(stat);
+        }
+        self.files += 1;
+    }
+
+    /// What it came to.
+    pub(super) fn copied(&self) -> Copied {
+        Copied {
+            means: self.contents.means(),
+            files: self.files,
+            bytes: self.bytes,
+            sockets: self.sockets,
+            took_ms: 0,
+        }
+    }
+
     /// Makes a file with the contents and all that belongs to another. Returns whether that was there.
     fn file(&mut self, found: &Found<'_>, above: &OwnedFd) -> Result<bool, Stopped> {
         // What is read and what it is like are of the same file, whoever puts another in its place.
@@ -130,7 +231,6 @@ impl Copy<'_> {
         let to = make_file(above, found.name)?;
         self.contents.transfer(&from, &stat, &to)?;
         Belongings::of(&Owner::Open(&from), &stat)?.give(&Owner::Open(&to))?;
-        self.bytes += length(&stat);
         Ok(true)
     }
 }
@@ -171,11 +271,7 @@ impl Visitor for Copy<'_> {
             special(found, above)?
         };
         if is_there {
-            if stat.st_nlink > 1 {
-                let first = self.linked.entry(file);
-                first.or_insert_with(|| found.path.to_owned());
-            }
-            self.files += 1;
+            self.count(found);
             self.progress.add(1, 0);
         }
         Ok(())

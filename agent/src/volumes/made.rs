@@ -15,6 +15,12 @@ pub(super) fn make_file(above: &OwnedFd, name: &Path) -> Result<OwnedFd, Errno> 
     openat(above, name, flags, Mode::RUSR | Mode::WUSR)
 }
 
+/// What was made under a path below `top`; a link is not followed.
+pub(super) fn made_at(top: &OwnedFd, path: &Path) -> Result<OwnedFd, Errno> {
+    let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+    open_within(top, path, OFlags::PATH | OFlags::NOFOLLOW, within)
+}
+
 /// Makes another name of something below `top` that was made under its first.
 pub(super) fn link(top: &OwnedFd, first: &Path, above: &OwnedFd, name: &Path) -> Result<(), Errno> {
     let first_name = first.file_name().ok_or(Errno::INVAL)?;

@@ -9,6 +9,7 @@ mod archives;
 mod attributes;
 mod contents;
 mod copy;
+mod draft;
 mod hash;
 mod made;
 mod measure;
@@ -45,8 +46,8 @@ pub(crate) fn carry_out(
 fn work(root: &Root, request: &Request, progress: &Progress) -> Result<Answer, AgentError> {
     match request {
         Request::Measure { path } => measure::measure(root, path, progress).map(Answer::Measured),
-        Request::Copy { from, to, settled } => {
-            copy::copy(root, from, to, *settled, progress).map(Answer::Copied)
+        Request::Copy { from, to, source } => {
+            copy::copy(root, from, to, *source, progress).map(Answer::Copied)
         }
         Request::Look { path } => root.look(path).map(Answer::Looked),
         Request::Prepare { path } => moves::prepare(root, path).map(|()| Answer::Prepared),

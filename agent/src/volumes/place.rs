@@ -14,6 +14,7 @@ use rustix::{
     io::Errno,
 };
 
+use super::progress::Stopped;
 use crate::files::{at, joined, kind, look, open_within, problem_at, writer_of};
 
 /// A directory of the node, in which the paths of a request are.
@@ -118,6 +119,13 @@ impl Root {
             below
         };
         open_within(&self.fd, path, flags, within)
+    }
+}
+
+impl Tree {
+    /// What it is like now.
+    pub(super) fn now(&self) -> Result<Stat, Stopped> {
+        Ok(fstat(&self.fd)?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is copied, hashed and moved, on real file systems and as root.
 
 mod archives;
+mod drafts;
 mod hashes;
 mod stage;
 
@@ -21,7 +22,7 @@ use std::{
 
 use devenv_agent::{
     protocol::{AgentError, FileProblem, read_frame},
-    volume_protocol::{self, Answer, Means, Request, Settled},
+    volume_protocol::{self, Answer, Means, Request, Source},
 };
 use rustix::fs::{FlockOperation, XattrFlags, flock, ioctl_ficlone, lsetxattr};
 
@@ -181,7 +182,7 @@ fn a_cancelled_copy_leaves_nothing() {
     let progress = progress::Progress::default();
     let refused = std::thread::scope(|scope| {
         let copying =
-            scope.spawn(|| copy::copy(&root, b"volume", b"copy", Settled::AtOnce, &progress));
+            scope.spawn(|| copy::copy(&root, b"volume", b"copy", Source::AtRest, &progress));
         while progress.so_far().files == 0 {
             assert!(!copying.is_finished());
         }
@@ -209,6 +210,9 @@ fn whoever_does_not_listen_any_more_has_the_work_broken_off() {
         fn wait(&mut self, _: Option<BorrowedFd<'_>>, _: Duration) -> std::io::Result<()> {
             Err(std::io::ErrorKind::ConnectionAborted.into())
         }
+        fn has_ended(&self) -> bool {
+            false
+        }
     }
     let stage = Stage::new();
     many(&stage, "volume");
@@ -216,7 +220,7 @@ fn whoever_does_not_listen_any_more_has_the_work_broken_off() {
     let request = Request::Copy {
         from,
         to,
-        settled: Settled::AtOnce,
+        source: Source::AtRest,
     };
     let root = stage.at("");
     let answer = carry_out(root.as_os_str().as_encoded_bytes(), &request, &mut Gone);
@@ -254,6 +258,9 @@ fn how_far_it_is_is_told_ten_times_a_second() {
     impl Listener for Counting {
         fn wait(&mut self, stirs: Option<BorrowedFd<'_>>, most: Duration) -> std::io::Result<()> {
             Patient.wait(stirs, most)
+        }
+        fn has_ended(&self) -> bool {
+            Patient.has_ended()
         }
     }
     let (told, tells) = channel();
@@ -449,7 +456,7 @@ fn requests(path: &str) -> Vec<Request> {
     let copy = |from: &[u8], to: &[u8]| Request::Copy {
         from: from.to_vec(),
         to: to.to_vec(),
-        settled: Settled::AtOnce,
+        source: Source::AtRest,
     };
     vec![
         copy(&volume, &path),

@@ -28,6 +28,8 @@ pub(super) struct Found<'a> {
 pub(super) trait Visitor {
     /// What is being done, for errors.
     const DOING: &'static str;
+    /// Whether somebody may put another thing in a directory's place meanwhile; nothing is there then.
+    const IN_USE: bool = false;
     /// What is kept of a directory while what is in it is visited.
     type Within;
 
@@ -106,6 +108,7 @@ impl<V: Visitor> Walk<'_, V> {
         }
         let inner = match open_directory(directory, name) {
             Err(Errno::NOENT) => return Ok(()),
+            Err(Errno::NOTDIR | Errno::LOOP) if V::IN_USE => return Ok(()),
             opened => opened.map_err(|error| self.failed(error.into()))?,
         };
         let entered = self.visitor.enter(&found, &inner, within);

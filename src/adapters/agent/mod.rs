@@ -27,7 +27,7 @@ pub use self::{
     live::Reached,
     remount::{MountedAt, Remounted},
     transfer::Transfer,
-    volumes::Volumes,
+    volumes::{Draft, Volumes},
 };
 pub use devenv_agent::{
     init_protocol::{
@@ -39,5 +39,5 @@ pub use devenv_agent::{
         AgentError, ContainerId, Entry, EntryKind, FileProblem, Owner, Principal,
         ProbeWhat as Probe, Usage,
     },
-    volume_protocol::{Copied, Means, Measured, Progress, Settled, TreeHash},
+    volume_protocol::{Copied, Means, Measured, Progress, TreeHash},
 };

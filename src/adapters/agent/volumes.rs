@@ -4,10 +4,10 @@ use std::{os::unix::ffi::OsStrExt as _, path::Path};
 
 use devenv_agent::{
     protocol::{Answer, Request},
-    volume_protocol::{self, Copied, Measured, Progress, Settled, Space, TreeHash},
+    volume_protocol::{self, Copied, Measured, Progress, Source, Space, TreeHash},
 };
 
-use super::{Agent, AgentFailure};
+use super::{Agent, AgentFailure, connection::Asked};
 
 /// The directories below one of a node. Paths are relative to it and made of names alone; no link in them is followed.
 ///
@@ -37,20 +37,39 @@ impl Volumes<'_> {
         }
     }
 
-    /// Copies a directory, which nobody should write to meanwhile, to where nothing is. The copy is there whole, or not
-    /// at all. `told` hears how far it is, ten times a second at most.
+    /// Copies a directory, which nobody should write to meanwhile, to where nothing is. The copy is there whole and on
+    /// disk, or not at all. `told` hears how far it is, ten times a second at most.
     pub async fn copy(
         &self,
         from: &Path,
         to: &Path,
-        settled: Settled,
         told: impl FnMut(Progress) + Send,
     ) -> Result<Copied, AgentFailure> {
-        let (from, to) = (bytes(from), bytes(to));
-        let request = volume_protocol::Request::Copy { from, to, settled };
+        let request = copy(from, to, Source::AtRest);
         match self.ask(request, told).await? {
             volume_protocol::Answer::Copied(copied) => Ok(copied),
             other => Err(self.not_understood(&other, "copy")),
+        }
+    }
+
+    /// Copies a directory that others write to, so that little is left to be copied once nobody does.
+    pub async fn draft(
+        &self,
+        from: &Path,
+        to: &Path,
+        mut told: impl FnMut(Progress) + Send,
+    ) -> Result<Draft, AgentFailure> {
+        let (root, request) = (bytes(self.root), copy(from, to, Source::InUse));
+        let mut asked = self.agent.ask(Request::Volume { root, request }).await?;
+        loop {
+            let records: Vec<Progress> = asked.records().await.map_err(of_volume)?;
+            let Some(last) = records.last() else {
+                return asked.answer_to("a draft", Err).await.map_err(of_volume);
+            };
+            told(*last);
+            if last.is_drafted {
+                return Ok(Draft { asked });
+            }
         }
     }
 
@@ -154,14 +173,48 @@ impl Volumes<'_> {
         match asked.followed(told).await {
             Ok(Answer::Volume(answer)) => Ok(answer),
             Ok(other) => Err(self.not_understood(&other, "question about volumes")),
-            Err(AgentFailure::Refused(error)) => Err(AgentFailure::Volume(error)),
-            Err(failure) => Err(failure),
+            Err(failure) => Err(of_volume(failure)),
         }
     }
 
     fn not_understood(&self, answer: &dyn std::fmt::Debug, asked: &str) -> AgentFailure {
         self.agent
             .not_understood(format!("{answer:?} to a {asked}"))
+    }
+}
+
+/// A copy that lacks what others have written since it was made. If it is dropped before it is complete, it is removed.
+#[derive(Debug)]
+pub struct Draft {
+    asked: Asked,
+}
+
+impl Draft {
+    /// Makes it complete. Nobody may write to the directory now. It is on disk after the next [`Volumes::sync`].
+    pub async fn complete(self) -> Result<Copied, AgentFailure> {
+        self.asked.finish().await?;
+        let copied = |answer| match answer {
+            Answer::Volume(volume_protocol::Answer::Copied(copied)) => Ok(copied),
+            other => Err(other),
+        };
+        let answer = self.asked.answer_to("a draft's end", copied).await;
+        answer.map_err(of_volume)
+    }
+}
+
+fn copy(from: &Path, to: &Path, source: Source) -> volume_protocol::Request {
+    volume_protocol::Request::Copy {
+        from: bytes(from),
+        to: bytes(to),
+        source,
+    }
+}
+
+/// The failure of a request about volumes.
+fn of_volume(failure: AgentFailure) -> AgentFailure {
+    match failure {
+        AgentFailure::Refused(error) => AgentFailure::Volume(error),
+        other => other,
     }
 }
 

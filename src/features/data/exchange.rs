@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    site::{Site, Store, owners, volumes},
+    site::{Containers, Site, Store, owners, volumes},
     stay::{remount, stand_by, start, until_all_ready},
     steps::Steps,
 };
@@ -200,7 +200,7 @@ async fn swap(
         .map(|exchanged| &exchanged.of)
         .collect();
     let services = owners(of.iter().copied());
-    let containers = site.containers(&services);
+    let containers = Containers::running(&site.pods_now(&services).await?);
     let agent = site.agent().await?;
     let staying = stand_by(site, &services, STANDS_AT_MOST).await;
     let frozen = site.freeze(&containers, STANDS_AT_MOST).await?;

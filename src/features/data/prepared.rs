@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::{
     load::{Base, Load},
-    save::{at_rest, hash, measure, of_volumes},
+    save::{at_rest, draft, hash, measure, of_volumes},
     site::{Site, Store, new_id, volumes, volumes_of},
     steps::Limits,
 };
@@ -107,7 +107,8 @@ pub(super) async fn keep(
     let keeping = async {
         limits.hold(measure(site, &saving, progress)).await?;
         site.make_room(&directory, &saving).await?;
-        let (copied, _) = at_rest(site, &saving, &directory, limits, progress).await?;
+        let drafts = limits.hold(draft(site, &saving, &directory, progress));
+        let (copied, _) = at_rest(site, drafts.await?, limits, progress).await?;
         let held = limits.hold(hash(site, &directory, copied, progress));
         let snapshot = Snapshot {
             name: name.clone(),

@@ -12,7 +12,6 @@ use super::{
     steps::{Limits, Steps},
 };
 use crate::{
-    adapters::agent::Settled,
     domain::{
         ExitClass, Failure, Failures, NoticeLevel, ServiceName, Snapshot, SnapshotId, VolumeRef,
     },
@@ -122,7 +121,7 @@ pub(super) async fn copy(
         let place = volume.directory();
         let told = tell(progress, volume);
         let (from, to) = (from.join(&place), to.join(&place));
-        let copied = volumes.copy(&from, &to, Settled::AtOnce, told).await;
+        let copied = volumes.copy(&from, &to, told).await;
         copied.map_err(|error| error.failure())?;
     }
     Ok(())

@@ -2,18 +2,19 @@
 
 use std::{path::Path, time::Duration};
 
+use futures::future::try_join_all;
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::{
     mend::mended,
     quiesce::{quiesce, resume},
-    site::{Site, Store, new_id, owners, tell, volumes, volumes_of},
+    site::{Containers, Site, Store, new_id, owners, tell, volumes, volumes_of},
     steps::{Limits, Steps},
 };
 use crate::{
     adapters::{
-        agent::{Copied, Means, Settled},
+        agent::{Copied, Draft, Means},
         git,
     },
     domain::{
@@ -58,7 +59,11 @@ pub async fn save(
         outbox,
         &[
             ("measure", format!("measure {}", words(&saving))),
-            ("copy", "copy it while everything stands".to_owned()),
+            ("draft", "copy it while everything runs".to_owned()),
+            (
+                "copy",
+                "copy what changed since, while everything stands".to_owned(),
+            ),
             ("hash", "hash the copy".to_owned()),
         ],
     )
@@ -96,10 +101,16 @@ async fn all(
         })
         .await?;
     let filled = async {
+        let drafts = steps
+            .step("draft", async |progress| {
+                site.make_room(&directory, saving).await?;
+                let drafting = draft(site, saving, &directory, progress);
+                limits.hold(drafting).await
+            })
+            .await?;
         let (copied, stood) = steps
             .step("copy", async |progress| {
-                site.make_room(&directory, saving).await?;
-                at_rest(site, saving, &directory, limits, progress).await
+                at_rest(site, drafts, limits, progress).await
             })
             .await?;
         let held = steps
@@ -155,21 +166,34 @@ pub(super) async fn measure(
     site.room(needed).await
 }
 
-/// Copies the volumes into a directory, relative to that of all volumes, while the services that ask for it are at rest.
-pub(super) async fn at_rest(
+/// Copies the volumes into a directory, relative to that of all volumes, while their services go on.
+pub(super) async fn draft(
     site: &Site<'_>,
     saving: &[VolumeRef],
     directory: &Path,
+    progress: &Progress,
+) -> Result<Vec<(VolumeRef, Draft)>, Failure> {
+    let agent = site.agent().await?;
+    let mut drafts = Vec::new();
+    for volume in saving {
+        let (from, to) = (volume.directory(), directory.join(volume.directory()));
+        let told = tell(progress, volume);
+        let draft = volumes(&agent).draft(&from, &to, told).await;
+        drafts.push((volume.clone(), draft.map_err(|error| error.failure())?));
+    }
+    Ok(drafts)
+}
+
+/// Makes copies complete while the services that ask for it are at rest.
+pub(super) async fn at_rest(
+    site: &Site<'_>,
+    drafts: Vec<(VolumeRef, Draft)>,
     limits: &Limits<'_>,
     progress: &Progress,
 ) -> Result<(Vec<(VolumeRef, Copied)>, Duration), Failure> {
     let resting = quiesce(site, progress).await;
     let copied = match &resting {
-        Ok(()) => {
-            limits
-                .hold(copy(site, saving, directory, limits.left(), progress))
-                .await
-        }
+        Ok(()) => limits.hold(complete(site, drafts, limits.left())).await,
         Err(failure) => Err(failure.clone()),
     };
     // Whatever became of it, and also those that came to rest where another did not.
@@ -178,38 +202,32 @@ pub(super) async fn at_rest(
     resumed.map(|()| copied)
 }
 
-/// Copies the volumes while all their services stand; returns how long they stood.
-async fn copy(
+/// Makes copies complete while all services of the volumes stand; returns how long they stood.
+async fn complete(
     site: &Site<'_>,
-    saving: &[VolumeRef],
-    directory: &Path,
+    drafts: Vec<(VolumeRef, Draft)>,
     at_most: Duration,
-    progress: &Progress,
 ) -> Result<(Vec<(VolumeRef, Copied)>, Duration), Failure> {
     let agent = site.agent().await?;
-    let containers = site.containers(&owners(saving));
+    let saving: Vec<VolumeRef> = drafts.iter().map(|(volume, _)| volume.clone()).collect();
     // What is on disk already need not be written while they stand.
-    volumes(&agent)
-        .sync()
-        .await
-        .map_err(|error| error.failure())?;
+    let synced = volumes(&agent).sync().await;
+    synced.map_err(|error| error.failure())?;
+    // Containers may have come and gone while the copies were made.
+    let containers = Containers::running(&site.pods_now(&owners(&saving)).await?);
     let frozen = site.freeze(&containers, at_most).await?;
-    let mut copied = Vec::new();
-    for volume in saving {
-        let (from, to) = (volume.directory(), directory.join(volume.directory()));
-        let told = tell(progress, volume);
-        let done = volumes(&agent).copy(&from, &to, Settled::Later, told).await;
-        copied.push((volume.clone(), done.map_err(|error| error.failure())?));
-    }
+    let completing = drafts.into_iter().map(|(volume, draft)| async {
+        let copied = draft.complete().await;
+        Ok((volume, copied.map_err(|error| error.failure())?))
+    });
+    let copied = try_join_all(completing).await?;
     let mut stood = Duration::ZERO;
     for frozen in frozen {
         let thawed = frozen.thaw().await.map_err(|error| error.failure())?;
         stood = stood.max(thawed);
     }
-    volumes(&agent)
-        .sync()
-        .await
-        .map_err(|error| error.failure())?;
+    let synced = volumes(&agent).sync().await;
+    synced.map_err(|error| error.failure())?;
     Ok((copied, stood))
 }
 

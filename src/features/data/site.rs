@@ -29,7 +29,7 @@ use crate::{
     features::{
         Project,
         observe::Sight,
-        process::{Agents, Process, pods_of},
+        process::{Agents, Process},
         up::running,
     },
     plan::VOLUMES_IN_NODE,
@@ -99,6 +99,20 @@ impl Containers {
         Self { by_node }
     }
 
+    /// The running ones of pods.
+    pub(super) fn running<'p>(pods: impl IntoIterator<Item = &'p ObservedPod>) -> Self {
+        let mut by_node: BTreeMap<String, Vec<ContainerId>> = BTreeMap::new();
+        for pod in pods {
+            let Some(node) = &pod.node else { continue };
+            let running = pod.containers.iter();
+            let running = running.filter(|container| container.now == ContainerState::Running);
+            let ids = running.filter_map(|container| container.id.as_ref()?.parse().ok());
+            by_node.entry(node.clone()).or_default().extend(ids);
+        }
+        by_node.retain(|_, ids| !ids.is_empty());
+        Self { by_node }
+    }
+
     /// These without those of processes.
     pub(super) fn without(&self, processes: &[Process]) -> Self {
         let mut by_node = self.by_node.clone();
@@ -150,21 +164,6 @@ impl<'a> Site<'a> {
             )
             .help("devenv up")
         })
-    }
-
-    /// The running containers of all pods of services.
-    pub(super) fn containers(&self, services: &[ServiceName]) -> Containers {
-        let mut by_node: BTreeMap<String, Vec<ContainerId>> = BTreeMap::new();
-        let pods = &self.sight.observed.pods;
-        for pod in services.iter().flat_map(|service| pods_of(service, pods)) {
-            let Some(node) = &pod.node else { continue };
-            let running = pod.containers.iter();
-            let running = running.filter(|container| container.now == ContainerState::Running);
-            let ids = running.filter_map(|container| container.id.as_ref()?.parse().ok());
-            by_node.entry(node.clone()).or_default().extend(ids);
-        }
-        by_node.retain(|_, ids| !ids.is_empty());
-        Containers { by_node }
     }
 
     /// All pods that services have at this moment.

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use devenv::adapters::agent::{Agent, AgentFailure, Means, Progress, Settled, Volumes};
+use devenv::adapters::agent::{Agent, AgentFailure, Means, Progress, Volumes};
 
 use super::docker;
 use crate::{
@@ -85,7 +85,7 @@ async fn volumes_are_copied_as_they_are_no_slower_than_by_cp_and_leave_nothing_w
     let agent = Agent::start(&docker, &stage.node).await.unwrap();
     let volumes = agent.volumes(Path::new(ROOT));
     volumes
-        .copy(&at("bulk"), &at("again"), Settled::AtOnce, |_| {})
+        .copy(&at("bulk"), &at("again"), |_| {})
         .await
         .unwrap();
     assert_eq!(stage.unfinished(), 0);
@@ -167,10 +167,7 @@ async fn a_copy_is_equal_until_a_byte_changes(stage: &Stage, volumes: &Volumes<'
     assert!(measured.bytes > 1 << 30, "{measured:?}");
     assert!(measured.allocated < 16 << 20, "{measured:?}");
     let (from, to) = (at("kinds"), at("copy"));
-    let copied = volumes
-        .copy(&from, &to, Settled::AtOnce, |_| {})
-        .await
-        .unwrap();
+    let copied = volumes.copy(&from, &to, |_| {}).await.unwrap();
     assert_eq!((copied.files, copied.sockets), (307, 1));
     let copy = volumes.measure(&at("copy")).await.unwrap();
     assert!(copy.allocated < 16 << 20, "{copy:?}");
@@ -206,9 +203,7 @@ async fn the_copy_takes_the_place_of_the_volume(stage: &Stage, volumes: &Volumes
 }
 
 async fn what_is_refused_is_named(volumes: &Volumes<'_>) {
-    let refused = volumes
-        .copy(&at("nowhere"), &at("copy"), Settled::AtOnce, |_| {})
-        .await;
+    let refused = volumes.copy(&at("nowhere"), &at("copy"), |_| {}).await;
     let failure = refused.unwrap_err().failure();
     assert_eq!(failure.code.0, "agent.volume");
     assert!(
@@ -238,7 +233,7 @@ async fn a_copy_takes_no_longer_than_by_cp(stage: &Stage, volumes: &Volumes<'_>)
         let to = at(&format!("copy-{time}"));
         let mut told = Vec::new();
         let copied = volumes
-            .copy(&at("bulk"), &to, Settled::AtOnce, |progress| {
+            .copy(&at("bulk"), &to, |progress| {
                 told.push(progress);
             })
             .await
@@ -274,7 +269,7 @@ fn assert_told(told: &[Progress], took_ms: u64) {
 async fn a_copy_that_nobody_waits_for_is_undone(stage: &Stage, volumes: &Volumes<'_>) {
     let (from, to) = (at("bulk"), at("copy"));
     tokio::select! {
-        copied = volumes.copy(&from, &to, Settled::AtOnce, |_| {}) => panic!("{copied:?}"),
+        copied = volumes.copy(&from, &to, |_| {}) => panic!("{copied:?}"),
         () = until(|| stage.unfinished() == 1) => {}
     }
     until(|| stage.unfinished() == 0).await;
@@ -284,7 +279,7 @@ async fn a_copy_that_nobody_waits_for_is_undone(stage: &Stage, volumes: &Volumes
 
 async fn a_killed_agents_copy_goes_with_the_next(stage: &Stage, volumes: &Volumes<'_>) {
     let (from, to) = (at("bulk"), at("copy"));
-    let copying = volumes.copy(&from, &to, Settled::AtOnce, |_| {});
+    let copying = volumes.copy(&from, &to, |_| {});
     let killed = async {
         until(|| stage.unfinished() == 1).await;
         stage.in_node(

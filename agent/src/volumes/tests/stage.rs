@@ -20,7 +20,7 @@ use std::{
 
 use devenv_agent::{
     protocol::{AgentError, FileProblem},
-    volume_protocol::{Answer, Copied, Measured, Request, Settled, TreeHash},
+    volume_protocol::{Answer, Copied, Measured, Request, Source, TreeHash},
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -77,7 +77,7 @@ impl Stage {
         match self.ask(&Request::Copy {
             from,
             to,
-            settled: Settled::AtOnce,
+            source: Source::AtRest,
         })? {
             Answer::Copied(copied) => Ok(copied),
             other => panic!("{other:?}"),
@@ -289,6 +289,10 @@ impl Listener for Patient {
         let mut one = [PollFd::from_borrowed_fd(stirs.as_fd(), PollFlags::IN)];
         poll(&mut one, Some(&Timespec::try_from(at_most).unwrap()))?;
         Ok(())
+    }
+
+    fn has_ended(&self) -> bool {
+        false
     }
 }
 

@@ -28,7 +28,7 @@ use super::{
     steps::{Limits, Steps},
 };
 use crate::{
-    adapters::{agent::Settled, host, kube::NotRun},
+    adapters::{host, kube::NotRun},
     domain::{
         CopyMeans, DatabaseRules, ExitClass, Failure, Failures, NoticeLevel, SanitizeRules,
         ServiceName, Snapshot, SnapshotId, SnapshotVolume, VolumeRef,
@@ -197,12 +197,7 @@ impl<'a> Work<'a> {
             let copy = Store::Exchange.of(&self.from).join(&place);
             if is_held(of) {
                 let copied = volumes
-                    .copy(
-                        &from.join(&place),
-                        &copy,
-                        Settled::AtOnce,
-                        tell(progress, of),
-                    )
+                    .copy(&from.join(&place), &copy, tell(progress, of))
                     .await;
                 copied.map_err(|error| error.failure())?;
             } else {
