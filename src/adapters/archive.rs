@@ -364,6 +364,10 @@ mod tests {
 
     /// What an agent packs of a volume with one file.
     fn packed() -> Vec<u8> {
+        packed_with(TEXT)
+    }
+
+    fn packed_with(contents: &[u8]) -> Vec<u8> {
         let attributes = Attributes {
             mode: 0o700,
             user: 1,
@@ -382,10 +386,10 @@ mod tests {
         let mut writer = Writer::part(Vec::new(), Limits::default());
         let mut volume = writer.volume(&volume()).unwrap();
         volume.add(&entry(b"", Kind::Directory), nothing).unwrap();
-        let file = entry(b"file", Kind::File(Layout::whole(TEXT.len() as u64)));
+        let file = entry(b"file", Kind::File(Layout::whole(contents.len() as u64)));
         volume
             .add(&file, |at, room| {
-                let rest = &TEXT[usize::try_from(at).unwrap()..];
+                let rest = &contents[usize::try_from(at).unwrap()..];
                 let count = rest.len().min(room.len());
                 room[..count].copy_from_slice(&rest[..count]);
                 Ok(count)
@@ -470,6 +474,35 @@ mod tests {
         for length in 0..good.len() {
             assert!(is_refused(&good[..length]), "{length} of {}", good.len());
         }
+    }
+
+    #[test]
+    fn a_thousand_flipped_bits_of_a_long_file_are_found() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("a.tar.zst");
+        let mut number: u64 = 0x5eed;
+        let mut next = || {
+            // xorshift
+            number ^= number << 13;
+            number ^= number >> 7;
+            number ^= number << 17;
+            number
+        };
+        // What cannot be compressed, so that a bit in the file is one of the contents.
+        let contents: Vec<u8> = (0..20_000).map(|_| next().to_le_bytes()[0]).collect();
+        let packed = packed_with(&contents);
+        written(&path, vec![Piece::Bytes(packed.into()), Piece::End]).unwrap();
+        let good = files::read(&path).unwrap();
+        assert!(good.len() > contents.len());
+        let found = (0..1000).filter(|_| {
+            let bit = usize::try_from(next() % (good.len() as u64 * 8)).unwrap();
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            let other = home.path().join("other");
+            files::write_private(&other, &bad).unwrap();
+            check(&other, 1 << 20, |_| {}).is_err()
+        });
+        assert_eq!(found.count(), 1000);
     }
 
     #[test]

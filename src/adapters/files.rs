@@ -7,148 +7,32 @@
 )]
 
 use std::{
-    ffi::OsString,
-    fmt, fs,
+    fs,
     io::{self, Read as _, Seek as _, Write as _},
     os::unix::fs::{
         DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
     },
-    path::{Component, Path, PathBuf},
+    path::{Path, PathBuf},
 };
 
-use globset::{GlobBuilder, GlobMatcher};
-
+mod error;
 mod landing;
 mod new_file;
+mod project;
 
+use self::error::At as _;
 pub use self::{
+    error::{FileError, Operation},
     landing::{Landing, LandingFile},
     new_file::NewFile,
+    project::Project,
 };
-
-use super::host;
-use crate::domain::{DataFiles, ExitClass, Failure, FileKind, InputsHash, ProjectFiles};
+use crate::domain::{DataFiles as _, FileKind, InputsHash};
 
 /// Only the user may read and write.
 const PRIVATE_FILE: u32 = 0o600;
 /// Only the user may enter.
 const PRIVATE_DIRECTORY: u32 = 0o700;
-
-/// What was tried.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
-    /// Reading a file.
-    Read,
-    /// Writing a file.
-    Write,
-    /// Making a directory.
-    CreateDirectory,
-    /// Listing a directory.
-    List,
-    /// Removing a file or a directory.
-    Remove,
-    /// Moving a file or a directory.
-    Rename,
-    /// Asking for a file's properties.
-    Inspect,
-    /// Taking a file's lock.
-    Lock,
-}
-
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::CreateDirectory => "create the directory",
-            Self::List => "list the directory",
-            Self::Remove => "remove",
-            Self::Rename => "rename",
-            Self::Inspect => "look at",
-            Self::Lock => "lock",
-        })
-    }
-}
-
-/// An operation on a path that did not work.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {operation} {}", path.display())]
-pub struct FileError {
-    /// What was tried.
-    pub operation: Operation,
-    /// On what.
-    pub path: PathBuf,
-    /// Why not.
-    #[source]
-    pub source: io::Error,
-}
-
-impl FileError {
-    /// The kind of the cause.
-    pub fn kind(&self) -> io::ErrorKind {
-        self.source.kind()
-    }
-
-    /// The explanation for the user.
-    pub fn failure(&self) -> Failure {
-        let path = self.path.display();
-        let (code, help) = match self.kind() {
-            io::ErrorKind::NotFound => ("files.not-found", format!("check that `{path}` exists")),
-            io::ErrorKind::AlreadyExists => (
-                "files.exists",
-                format!("choose another name, or remove it first: `rm {path}`"),
-            ),
-            io::ErrorKind::PermissionDenied => (
-                "files.no-permission",
-                format!("see who owns it: `ls -ld {path}`"),
-            ),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => (
-                "files.disk-full",
-                format!("free space on its file system: `df -h {path}`"),
-            ),
-            io::ErrorKind::ReadOnlyFilesystem => (
-                "files.read-only",
-                "point XDG_STATE_HOME and XDG_DATA_HOME at a place that can be written".to_owned(),
-            ),
-            _ => ("files.failed", format!("look at it: `ls -ld {path}`")),
-        };
-        let failure = Failure::new(code, ExitClass::Prerequisite, self.to_string())
-            .caused_by(&self.source)
-            .help(help);
-        match self.kind() {
-            io::ErrorKind::StorageFull => self.with_space(failure),
-            _ => failure,
-        }
-    }
-}
-
-impl FileError {
-    /// How much room there is where there is none.
-    fn with_space(&self, failure: Failure) -> Failure {
-        let failure = match host::space(&self.path) {
-            Ok(space) => failure.because(format!("{space} on its file system")),
-            Err(_) => failure,
-        };
-        failure
-            .help("or point XDG_STATE_HOME and XDG_DATA_HOME at a file system with more room")
-            .help("then run the same command again: it goes on from there")
-    }
-}
-
-/// Puts operation and path to an `io::Error`.
-trait At<T> {
-    fn at(self, operation: Operation, path: &Path) -> Result<T, FileError>;
-}
-
-impl<T> At<T> for io::Result<T> {
-    fn at(self, operation: Operation, path: &Path) -> Result<T, FileError> {
-        self.map_err(|source| FileError {
-            operation,
-            path: path.to_owned(),
-            source,
-        })
-    }
-}
 
 /// The bytes of a file.
 pub fn read(path: &Path) -> Result<Vec<u8>, FileError> {
@@ -385,135 +269,6 @@ fn is_absent(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound
 }
 
-/// The files of a project on disk.
-#[derive(Debug, Clone)]
-pub struct Project {
-    directory: PathBuf,
-}
-
-impl Project {
-    /// The project in `directory`.
-    pub const fn new(directory: PathBuf) -> Self {
-        Self { directory }
-    }
-}
-
-impl ProjectFiles for Project {
-    fn read(&self, path: &Path) -> io::Result<String> {
-        fs::read_to_string(self.directory.join(path))
-    }
-
-    fn is_directory(&self, path: &Path) -> bool {
-        self.directory.join(path).is_dir()
-    }
-
-    fn is_file(&self, path: &Path) -> bool {
-        self.directory.join(path).is_file()
-    }
-
-    fn names(&self, directory: &Path) -> io::Result<Vec<String>> {
-        let entries = fs::read_dir(self.directory.join(directory))?;
-        let names = entries.map(|entry| Ok(entry?.file_name().into_string().ok()));
-        let mut names = names
-            .filter_map(Result::transpose)
-            .collect::<io::Result<Vec<_>>>()?;
-        names.sort();
-        Ok(names)
-    }
-
-    /// Paths are relative to the project directory if the pattern is. Links to directories are not followed.
-    fn glob(&self, pattern: &str) -> io::Result<Vec<PathBuf>> {
-        // Without wildcards in it, the first part need not be searched; and `..` can stay in it.
-        let (base, names) = split_pattern(pattern);
-        if names.as_os_str().is_empty() {
-            return Ok(self.is_file(&base).then_some(base).into_iter().collect());
-        }
-        let matcher = GlobBuilder::new(&names.to_string_lossy())
-            .literal_separator(true)
-            .build()
-            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?
-            .compile_matcher();
-        let depth = if pattern.contains("**") {
-            usize::MAX
-        } else {
-            names.components().count()
-        };
-        let mut found = Vec::new();
-        let root = self.directory.join(&base);
-        if root.is_dir() {
-            search(&root, Path::new(""), depth, &matcher, &mut found)?;
-        }
-        let mut found: Vec<PathBuf> = found.into_iter().map(|path| base.join(path)).collect();
-        found.sort();
-        Ok(found)
-    }
-}
-
-impl DataFiles for Project {
-    fn kind(&self, path: &Path) -> io::Result<FileKind> {
-        let kind = fs::symlink_metadata(self.directory.join(path))?.file_type();
-        Ok(if kind.is_symlink() {
-            FileKind::Link
-        } else if kind.is_dir() {
-            FileKind::Directory
-        } else if kind.is_file() {
-            FileKind::File
-        } else {
-            FileKind::Other
-        })
-    }
-
-    fn entries(&self, directory: &Path) -> io::Result<Vec<OsString>> {
-        let entries = fs::read_dir(self.directory.join(directory))?;
-        let mut names = entries
-            .map(|entry| Ok(entry?.file_name()))
-            .collect::<io::Result<Vec<_>>>()?;
-        names.sort();
-        Ok(names)
-    }
-
-    fn digest(&self, file: &Path) -> io::Result<InputsHash> {
-        InputsHash::of_stream(fs::File::open(self.directory.join(file))?)
-    }
-}
-
-/// The leading parts without wildcards, and the rest.
-fn split_pattern(pattern: &str) -> (PathBuf, PathBuf) {
-    let is_plain = |part: &Component<'_>| {
-        !part
-            .as_os_str()
-            .to_string_lossy()
-            .contains(['*', '?', '[', '{'])
-    };
-    let parts: Vec<Component<'_>> = Path::new(pattern).components().collect();
-    let plain = parts.iter().take_while(|part| is_plain(part)).count();
-    (
-        parts[..plain].iter().collect(),
-        parts[plain..].iter().collect(),
-    )
-}
-
-fn search(
-    root: &Path,
-    below: &Path,
-    depth: usize,
-    matcher: &GlobMatcher,
-    found: &mut Vec<PathBuf>,
-) -> io::Result<()> {
-    for entry in fs::read_dir(root.join(below))? {
-        let entry = entry?;
-        let path = below.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            if depth > 1 {
-                search(root, &path, depth - 1, matcher, found)?;
-            }
-        } else if matcher.is_match(&path) && root.join(&path).is_file() {
-            found.push(path);
-        }
-    }
-    Ok(())
-}
-
 /// Has the kernel write all that was written to any file of this machine to its disks, and waits until it is there.
 pub async fn write_everything_out() {
     // One that broke off wrote nothing less.
@@ -535,23 +290,6 @@ mod tests {
         let error = read(Path::new("/nowhere/at/all")).unwrap_err();
         assert_eq!(error.to_string(), "cannot read /nowhere/at/all");
         assert_eq!(error.failure().code.0, "files.not-found");
-    }
-
-    #[test]
-    fn every_cause_has_its_code() {
-        for (kind, code) in [
-            (io::ErrorKind::PermissionDenied, "files.no-permission"),
-            (io::ErrorKind::StorageFull, "files.disk-full"),
-            (io::ErrorKind::ReadOnlyFilesystem, "files.read-only"),
-            (io::ErrorKind::IsADirectory, "files.failed"),
-        ] {
-            let error = FileError {
-                operation: Operation::Write,
-                path: "/a".into(),
-                source: kind.into(),
-            };
-            assert_eq!(error.failure().code.0, code);
-        }
     }
 
     #[test]
@@ -611,58 +349,5 @@ mod tests {
         remove_tree(&tree).unwrap();
         assert!(!exists(&tree));
         assert!(exists(&kept.join("file")));
-    }
-
-    #[test]
-    fn a_directory_names_its_files_and_directories_sorted() {
-        let home = tempfile::tempdir().unwrap();
-        fs::create_dir_all(home.path().join("a/src")).unwrap();
-        fs::write(home.path().join("a/Dockerfile"), "").unwrap();
-        let project = Project::new(home.path().to_owned());
-        let names = project.names(Path::new("a")).unwrap();
-        assert_eq!(names, ["Dockerfile", "src"]);
-        assert!(project.names(Path::new("b")).is_err());
-    }
-
-    #[test]
-    fn what_a_path_leads_to_is_told_without_following_it() {
-        let home = tempfile::tempdir().unwrap();
-        fs::create_dir(home.path().join("directory")).unwrap();
-        fs::write(home.path().join("file"), "bytes").unwrap();
-        symlink("file", home.path().join("link")).unwrap();
-        let _socket = std::os::unix::net::UnixListener::bind(home.path().join("socket")).unwrap();
-        let project = Project::new(home.path().to_owned());
-        for (name, kind) in [
-            ("directory", FileKind::Directory),
-            ("file", FileKind::File),
-            ("link", FileKind::Link),
-            ("socket", FileKind::Other),
-        ] {
-            assert_eq!(project.kind(Path::new(name)).unwrap(), kind);
-        }
-        let error = project.kind(Path::new("none")).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::NotFound);
-        let names = project.entries(Path::new("")).unwrap();
-        assert_eq!(names, ["directory", "file", "link", "socket"]);
-        let digest = project.digest(Path::new("file")).unwrap();
-        assert_eq!(digest, InputsHash::of(b"bytes"));
-    }
-
-    #[test]
-    fn a_pattern_finds_files_sorted_and_as_deep_as_it_says() {
-        let home = tempfile::tempdir().unwrap();
-        for path in ["k8s/b.yaml", "k8s/a.yaml", "k8s/c.txt", "k8s/sub/d.yaml"] {
-            let path = home.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, "").unwrap();
-        }
-        let project = Project::new(home.path().join("k8s"));
-        let names = |pattern: &str| project.glob(pattern).unwrap();
-        assert_eq!(names("*.yaml"), ["a.yaml", "b.yaml"].map(PathBuf::from));
-        assert_eq!(names("**/d.yaml"), [PathBuf::from("sub/d.yaml")]);
-        assert_eq!(names("../k8s/c.*"), [PathBuf::from("../k8s/c.txt")]);
-        assert_eq!(names("a.yaml"), [PathBuf::from("a.yaml")]);
-        assert!(names("none/*.yaml").is_empty());
-        assert!(project.glob("[").is_err());
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         Project,
         data::{
             Limits, Pruning, Save, export, export_sanitized, find, import, list, prune, prune_own,
-            remove, restore, save, verify, verify_file,
+            remove, restore, restore_sanitized, save, verify, verify_file,
         },
     },
     manifest::sanitize,
@@ -76,7 +76,8 @@ enum Action {
     /// Bring the data of a snapshot back; the data from now is gone then
     #[command(after_help = "Examples:
   devenv snapshot restore before-migration
-  devenv snapshot restore before-migration --services postgres --yes")]
+  devenv snapshot restore before-migration --services postgres --yes
+  devenv snapshot restore production --sanitize rules.yaml")]
     Restore {
         /// Its name
         #[arg(value_name = "SNAPSHOT")]
@@ -89,6 +90,10 @@ enum Action {
             value_delimiter = ','
         )]
         services: Vec<String>,
+        /// Replace rows and values by the rules in this file; the data of services that it does not name stays (see
+        /// docs/sanitize.md)
+        #[arg(long, value_name = "RULES", conflicts_with = "services")]
+        sanitize: Option<PathBuf>,
     },
     /// Compare the data of a snapshot, or of an exported one, with what was saved
     #[command(after_help = "Examples:
@@ -194,9 +199,16 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
             context.outbox.report(Report::SnapshotShow(report)).await;
             Ok(Exit::Success)
         }
-        Action::Restore { name, services } => {
-            let services = project::services(&project, &services)?;
-            restore_it(&project, &name, &services, context).await
+        Action::Restore {
+            name,
+            services,
+            sanitize,
+        } => {
+            let wanted = match sanitize {
+                Some(rules) => Wanted::ByRules(Box::new(read_rules(&project, &rules, context)?)),
+                None => Wanted::Services(project::services(&project, &services)?),
+            };
+            restore_it(&project, &name, &wanted, context).await
         }
         Action::Verify { name, archive } => match (name, archive) {
             (Some(name), _) => verify_it(&project, &name, context).await,
@@ -250,16 +262,28 @@ async fn save_it(project: &Project, wanted: &Save, context: &Context) -> Result<
     Ok(Exit::Success)
 }
 
+/// What is restored of a snapshot.
+enum Wanted {
+    /// The data of these services, of all if there are none.
+    Services(Vec<ServiceName>),
+    /// What rules leave.
+    ByRules(Box<SanitizeRules>),
+}
+
 async fn restore_it(
     project: &Project,
     name: &SnapshotName,
-    services: &[ServiceName],
+    wanted: &Wanted,
     context: &Context,
 ) -> Result<Exit, Failures> {
     let snapshot = find(project, name)?;
-    let whose = match services {
-        [] => snapshot.services(),
-        named => named.iter().collect(),
+    let whose = match wanted {
+        Wanted::Services(services) if services.is_empty() => snapshot.services(),
+        Wanted::Services(services) => services.iter().collect(),
+        Wanted::ByRules(rules) => {
+            let kept = rules.keep.iter().map(|kept| &kept.what);
+            rules.services.keys().chain(kept).collect()
+        }
     };
     let whose: Vec<&str> = whose.into_iter().map(AsRef::as_ref).collect();
     let question = format!(
@@ -272,8 +296,17 @@ async fn restore_it(
     let _lock = begin(project, "snapshot restore", context).await?;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let (outbox, cancel) = (&context.outbox, &context.cancel);
-    let restoring = restore(project, &snapshot, services, outbox, cancel, deadline);
-    let report = Box::pin(restoring).await?;
+    let report = match wanted {
+        Wanted::Services(services) => {
+            let restoring = restore(project, &snapshot, services, outbox, cancel, deadline);
+            Box::pin(restoring).await?
+        }
+        Wanted::ByRules(rules) => {
+            let limits = limits(context);
+            let restoring = restore_sanitized(project, &snapshot, rules, outbox, &limits);
+            Box::pin(restoring).await?
+        }
+    };
     context.outbox.report(Report::SnapshotRestore(report)).await;
     Ok(Exit::Success)
 }
@@ -305,7 +338,7 @@ async fn export_it(
 ) -> Result<Exit, Failures> {
     let snapshot = find(project, name)?;
     let file = context.directory.join(file);
-    let rules = rules.map(|rules| read_rules(project, &context.directory.join(rules)));
+    let rules = rules.map(|rules| read_rules(project, rules, context));
     let rules = rules.transpose()?;
     let _lock = begin(project, "snapshot export", context).await?;
     let (outbox, limits) = (&context.outbox, limits(context));
@@ -320,9 +353,14 @@ async fn export_it(
     Ok(Exit::Success)
 }
 
-fn read_rules(project: &Project, file: &Path) -> Result<SanitizeRules, Failures> {
+fn read_rules(
+    project: &Project,
+    file: &Path,
+    context: &Context,
+) -> Result<SanitizeRules, Failures> {
     let files = files::Project::new(project.environment.directory.clone());
-    sanitize::load(file, &project.environment, &files)
+    let file = context.directory.join(file);
+    sanitize::load(&file, &project.environment, &files)
 }
 
 async fn import_it(

@@ -8,7 +8,7 @@ use crate::{
     domain::Stage,
     report::{
         Kept, LiveAction, LiveEdit, LiveTimes, NodeTotals, PlanStep, Redactor, Replicas,
-        SanitizedColumn, SanitizedDatabase, SanitizedExport, SanitizedTable, SnapshotEntry,
+        SanitizedColumn, SanitizedData, SanitizedDatabase, SanitizedTable, SnapshotEntry,
         SnapshotExported, VolumeStatus, VolumeStoreKind,
     },
 };
@@ -318,7 +318,7 @@ fn an_export_says_what_was_changed_left_out_and_kept() {
             bytes: 40 << 20,
             volumes: Vec::new(),
         },
-        sanitized: Some(SanitizedExport {
+        sanitized: Some(SanitizedData {
             databases: vec![SanitizedDatabase {
                 service: "postgres".into(),
                 database: "shop".into(),

@@ -12,7 +12,7 @@ use super::{
     units::{age, count, memory, millis, seconds},
 };
 use crate::report::{
-    RetentionBound, SanitizedExport, SanitizedTable, SnapshotEntry, SnapshotExported,
+    RetentionBound, SanitizedData, SanitizedTable, SnapshotEntry, SnapshotExported,
     SnapshotImported, SnapshotList, SnapshotMeans, SnapshotPruned, SnapshotRemoved,
     SnapshotRestored, SnapshotSaved, SnapshotShown, SnapshotVerified,
 };
@@ -46,8 +46,8 @@ pub(super) fn exported(report: &SnapshotExported, style: &Style) -> String {
     )
 }
 
-/// What was changed and left out on the way into a file.
-fn sanitized_text(report: &SanitizedExport, style: &Style) -> String {
+/// What was changed and left out on the way.
+fn sanitized_text(report: &SanitizedData, style: &Style) -> String {
     let mut table = Table::new(&["SERVICE", "TABLE", "ROWS", "COLUMN", "BECAME", "VALUES"]);
     let mut notes = String::new();
     for database in &report.databases {
@@ -125,8 +125,12 @@ pub(super) fn imported(report: &SnapshotImported, style: &Style) -> String {
 }
 
 pub(super) fn restored(report: &SnapshotRestored, style: &Style) -> String {
+    let sanitized = report.sanitized.as_ref();
     format!(
-        "{} restored {}: {}, ready after {}\n",
+        "{}{} restored {}: {}, ready after {}\n",
+        sanitized
+            .map(|it| sanitized_text(it, style))
+            .unwrap_or_default(),
         good(style),
         safe_text(&report.snapshot.name),
         safe_text(&report.restored.join(", ")),

@@ -57,7 +57,7 @@ pub use session::{
     LiveEdit, LiveTimes, Session, SessionService, SessionStop, Standing, StandingState,
 };
 pub use snapshot::{
-    PrunedSnapshot, RetentionBound, SanitizedColumn, SanitizedDatabase, SanitizedExport,
+    PrunedSnapshot, RetentionBound, SanitizedColumn, SanitizedData, SanitizedDatabase,
     SanitizedTable, SnapshotEntry, SnapshotExported, SnapshotImported, SnapshotList, SnapshotMeans,
     SnapshotPruned, SnapshotRemoved, SnapshotRestored, SnapshotSaved, SnapshotShown,
     SnapshotVerified, SnapshotVolumeEntry, UnusableSnapshot, VolumeVerified,

@@ -117,6 +117,8 @@ pub struct SnapshotRestored {
     pub snapshot: SnapshotEntry,
     /// The volumes that have its data now: `service/volume`.
     pub restored: Vec<String>,
+    /// What was changed and left out on the way; `None` if it is as the snapshot holds it.
+    pub sanitized: Option<SanitizedData>,
     /// How long it took until all services were ready with it.
     pub total_seconds: f64,
 }
@@ -171,7 +173,7 @@ pub struct SnapshotExported {
     /// The snapshot, as the file has it.
     pub snapshot: SnapshotEntry,
     /// What was changed and left out on the way; `None` if the file has all of it as it is.
-    pub sanitized: Option<SanitizedExport>,
+    pub sanitized: Option<SanitizedData>,
     /// The file, absolute.
     pub file: String,
     /// Its length, in bytes.
@@ -180,15 +182,15 @@ pub struct SnapshotExported {
     pub total_seconds: f64,
 }
 
-/// What was changed in an export, and what was left out.
+/// What was changed in a copy of a snapshot's data, and what was left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct SanitizedExport {
+pub struct SanitizedData {
     /// The databases that were changed by rules.
     pub databases: Vec<SanitizedDatabase>,
     /// The services whose data is as it was, as the rules say.
     pub kept: Vec<String>,
-    /// The services whose data is not in the file.
+    /// The services whose data is not in it.
     pub left_out: Vec<String>,
 }
 
@@ -202,9 +204,9 @@ pub struct SanitizedDatabase {
     pub database: String,
     /// Its tables, each of them.
     pub tables: Vec<SanitizedTable>,
-    /// Other databases of the same server, which are not in the file.
+    /// Other databases of the same server, which are not in the copy.
     pub left_out: Vec<String>,
-    /// Whether it has large objects, which are not in the file.
+    /// Whether it has large objects, which are not in the copy.
     pub large_objects_left_out: bool,
 }
 

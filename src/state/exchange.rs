@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::EnvironmentPaths;
+use super::{EnvironmentPaths, Loaded};
 use crate::{
     adapters::files::{self, FileError},
     domain::{ExitClass, Failure, SnapshotId, VolumeRef},
@@ -19,6 +19,9 @@ pub struct ExchangeRecord {
     pub doing: String,
     /// The volumes.
     pub volumes: Vec<Exchanged>,
+    /// What was loaded last into the data from before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loaded: Option<Loaded>,
 }
 
 /// A volume of an exchange.

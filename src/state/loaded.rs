@@ -26,16 +26,14 @@ impl Loaded {
         Ok(text.and_then(|text| serde_json::from_slice(&text).ok()))
     }
 
-    /// Writes down what the data is now; `None` for data of no dataset.
-    pub fn note(
-        paths: &EnvironmentPaths,
-        dataset: Option<&LoadedDataset>,
-        at: Timestamp,
-    ) -> Result<(), FileError> {
-        let Some(dataset) = dataset.cloned() else {
-            return files::remove_file(&paths.loaded());
-        };
-        let text = serde_json::to_vec(&Self { dataset, at }).unwrap_or_default();
+    /// Writes it down.
+    pub fn note(&self, paths: &EnvironmentPaths) -> Result<(), FileError> {
+        let text = serde_json::to_vec(self).unwrap_or_default();
         files::write_private(&paths.loaded(), &text)
+    }
+
+    /// Nobody knows it from now on.
+    pub fn forget(paths: &EnvironmentPaths) -> Result<(), FileError> {
+        files::remove_file(&paths.loaded())
     }
 }

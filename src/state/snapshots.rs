@@ -3,16 +3,20 @@
 
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::Error as _};
+use serde_json::Value;
 
 use super::EnvironmentPaths;
 use crate::{
     adapters::files::{self, FileError},
-    domain::{ExitClass, Failure, Snapshot, SnapshotName},
+    domain::{ExitClass, Failure, InputsHash, Snapshot, SnapshotName},
 };
 
 /// The form of the description that this program writes. A higher number is a newer program's.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
+/// The form that had no digest of what it says.
+const WITHOUT_DIGEST: u32 = 1;
+const DIGEST: &str = "digest";
 const ENDING: &str = "json";
 
 /// The descriptions of an environment's snapshots.
@@ -158,7 +162,33 @@ pub fn describe(snapshot: &Snapshot) -> Vec<u8> {
         schema: SCHEMA,
         snapshot: snapshot.clone(),
     };
-    serde_json::to_vec_pretty(&description).unwrap_or_default()
+    let mut said = serde_json::to_value(&description).unwrap_or_default();
+    let digest = digest_of(&said);
+    if let Some(fields) = said.as_object_mut() {
+        fields.insert(DIGEST.to_owned(), digest.into());
+    }
+    serde_json::to_vec_pretty(&said).unwrap_or_default()
+}
+
+/// What is changed of a description is found by it.
+fn digest_of(said: &Value) -> String {
+    let mut sorted = said.clone();
+    sorted.sort_all_objects();
+    InputsHash::of(sorted.to_string().as_bytes())
+        .as_str()
+        .to_owned()
+}
+
+fn with_digest_checked(description: &[u8]) -> Result<(), serde_json::Error> {
+    let mut said: Value = serde_json::from_slice(description)?;
+    let fields = said.as_object_mut();
+    let digest = fields.and_then(|fields| fields.shift_remove(DIGEST));
+    if digest == Some(digest_of(&said).into()) {
+        return Ok(());
+    }
+    Err(serde_json::Error::custom(
+        "it does not say what was written: its digest is another",
+    ))
 }
 
 /// The snapshot of a description, which is in the file at `path`.
@@ -173,6 +203,9 @@ pub fn understand(description: &[u8], path: &Path) -> Result<Snapshot, SnapshotE
             path: path.to_owned(),
             found: form.schema,
         });
+    }
+    if form.schema != WITHOUT_DIGEST {
+        with_digest_checked(description).map_err(damaged)?;
     }
     let description: Description = serde_json::from_slice(description).map_err(damaged)?;
     Ok(description.snapshot)
@@ -235,6 +268,30 @@ mod tests {
                 "hostile: snapshot.damaged"
             ]
         );
+    }
+
+    #[test]
+    fn every_bit_of_a_description_that_is_turned_is_found() {
+        let good = describe(&snapshot("a"));
+        let path = Path::new("a.json");
+        assert_eq!(understand(&good, path).unwrap(), snapshot("a"));
+        for at in 0..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[at / 8] ^= 1 << (at % 8);
+            let text = String::from_utf8_lossy(&bad);
+            assert!(understand(&bad, path).is_err(), "bit {at}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_description_from_before_there_were_digests_is_understood() {
+        let description = Description {
+            schema: WITHOUT_DIGEST,
+            snapshot: snapshot("a"),
+        };
+        let text = serde_json::to_vec(&description).unwrap();
+        let found = understand(&text, Path::new("a.json")).unwrap();
+        assert_eq!(found, snapshot("a"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod claims;
 mod datasets;
+mod full;
 mod image;
 mod killed;
 mod sanitized;

@@ -26,8 +26,12 @@ use super::{
     refused,
 };
 
-/// How long the kernel may take until the last process stands.
-const STANDS_WITHIN: Duration = Duration::from_secs(2);
+/// How long it may take until the last process stands.
+const STANDS_WITHIN: Duration = Duration::from_secs(5);
+/// How long the kernel has for it at first; twice as long each time after that.
+const STANDS_AT_ONCE: Duration = Duration::from_millis(200);
+/// How long all go on before they are frozen again.
+const GOES_ON: Duration = Duration::from_millis(10);
 const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 /// Containers whose processes all stand. They go on when this is dropped.
@@ -97,22 +101,45 @@ impl Group {
 }
 
 impl Frozen {
-    fn stop(&self) -> Result<(), AgentError> {
+    /// A process that stands can keep another from it, as one does that is being made in a container: then only all
+    /// together get further.
+    fn stop(&mut self) -> Result<(), AgentError> {
+        let begun = Instant::now();
+        let mut patience = STANDS_AT_ONCE;
+        loop {
+            self.since = Instant::now();
+            let Some(late) = self.stop_once(patience)? else {
+                return Ok(());
+            };
+            if begun.elapsed() > STANDS_WITHIN {
+                return Err(late);
+            }
+            for group in &self.groups {
+                // Of one that has ended since the next freezing says so.
+                let _ = group.write(State::Thawed);
+            }
+            sleep(GOES_ON);
+            patience *= 2;
+        }
+    }
+
+    /// Returns which does not stand in time, if one does not.
+    fn stop_once(&self, patience: Duration) -> Result<Option<AgentError>, AgentError> {
         for group in &self.groups {
             group.write(State::Frozen)?;
         }
         for group in &self.groups {
             while !group.stands()? {
-                if self.since.elapsed() > STANDS_WITHIN {
+                if self.since.elapsed() > patience {
                     let late = io::ErrorKind::TimedOut.into();
-                    return Err(refused("freeze", &group.container, &late));
+                    return Ok(Some(refused("freeze", &group.container, &late)));
                 }
                 sleep(LOOK_AGAIN);
                 // One that was just being made was not reached.
                 group.write(State::Frozen)?;
             }
         }
-        Ok(())
+        Ok(None)
     }
 
     /// How long it took from the first that stood to the last.

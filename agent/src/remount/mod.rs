@@ -28,8 +28,8 @@ use rustix::{
     },
 };
 
-use self::table::{Mount, Table};
-use crate::files::{open_below, open_within};
+use self::table::{Mount, SHARED_MEMORY, Table};
+use crate::files::{children, open_below, open_within, remove};
 
 /// A directory of the node that is to be mounted.
 struct Prepared {
@@ -77,7 +77,23 @@ pub(crate) fn remount(
     }
     let table = Table::of(process).map_err(of_process)?;
     let mut each = prepared.iter();
-    each.try_for_each(|one| check(&table, root, one).map_err(|error| refused(&one.at, &error)))
+    each.try_for_each(|one| check(&table, root, one).map_err(|error| refused(&one.at, &error)))?;
+    if table.has_shared_memory {
+        // It fills up after some dozens of times else; until then it is in nobody's way.
+        let _ = forget_shared_memory(root);
+    }
+    Ok(())
+}
+
+/// Removes what the killed had in shared memory: they cannot, and another pod would begin without.
+fn forget_shared_memory(root: &OwnedFd) -> io::Result<()> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    let path = Path::new(SHARED_MEMORY);
+    let memory = open_below(root, path, flags, ResolveFlags::NO_SYMLINKS)?;
+    for name in children(&memory)? {
+        remove(&memory, &name)?;
+    }
+    Ok(())
 }
 
 fn prepare(table: &Table, at: &Path, mounting: &Mounting) -> io::Result<Prepared> {

@@ -4,7 +4,16 @@ use std::{fs, io};
 
 /// The mounts of a process, in the order in which they were made.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Table(Vec<Mount>);
+pub(super) struct Table {
+    mounts: Vec<Mount>,
+    /// Whether what the runtime made for shared memory is mounted where programs look for it.
+    pub(super) has_shared_memory: bool,
+}
+
+/// Where programs look for shared memory.
+pub(super) const SHARED_MEMORY: &str = "/dev/shm";
+/// What is said of the one that the runtime makes for a pod: its kind and its source. A volume says something else.
+const OF_RUNTIME: &str = "tmpfs shm ";
 
 /// A mount.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +33,12 @@ impl Table {
     }
 
     fn parse(text: &str) -> Self {
+        let mut has_shared_memory = false;
         let mounts = text.lines().filter_map(|line| {
-            let (place, _) = line.split_once(" - ")?;
+            let (place, what) = line.split_once(" - ")?;
+            if place.split(' ').nth(4) == Some(SHARED_MEMORY) {
+                has_shared_memory = what.starts_with(OF_RUNTIME);
+            }
             let mut words = place.split(' ').skip(4);
             Some(Mount {
                 at: words.next()?.to_owned(),
@@ -33,7 +46,10 @@ impl Table {
                 is_private: words.next().is_none(),
             })
         });
-        Self(mounts.collect())
+        Self {
+            mounts: mounts.collect(),
+            has_shared_memory,
+        }
     }
 
     /// The mount at a path, where it is the only one there and none is below it; else why it is not.
@@ -42,10 +58,10 @@ impl Table {
             let rest = mount.at.strip_prefix(path);
             rest.is_some_and(|rest| rest.starts_with('/'))
         };
-        if self.0.iter().any(is_below) {
+        if self.mounts.iter().any(is_below) {
             return Err("something else is mounted below it");
         }
-        let mut here = self.0.iter().filter(|mount| mount.at == path);
+        let mut here = self.mounts.iter().filter(|mount| mount.at == path);
         match (here.next(), here.next()) {
             (Some(mount), None) => Ok(mount),
             (None, _) => Err("nothing is mounted there"),
@@ -66,6 +82,18 @@ mod tests {
         733 711 8:1 /volumes/db/a /twice rw - ext4 /dev/sda1 rw\n\
         734 733 8:1 /volumes/db/b /twice rw - ext4 /dev/sda1 rw\n\
         735 720 0:70 / /proc/sys ro - proc proc rw\n";
+
+    #[test]
+    fn shared_memory_is_that_of_the_runtime_and_no_volume() {
+        let has = |what: &str| {
+            let text = format!("{TEXT}736 711 0:71 / /dev/shm rw - {what}\n");
+            Table::parse(&text).has_shared_memory
+        };
+        assert!(has("tmpfs shm rw,size=65536k"));
+        assert!(!has("tmpfs tmpfs rw"));
+        assert!(!has("ext4 /dev/sda1 rw"));
+        assert!(!Table::parse(TEXT).has_shared_memory);
+    }
 
     #[test]
     fn a_mount_is_found_with_its_options_where_it_is_alone() {
@@ -93,6 +121,6 @@ mod tests {
 
     #[test]
     fn a_process_has_a_root() {
-        assert!(Table::of(std::process::id()).unwrap().0.len() > 1);
+        assert!(Table::of(std::process::id()).unwrap().mounts.len() > 1);
     }
 }

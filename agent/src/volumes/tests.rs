@@ -2,6 +2,7 @@
 
 mod archives;
 mod drafts;
+mod hashes;
 mod stage;
 
 use std::{
@@ -9,7 +10,7 @@ use std::{
     io::Write,
     os::{
         fd::BorrowedFd,
-        unix::fs::{FileExt, MetadataExt, PermissionsExt, chown, lchown, symlink},
+        unix::fs::{FileExt, MetadataExt, symlink},
     },
     path::Path,
     sync::{
@@ -21,13 +22,11 @@ use std::{
 
 use devenv_agent::{
     protocol::{AgentError, FileProblem, read_frame},
-    volume_protocol::{self, Answer, Means, Request, Source, TreeHash},
+    volume_protocol::{self, Answer, Means, Request, Source},
 };
 use rustix::fs::{FlockOperation, XattrFlags, flock, ioctl_ficlone, lsetxattr};
 
-use self::stage::{
-    Disk, LONG_AGO, Patient, SPARSE, Stage, described, names, problem, set_time, unfinished,
-};
+use self::stage::{Disk, LONG_AGO, Patient, SPARSE, Stage, described, names, problem, unfinished};
 use super::{carry_out, copy, hash, measure, place::Root, progress};
 use crate::listener::Listener;
 
@@ -342,106 +341,6 @@ fn a_full_disk_is_named_and_left_as_it_was() {
     disk.read_only();
     let refused = stage.copy("volume", "disk/copy").unwrap_err();
     assert_eq!(problem(&refused), &FileProblem::ReadOnly);
-}
-
-#[test]
-fn the_hash_is_that_of_the_documented_form() {
-    let stage = Stage::new();
-    stage.write("volume/d/file", b"contents");
-    symlink("to", stage.at("volume/d.link")).unwrap();
-    for (path, mode) in [
-        ("volume", 0o750),
-        ("volume/d", 0o700),
-        ("volume/d/file", 0o4711),
-    ] {
-        fs::set_permissions(stage.at(path), fs::Permissions::from_mode(mode)).unwrap();
-    }
-    chown(stage.at("volume/d"), Some(70), Some(71)).unwrap();
-    let mut form = Vec::new();
-    let mut head = |path: &[u8], kind: u8, mode: u32, user: u32, group: u32, rest: &[u8]| {
-        form.extend((path.len() as u64).to_le_bytes());
-        form.extend(path);
-        form.push(kind);
-        for number in [mode, user, group] {
-            form.extend(number.to_le_bytes());
-        }
-        form.extend(rest);
-    };
-    head(b"", b'd', 0o750, 0, 0, b"");
-    head(b"d", b'd', 0o700, 70, 71, b"");
-    let contents = blake3::hash(b"contents");
-    head(b"d/file", b'f', 0o4711, 0, 0, contents.as_bytes());
-    head(b"d.link", b'l', 0o777, 0, 0, b"\x02\0\0\0\0\0\0\0to");
-    let expected = TreeHash(blake3::derive_key(TreeHash::CONTEXT, &form));
-    assert_eq!(stage.hash("volume"), expected);
-    assert_eq!(expected.to_string().len(), 64);
-}
-
-#[test]
-fn the_hash_differs_after_every_single_change_but_of_times() {
-    let stage = Stage::new();
-    stage.furnish("volume");
-    let top = stage.at("volume");
-    let at = |path: &str| top.join(path);
-    let mut hashes = vec![stage.hash("volume")];
-    let mut differs = |after: &str| {
-        let hash = stage.hash("volume");
-        assert!(!hashes.contains(&hash), "{after}");
-        hashes.push(hash);
-    };
-    for path in ["plain", "sparse"] {
-        overwrite(&at(path));
-        differs("another byte");
-    }
-    lengthen(&at("nothing"));
-    differs("another length");
-    for (path, other) in [
-        ("plain", 0o644),
-        ("program", 0o755),
-        ("empty", 0o711),
-        ("", 0o711),
-    ] {
-        fs::set_permissions(at(path), fs::Permissions::from_mode(other)).unwrap();
-        differs("another mode");
-    }
-    for path in ["plain", "link", "deep", ""] {
-        lchown(at(path), Some(1), None).unwrap();
-        differs("another owner");
-        lchown(at(path), None, Some(1)).unwrap();
-        differs("another group");
-    }
-    fs::remove_file(at("deep/dangling")).unwrap();
-    symlink("/elsewhere", at("deep/dangling")).unwrap();
-    differs("another target");
-    fs::rename(at("empty"), at("emptz")).unwrap();
-    differs("another name");
-    fs::rename(at("nothing"), at("deep/nothing")).unwrap();
-    differs("another place");
-    fs::create_dir(at("new")).unwrap();
-    differs("a new directory");
-    fs::remove_file(at("null")).unwrap();
-    differs("a device less");
-
-    set_time(&at("plain"), (7, 7));
-    fs::remove_file(at("socket")).unwrap();
-    assert_eq!(Some(&stage.hash("volume")), hashes.last());
-}
-
-#[test]
-fn a_device_is_hashed_with_its_number() {
-    use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
-    let stage = Stage::new();
-    for (volume, kind, minor) in [
-        ("a", FileType::CharacterDevice, 3),
-        ("b", FileType::CharacterDevice, 5),
-        ("c", FileType::BlockDevice, 3),
-    ] {
-        fs::create_dir(stage.at(volume)).unwrap();
-        let path = stage.at(volume).join("device");
-        mknodat(CWD, path, kind, Mode::RUSR, makedev(1, minor)).unwrap();
-    }
-    assert_ne!(stage.hash("a"), stage.hash("b"));
-    assert_ne!(stage.hash("a"), stage.hash("c"));
 }
 
 #[test]

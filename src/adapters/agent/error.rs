@@ -10,6 +10,8 @@ use devenv_agent::{
 use super::super::docker::DockerError;
 use crate::domain::{ExitClass, Failure};
 
+/// The code of the failure where a disk with volumes is full.
+pub const DISK_FULL: &str = "agent.disk-full";
 /// How many lines of a command's output are shown.
 const LINES_SHOWN: usize = 20;
 
@@ -134,13 +136,8 @@ fn of_volume(error: &AgentError) -> Failure {
         AgentError::File {
             problem: FileProblem::NoSpace,
             ..
-        } => Failure::new(
-            "agent.disk-full",
-            ExitClass::Prerequisite,
-            error.to_string(),
-        )
-        .help("free space on the file system of the volumes: `df -h`")
-        .help("then run the same command again"),
+        } => Failure::new(DISK_FULL, ExitClass::Prerequisite, error.to_string())
+            .help("free space on the disk of the volumes, then run the same command again"),
         AgentError::File { .. } => cluster("agent.volume", error)
             .because("the file system of the node refuses it")
             .help("see who uses the volume: devenv status"),
@@ -191,7 +188,7 @@ mod tests {
             .failure()
         };
         let full = refused(FileProblem::NoSpace);
-        assert_eq!(full.code.0, "agent.disk-full");
+        assert_eq!(full.code.0, DISK_FULL);
         assert_eq!(full.what, "cannot copy to /volumes/a: no space is left");
         assert_eq!(refused(FileProblem::Exists).code.0, "agent.volume");
     }

@@ -22,7 +22,7 @@ pub use self::{
     cgroups::Frozen,
     change::{Change, Content},
     connection::Agent,
-    error::AgentFailure,
+    error::{AgentFailure, DISK_FULL},
     install::{install, install_everywhere, program},
     live::Reached,
     remount::{MountedAt, Remounted},

@@ -16,7 +16,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{At as _, FileError, Operation, create_dir};
+use super::{FileError, Operation, create_dir, error::At as _};
 
 /// What new directories may be used for, before the user's mask.
 const DIRECTORY: Mode = Mode::from_raw_mode(0o777);

@@ -11,7 +11,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{At as _, FileError, Operation, PRIVATE_FILE, directory_of, exists};
+use super::{FileError, Operation, PRIVATE_FILE, directory_of, error::At as _, exists};
 
 /// A file that is written piece by piece, and is there only once it is complete. Mode 0600.
 #[derive(Debug)]

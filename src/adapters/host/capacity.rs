@@ -59,6 +59,8 @@ pub struct Space {
     pub free: Memory,
     /// All there is.
     pub total: Memory,
+    /// How many files more there can be; `None` where they are not counted.
+    pub files: Option<u64>,
 }
 
 impl Space {
@@ -70,7 +72,17 @@ impl Space {
 
     /// Whether nothing to speak of can be written any more.
     pub const fn is_full(self) -> bool {
-        self.free.bytes() < FULL_BELOW
+        self.free.bytes() < FULL_BELOW || self.has_no_file()
+    }
+
+    /// The command that shows how full the file system of a path is.
+    pub fn shown_by(self, path: &Path) -> String {
+        let what = if self.has_no_file() { "-hi" } else { "-h" };
+        format!("df {what} {}", nearest(path).display())
+    }
+
+    const fn has_no_file(self) -> bool {
+        matches!(self.files, Some(0))
     }
 }
 
@@ -82,7 +94,11 @@ impl std::fmt::Display for Space {
             "{} MiB of {} MiB are free",
             whole(self.free),
             whole(self.total)
-        )
+        )?;
+        match self.files {
+            Some(0) => f.write_str(", but there can be no more files"),
+            Some(_) | None => Ok(()),
+        }
     }
 }
 
@@ -93,18 +109,21 @@ pub fn free_space(path: &Path) -> Result<Memory, HostError> {
 
 /// The space on the file system of `path` or of its nearest existing parent.
 pub fn space(path: &Path) -> Result<Space, HostError> {
-    let there = path
-        .ancestors()
-        .find(|ancestor| files::exists(ancestor))
-        .unwrap_or(path);
-    let status = rustix::fs::statvfs(there).map_err(|errno| HostError::FreeSpace {
+    let status = rustix::fs::statvfs(nearest(path)).map_err(|errno| HostError::FreeSpace {
         path: path.to_owned(),
         source: errno.into(),
     })?;
     Ok(Space {
         free: Memory::from_bytes(status.f_bavail * status.f_frsize),
         total: Memory::from_bytes(status.f_blocks * status.f_frsize),
+        files: (status.f_files > 0).then_some(status.f_favail),
     })
+}
+
+/// A path, or of what is above it the nearest that is there.
+fn nearest(path: &Path) -> &Path {
+    let mut above = path.ancestors();
+    above.find(|above| files::exists(above)).unwrap_or(path)
 }
 
 /// The machine's memory.

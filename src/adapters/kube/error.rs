@@ -118,6 +118,13 @@ impl KubeError {
         }
     }
 
+    /// Whether a command was not begun because the container runtime's own first process in the container ended early:
+    /// it is seldom so, and nothing of the command has run.
+    pub fn is_passing(&self) -> bool {
+        let words = "waiting for init preliminary setup";
+        matches!(self, Self::ExecNotStarted { message, .. } if message.contains(words))
+    }
+
     /// Whether there is no such object.
     pub const fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
@@ -230,6 +237,26 @@ mod tests {
                          container process: exec: \"x\": permission denied: unknown";
         assert_eq!(runtime_words(passed_on), "exec: \"x\": permission denied");
         assert_eq!(runtime_words("anything else"), "anything else");
+    }
+
+    #[test]
+    fn a_command_that_was_not_begun_may_be_begun_again_but_not_one_that_is_not_there() {
+        let is_passing = |said: &str| {
+            let message =
+                format!("OCI runtime exec failed: unable to start container process: {said}");
+            let (command, pod) = ("x".to_owned(), "order-1".to_owned());
+            KubeError::ExecNotStarted {
+                command,
+                pod,
+                message,
+            }
+            .is_passing()
+        };
+        let ended = "waiting for init preliminary setup: read init-p: connection reset by peer";
+        assert!(is_passing(ended));
+        assert!(!is_passing(
+            "exec: \"x\": executable file not found in $PATH"
+        ));
     }
 
     #[test]

@@ -91,10 +91,11 @@ pub(in crate::engine) async fn data(
     match spared {
         Spared::Nothing => directory(world, &places.data, progress).await?,
         Spared::Snapshots => {
+            // First: whoever is killed after half of it has begun it for good.
+            volume_store::empty_later(world)?;
             for path in without(&places.data, &places.snapshots)? {
                 directory(world, &path, progress).await?;
             }
-            volume_store::empty_later(world)?;
         }
     }
     Ok(Finished::Done)

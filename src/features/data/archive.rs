@@ -52,8 +52,8 @@ pub async fn export(
         let writing = write(&site, snapshot, &places, file, progress);
         limits.hold(writing).await
     });
-    let exported = exporting.await;
-    let (bytes, took) = steps.end(exported.map_err(Into::into)).await?;
+    let exported = exporting.await.map_err(Into::into);
+    let (bytes, took) = steps.end(site.explained(exported).await).await?;
     Ok(SnapshotExported {
         environment: project.environment.id.to_string(),
         snapshot: snapshot.into(),

@@ -63,16 +63,22 @@ pub(super) async fn take_place(
     settling: &Settling<'_>,
     work: impl AsyncFnOnce(&Site<'_>) -> Result<(), Failures>,
 ) -> Result<(), Failures> {
-    let record = record(site, incoming).await?;
-    let paths = &site.project.paths;
-    record.save(paths).map_err(|error| error.failure())?;
+    let record = match begin(site, incoming).await {
+        Ok(record) => record,
+        Err(failure) => {
+            // What cannot be removed now is removed by the next command: why it failed says more.
+            let _ = site.remove(&Store::Exchange.of(&incoming.id)).await;
+            return Err(failure.into());
+        }
+    };
     // From here on it is not broken off by a Ctrl-C, but put back: it takes a moment.
     let exchanged = enter(site, steps, &record, settling).await;
     let done = match exchanged {
         Ok(()) => work(site).await,
         Err(failures) => Err(failures),
     };
-    if let Err(failures) = done {
+    // Before there is room again by what is put back.
+    if let Err(failures) = site.explained(done).await {
         let text = format!(
             "the data from before is put back: it did not work to {}",
             record.doing
@@ -88,12 +94,33 @@ pub(super) async fn take_place(
         .step("keep", async |_| {
             let paths = &site.project.paths;
             ExchangeRecord::settle(paths).map_err(|error| error.failure())?;
-            let noted = Loaded::note(paths, incoming.dataset.as_ref(), Timestamp::now());
-            noted.map_err(|error| error.failure())?;
+            note(site, incoming, steps).await;
             site.remove(&Store::Exchange.of(&incoming.id)).await
         })
         .await?;
     Ok(())
+}
+
+/// Writes down what is needed to put back what is there now. Nobody knows from then on what was loaded last.
+async fn begin(site: &Site<'_>, incoming: &Incoming) -> Result<ExchangeRecord, Failure> {
+    let record = record(site, incoming).await?;
+    let paths = &site.project.paths;
+    record.save(paths).map_err(|error| error.failure())?;
+    Loaded::forget(paths).map_err(|error| error.failure())?;
+    Ok(record)
+}
+
+/// Notes which dataset the data is now. It is there all the same where that cannot be noted.
+async fn note(site: &Site<'_>, incoming: &Incoming, steps: &Steps<'_>) {
+    let loaded = incoming.dataset.clone().map(|dataset| Loaded {
+        dataset,
+        at: Timestamp::now(),
+    });
+    let Some(Err(error)) = loaded.map(|loaded| loaded.note(&site.project.paths)) else {
+        return;
+    };
+    let text = format!("it is not known later which dataset was loaded: {error}");
+    steps.notice(NoticeLevel::Warning, text).await;
 }
 
 /// Exchanges the data, and waits until the services are ready with the new.
@@ -124,6 +151,10 @@ pub(super) async fn put_back(
     site.look_again(settling.outbox).await?;
     let swapped = swap(site, record, Direction::Out, settling).await?;
     let paths = &site.project.paths;
+    if let Some(loaded) = &record.loaded {
+        // It can be lost: then nobody knows.
+        let _ = loaded.note(paths);
+    }
     ExchangeRecord::settle(paths).map_err(|error| error.failure())?;
     site.remove(&Store::Exchange.of(&record.id)).await?;
     settle(site, swapped, "its data was put back", settling).await?;
@@ -282,10 +313,12 @@ async fn record(site: &Site<'_>, incoming: &Incoming) -> Result<ExchangeRecord, 
             before,
         });
     }
+    let loaded = Loaded::of(&site.project.paths).map_err(|error| error.failure())?;
     Ok(ExchangeRecord {
         id: incoming.id.clone(),
         doing: incoming.doing.clone(),
         volumes: exchanged,
+        loaded,
     })
 }
 

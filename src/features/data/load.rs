@@ -120,6 +120,7 @@ pub async fn load(
         Ok(keeping.await?)
     };
     let done = Box::pin(replace(&mut site, &steps, replacing, outbox, &limits, work)).await;
+    let done = site.explained(done).await;
     let ((), took) = steps.end(done).await?;
     Ok(report(number_of_steps(&wanted.chain, &base), took))
 }
@@ -142,6 +143,7 @@ pub(super) async fn empty(
     };
     let work = async |_: &Site<'_>| Ok(());
     let done = Box::pin(replace(&mut site, &steps, replacing, outbox, &limits, work)).await;
+    let done = site.explained(done).await;
     let ((), took) = steps.end(done).await?;
     Ok(DataLoaded {
         environment: project.environment.id.to_string(),

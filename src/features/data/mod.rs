@@ -37,7 +37,7 @@ pub use mend::mend;
 pub use prune::{Pruning, prune, prune_own};
 pub use reset::{Backup, ResetTo, reset};
 pub use restore::restore;
-pub use sanitize::export_sanitized;
+pub use sanitize::{export_sanitized, restore_sanitized};
 pub use save::{Save, save};
 pub(super) use snapshots::directories;
 pub use snapshots::{find, list, remove, verify};

@@ -52,11 +52,13 @@ pub async fn restore(
         deadline,
     };
     let done = all(&mut site, &steps, snapshot, &restoring, &settling).await;
+    let done = site.explained(done).await;
     let ((), took) = steps.end(done).await?;
     Ok(SnapshotRestored {
         environment: project.environment.id.to_string(),
         snapshot: snapshot.into(),
         restored: restoring.iter().map(ToString::to_string).collect(),
+        sanitized: None,
         total_seconds: took.as_secs_f64(),
     })
 }
@@ -156,7 +158,7 @@ async fn of_volumes(
     Ok(restoring)
 }
 
-fn nothing(snapshot: &Snapshot) -> Failure {
+pub(super) fn nothing(snapshot: &Snapshot) -> Failure {
     let services: Vec<&str> = snapshot
         .services()
         .iter()

@@ -71,7 +71,8 @@ pub async fn save(
     .await;
     let limits = Limits::new(cancel, wanted.deadline);
     let ended = Box::pin(all(&site, &steps, wanted, &saving, &limits)).await;
-    let (saved, took) = steps.end(ended.map_err(Into::into)).await?;
+    let ended = site.explained(ended.map_err(Into::into)).await;
+    let (saved, took) = steps.end(ended).await?;
     Ok(SnapshotSaved {
         environment: project.environment.id.to_string(),
         stood_seconds: saved.stood.as_secs_f64(),
@@ -97,13 +98,13 @@ async fn all(
     let directory = Store::Snapshots.of(&id);
     steps
         .step("measure", async |progress| {
-            limits.hold(measure(site, saving, progress)).await?;
-            site.make_room(&directory, saving).await
+            limits.hold(measure(site, saving, progress)).await
         })
         .await?;
     let filled = async {
         let drafts = steps
             .step("draft", async |progress| {
+                site.make_room(&directory, saving).await?;
                 let drafting = draft(site, saving, &directory, progress);
                 limits.hold(drafting).await
             })
@@ -231,26 +232,51 @@ async fn complete(
     Ok((copied, stood))
 }
 
-/// Hashes copies in a directory, relative to that of all volumes.
-pub(super) async fn hash(
-    site: &Site<'_>,
-    directory: &Path,
-    copied: Vec<(VolumeRef, Copied)>,
-    progress: &Progress,
-) -> Result<Vec<SnapshotVolume>, Failure> {
-    let agent = site.agent().await?;
-    let mut held = Vec::new();
-    for (of, copied) in copied {
-        let place = directory.join(of.directory());
-        let hashed = volumes(&agent).hash(&place, tell(progress, &of)).await;
-        held.push(SnapshotVolume {
+/// A volume whose data was written to some directory.
+pub(super) struct Written {
+    pub(super) of: VolumeRef,
+    pub(super) files: u64,
+    pub(super) bytes: u64,
+    pub(super) means: CopyMeans,
+}
+
+impl From<(VolumeRef, Copied)> for Written {
+    fn from((of, copied): (VolumeRef, Copied)) -> Self {
+        Self {
+            of,
             files: copied.files,
             bytes: copied.bytes,
-            hash: hashed.map_err(|error| error.failure())?.to_string(),
             means: match copied.means {
                 Means::Cloned => CopyMeans::Cloned,
                 Means::Copied => CopyMeans::Copied,
             },
+        }
+    }
+}
+
+/// Hashes what was written to a directory, relative to that of all volumes.
+pub(super) async fn hash(
+    site: &Site<'_>,
+    directory: &Path,
+    written: Vec<impl Into<Written>>,
+    progress: &Progress,
+) -> Result<Vec<SnapshotVolume>, Failure> {
+    let agent = site.agent().await?;
+    let mut held = Vec::new();
+    for written in written {
+        let Written {
+            of,
+            files,
+            bytes,
+            means,
+        } = written.into();
+        let place = directory.join(of.directory());
+        let hashed = volumes(&agent).hash(&place, tell(progress, &of)).await;
+        held.push(SnapshotVolume {
+            files,
+            bytes,
+            hash: hashed.map_err(|error| error.failure())?.to_string(),
+            means,
             of,
         });
     }

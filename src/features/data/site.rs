@@ -13,14 +13,17 @@ use jiff::Timestamp;
 
 use crate::{
     adapters::{
-        agent::{Agent, AgentError, AgentFailure, ContainerId, Frozen, Progress as Told, Volumes},
+        agent::{
+            Agent, AgentError, AgentFailure, ContainerId, DISK_FULL, Frozen, Progress as Told,
+            Volumes,
+        },
         files,
         host::{self, Space},
         kube::Cluster,
     },
     domain::{
-        ContainerState, Environment, ExitClass, Failure, Memory, ObservedPod, ServiceName,
-        SnapshotId, VolumeRef, VolumeStore,
+        ContainerState, Environment, ExitClass, Failure, Failures, Memory, ObservedPod,
+        ServiceName, SnapshotId, VolumeRef, VolumeStore,
     },
     engine::{Progress, Tools},
     features::{
@@ -307,18 +310,50 @@ impl<'a> Site<'a> {
         there.map_err(|error| error.failure())
     }
 
-    /// Refuses to write so many bytes where there is no room for them: on the host, or in the image of the volumes.
-    pub(super) async fn room(&self, needed: u64) -> Result<(), Failure> {
-        let directory = self.project.paths.volumes();
-        let on_host = host::space(&directory).map_err(|error| error.failure())?;
+    /// The room that is left: on the host, or in the image of the volumes where that is less.
+    async fn space(&self) -> Result<Space, Failure> {
+        let on_host =
+            host::space(&self.project.paths.volumes()).map_err(|error| error.failure())?;
         let agent = self.agent().await?;
         let inside = volumes(&agent).space().await;
         let inside = inside.map_err(|error| error.failure())?;
         let inside = Space {
             free: Memory::from_bytes(inside.free),
             total: Memory::from_bytes(inside.total),
+            files: None,
         };
-        let least = on_host.least(inside);
+        Ok(on_host.least(inside))
+    }
+
+    /// What work on data came to; of failures, with how full the disk is where they may have come of that.
+    pub(super) async fn explained<T>(&self, ended: Result<T, Failures>) -> Result<T, Failures> {
+        let Err(failures) = ended else { return ended };
+        let Ok(space) = self.space().await else {
+            return Err(failures);
+        };
+        let directory = self.project.paths.volumes();
+        let shown = format!("free space on it: `{}`", space.shown_by(&directory));
+        let explained = |failure: &Failure| match failure.code.0 {
+            _ if failure.help.contains(&shown) => failure.clone(),
+            // They say it themselves.
+            "files.disk-full" | "data.no-room" => failure.clone(),
+            code if code == DISK_FULL || space.is_full() => failure
+                .clone()
+                .because(format!("of the disk of {}, {space}", directory.display()))
+                .help(shown.clone())
+                .help(
+                    "devenv snapshot list   # snapshots that may go: devenv snapshot remove NAME",
+                ),
+            _ => failure.clone(),
+        };
+        let list = failures.iter().map(explained).collect();
+        Err(Failures::from_list(list).unwrap_or(failures))
+    }
+
+    /// Refuses to write so many bytes where there is no room for them.
+    pub(super) async fn room(&self, needed: u64) -> Result<(), Failure> {
+        let directory = self.project.paths.volumes();
+        let least = self.space().await?;
         if least.free.bytes() > needed {
             return Ok(());
         }
@@ -330,7 +365,7 @@ impl<'a> Site<'a> {
         )
         .because(format!("it needs {needed} MiB, and {least}"))
         .help("devenv snapshot list   # snapshots that may go: devenv snapshot remove NAME")
-        .help(format!("df -h {}", directory.display())))
+        .help(least.shown_by(&directory)))
     }
 
     /// Removes a directory, relative to that of all volumes, with all that is in it.

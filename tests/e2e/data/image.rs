@@ -4,7 +4,7 @@ use std::os::unix::fs::FileExt as _;
 
 use devenv::adapters::files;
 
-use super::{LEFT, Stage};
+use super::{LEFT, RIGHT, Stage};
 use crate::program::Project;
 
 #[test]
@@ -27,6 +27,7 @@ fn volumes_are_in_one_image_that_all_nodes_have_and_it_outlives_them() {
     nodes_that_are_started_again_have_it_before_their_pods(&stage);
     new_nodes_have_the_data(&stage);
     an_image_that_cannot_be_mounted_is_told_and_left_alone(&stage);
+    snapshots_outlive_the_data_where_they_are_to(&stage);
     stage.project.end();
 }
 
@@ -100,6 +101,24 @@ fn an_image_that_cannot_be_mounted_is_told_and_left_alone(stage: &Stage) {
         .assert_says(&["volume.image-not-mounted", "devenv-agent"]);
     file.write_all_at(&head, 0).unwrap();
     stage.project.devenv(&["up"]).assert_code(0);
+    assert_eq!(stage.data(), ["kept\n", "kept\n"]);
+}
+
+fn snapshots_outlive_the_data_where_they_are_to(stage: &Stage) {
+    stage.snapshot(&["save", "before"]).assert_code(0);
+    let down = ["down", "--volumes", "--keep-snapshots", "--yes"];
+    stage.project.devenv(&down).assert_code(0);
+    let emptied = stage.project.data().join("store/emptied");
+    assert!(emptied.exists(), "nobody sees into the image yet");
+    stage.project.devenv(&["up"]).assert_code(0);
+    assert!(!emptied.exists());
+    for service in [LEFT, RIGHT] {
+        assert_eq!(stage.inside(service, "ls /data"), "now\n");
+    }
+    stage.snapshot(&["verify", "before"]).assert_code(0);
+    stage
+        .snapshot(&["restore", "before", "--yes"])
+        .assert_code(0);
     assert_eq!(stage.data(), ["kept\n", "kept\n"]);
 }
 

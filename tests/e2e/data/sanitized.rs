@@ -132,6 +132,22 @@ impl Stage {
         (listed.assert_code(0).stdout.clone(), pods)
     }
 
+    /// Whether the canary is in any file of a volume, as the node has them.
+    fn has_canary_in_volume(&self, service: &str) -> bool {
+        let node = format!("k3d-{}-server-0", self.project.cluster_name());
+        let place = format!("/var/lib/devenv/volumes/{service}");
+        let words = ["exec", &node, "grep", "-rqi", CANARY, &place];
+        let searched = self.project.run("docker", &words);
+        assert!(matches!(searched.code, Some(0 | 1)), "{searched}");
+        searched.code == Some(0)
+    }
+
+    /// Whether a script in the pod of the notes ends well.
+    fn notes(&self, script: &str) -> bool {
+        let words = ["exec", "notes", "--", "sh", "-c", script];
+        self.project.devenv(&words).code == Some(0)
+    }
+
     #[track_caller]
     fn nothing_is_left(&self) {
         assert_eq!(self.left(), (String::new(), Vec::new()));
@@ -147,6 +163,7 @@ fn a_sanitised_copy_holds_nothing_of_what_was_replaced_and_fits_together() {
     whoever_is_killed_leaves_nothing_that_the_next_command_does_not_remove(&stage);
     nothing_of_the_old_values_is_in_the_file(&stage);
     the_copy_fits_together(&stage);
+    what_is_restored_by_rules_is_never_there_as_it_was(&stage);
     stage.project.end();
 }
 
@@ -209,6 +226,7 @@ fn whoever_is_killed_leaves_nothing_that_the_next_command_does_not_remove(stage:
 }
 
 fn nothing_of_the_old_values_is_in_the_file(stage: &Stage) {
+    assert!(stage.has_canary_in_volume("postgres"));
     stage
         .snapshot(&["export", "production", "raw.tar.zst"])
         .assert_code(0);
@@ -257,6 +275,34 @@ fn table<'r>(database: &'r Value, name: &str) -> &'r Value {
     tables.find(|table| table["table"] == name).unwrap()
 }
 
+fn what_is_restored_by_rules_is_never_there_as_it_was(stage: &Stage) {
+    assert!(stage.notes("echo own > /data/own"));
+    let words = |rules| ["restore", "production", "--sanitize", rules, "--yes"];
+    let refused = stage.snapshot(&words("none.yaml")).assert_code(3);
+    refused.assert_says(&["none.yaml"]);
+    let restored = stage.snapshot(&[&words("rules.yaml")[..], &["-o", "json"]].concat());
+    let restored = restored.assert_code(0).json();
+    assert_eq!(restored["restored"], json!(["postgres/data"]));
+    let report = &restored["sanitized"];
+    assert_eq!(report["leftOut"], json!(["notes"]));
+    assert_eq!(
+        table(&report["databases"][0], "customers")["rowsBefore"],
+        400
+    );
+    stage.nothing_is_left();
+    it_fits_together(stage);
+    assert!(!stage.has_canary_in_volume("postgres"));
+    assert!(stage.notes("grep own /data/own"), "no rule names them");
+    // What the rules keep comes back as it is, and a snapshot with all of it is there as before.
+    stage
+        .project
+        .write("rules.yaml", &format!("{RULES}keep: [notes]\n"));
+    stage.snapshot(&words("rules.yaml")).assert_code(0);
+    assert!(stage.notes("[ ! -e /data/own ]"));
+    stage.snapshot(&["verify", "production"]).assert_code(0);
+    stage.nothing_is_left();
+}
+
 fn the_copy_fits_together(stage: &Stage) {
     let import = ["import", "safe.tar.zst", "--name", "safe"];
     stage.snapshot(&import).assert_code(0);
@@ -265,6 +311,11 @@ fn the_copy_fits_together(stage: &Stage) {
         .assert_code(0)
         .assert_says(&["sanitised"]);
     stage.snapshot(&["restore", "safe", "--yes"]).assert_code(0);
+    it_fits_together(stage);
+}
+
+/// The data is that of the snapshot, by the rules.
+fn it_fits_together(stage: &Stage) {
     let customers: u32 = stage
         .asks("SELECT count(*) FROM customers")
         .parse()

@@ -31,6 +31,7 @@ pub(super) fn containers_stay_while_their_data_is_exchanged(stage: &Stage) {
 fn pods_stay_and_processes_are_new(stage: &Stage, round: u32) {
     let before =
         ALL.map(|service| stage.look(service, &format!("echo round {round} > /data/marked")));
+    stage.inside(LEFT, "echo held > /dev/shm/held");
     let pods = stage.identities();
     let restored = stage.snapshot(&["restore", "stay", "--yes"]).assert_code(0);
     say(&format!(
@@ -43,6 +44,8 @@ fn pods_stay_and_processes_are_new(stage: &Stage, round: u32) {
         restored.stderr
     );
     assert_eq!(stage.identities(), pods);
+    let held = stage.inside(LEFT, "ls /dev/shm");
+    assert_eq!(held, "", "nobody could remove what the killed had there");
     for (service, before) in ALL.into_iter().zip(before) {
         let now = stage.look(service, "sleep 0.1");
         assert_eq!(now.marked, "kept", "{service}");

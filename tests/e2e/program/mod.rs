@@ -7,6 +7,7 @@
 )]
 
 mod decoy;
+mod disk;
 mod run;
 mod running;
 
@@ -22,7 +23,12 @@ use std::{
 
 use tempfile::TempDir;
 
-pub(crate) use self::{decoy::Decoy, run::Run, running::Running};
+pub(crate) use self::{
+    decoy::Decoy,
+    disk::{Disk, Room},
+    run::Run,
+    running::Running,
+};
 
 /// The image that services run: every machine that builds images of Debian has it or can pull it.
 pub(crate) const BASE: &str = "debian:bookworm-slim";
@@ -239,16 +245,19 @@ impl Project {
 
     /// The environment's directory of state.
     pub(crate) fn state(&self) -> PathBuf {
-        self.only_one_in(".local/state/devenv")
+        self.only_one_in("XDG_STATE_HOME", ".local/state")
     }
 
     /// The environment's directory of data.
     pub(crate) fn data(&self) -> PathBuf {
-        self.only_one_in(".local/share/devenv")
+        self.only_one_in("XDG_DATA_HOME", ".local/share")
     }
 
-    fn only_one_in(&self, parent: &str) -> PathBuf {
-        let parent = self.home().join(parent);
+    /// The environment's directory in the place that a variable was set to, or else in a directory of the home.
+    fn only_one_in(&self, variable: &str, usual: &str) -> PathBuf {
+        let set = self.variables.iter().find(|(name, _)| name == variable);
+        let parent = set.map_or_else(|| self.home().join(usual), |(_, set)| set.into());
+        let parent = parent.join("devenv");
         let prefix = format!("{}-", self.name);
         let mut found = children(&parent);
         found.retain(|path| file_name(path).starts_with(&prefix));

@@ -29,6 +29,15 @@ struct Sales {
     orders: AtomicU32,
 }
 
+/// The end of all sales once it is dropped: whoever fails while they go on would otherwise wait for the buyers for ever.
+struct Closing<'a>(&'a Sales);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.is_over.store(true, Ordering::Relaxed);
+    }
+}
+
 impl Shop {
     /// An order is written to the database and counted in redis.
     pub(super) fn sells_while_snapshots_are_made(&self) {
@@ -40,6 +49,7 @@ impl Shop {
             .map(|number| format!("sale-{number}"))
             .collect();
         std::thread::scope(|scope| {
+            let _closing = Closing(&sales);
             for _ in 0..BUYERS {
                 scope.spawn(|| self.buy(&sales));
             }
@@ -60,14 +70,20 @@ impl Shop {
                     saved["stoodSeconds"].as_f64().unwrap() * 1000.0
                 ));
             }
-            sales.is_over.store(true, Ordering::Relaxed);
         });
-        let mut before = 0;
+        // The shop goes on where redis does not answer in time: what was never counted is missed by all snapshots after it.
+        let lost = self.rows("orders") - self.counted();
+        let (mut before, mut missed_before) = (0, 0);
         for name in &names {
             let restore = ["snapshot", "restore", name, "--yes"];
             self.project.devenv(&restore).assert_code(0);
             let (orders, counted) = (self.rows("orders"), self.counted());
-            assert_eq!(orders, counted, "{name} holds half of an order");
+            let missed = orders.checked_sub(counted);
+            assert!(
+                missed.is_some_and(|missed| (missed_before..=lost).contains(&missed)),
+                "{name} holds half of an order: {orders} and {counted}, of which {lost} were never counted"
+            );
+            missed_before = missed.unwrap_or_default();
             assert!(
                 orders > before,
                 "{name} holds nothing new: {orders}, {before}"
@@ -78,7 +94,7 @@ impl Shop {
                 .assert_code(0);
         }
         say(&format!(
-            "           {} orders while {} snapshots were made",
+            "           {} orders while {} snapshots were made; {lost} were never counted",
             sales.orders.load(Ordering::Relaxed),
             names.len()
         ));

@@ -1,22 +1,17 @@
-//! Copies of data that may leave the machine: rows and values are replaced by rules, and what no rule names stays here.
+//! Copies of data that anybody may see: rows and values are replaced by rules, and what no rule names is left out.
 //!
 //! A copy of a snapshot's data is started in a pod of its own, changed there by the database itself, written out, and
-//! read by another pod that began with empty volumes. Only the second one's data is exported: a file of it has never
-//! held what was replaced (decision 15).
+//! read by another pod that began with empty volumes. Only the second one's data is exported, or takes the place of what
+//! is there: it has never held what was replaced (decision 15).
 
 mod catalogue;
 mod database;
+mod export;
 mod matching;
+mod restore;
 mod scratch;
 mod script;
 mod transfer;
-
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
-
-use jiff::Timestamp;
 
 pub(super) use self::scratch::remove_pods;
 use self::{
@@ -26,42 +21,27 @@ use self::{
     scratch::Scratch,
     script::{Done, Key, Script},
 };
+pub use self::{export::export_sanitized, restore::restore_sanitized};
 use super::{
-    archive,
-    mend::mended,
+    save::{self, Written},
     site::{Site, Store, new_id, tell, volumes, volumes_of},
     steps::{Limits, Steps},
 };
 use crate::{
-    adapters::{files, host, kube::NotRun},
+    adapters::{host, kube::NotRun},
     domain::{
         CopyMeans, DatabaseRules, Environment, ExitClass, Failure, Failures, NoticeLevel,
-        SanitizeRules, Sanitized, ServiceName, Snapshot, SnapshotId, SnapshotVolume, VolumeRef,
+        SanitizeRules, ServiceName, Snapshot, SnapshotId, SnapshotVolume, VolumeRef,
     },
     engine::Progress,
-    features::Project,
-    report::{
-        Outbox, SanitizedColumn, SanitizedDatabase, SanitizedExport, SanitizedTable,
-        SnapshotExported,
-    },
+    report::{SanitizedColumn, SanitizedData, SanitizedDatabase, SanitizedTable},
 };
 
 /// The context of keys that are made of a seed.
 const SEED: &str = "devenv 2026-11 sanitize seed";
 
-/// Writes what rules leave of a snapshot to a file that is not there yet. The caller holds the lock.
-pub async fn export_sanitized(
-    project: &Project,
-    snapshot: &Snapshot,
-    rules: &SanitizeRules,
-    file: &Path,
-    outbox: &Outbox,
-    limits: &Limits<'_>,
-) -> Result<SnapshotExported, Failures> {
-    check(rules, snapshot, &project.environment)?;
-    // Found out now rather than after all the work; what is begun is dropped again.
-    files::NewFile::beside(file).map_err(|error| error.failure())?;
-    let site = mended(project, outbox, limits.cancel).await?;
+/// What is done first, by id.
+fn titles(rules: &SanitizeRules) -> Vec<(String, String)> {
     let mut titles = vec![(
         "copy".to_owned(),
         "copy the data that the rules are about".to_owned(),
@@ -76,37 +56,7 @@ pub async fn export_sanitized(
             format!("load what is left into an empty {service}"),
         ));
     }
-    titles.push((
-        "export".to_owned(),
-        format!("write it to {}", file.display()),
-    ));
-    let steps = Steps::begin(outbox, &titles).await;
-    let work = Work {
-        site: &site,
-        snapshot,
-        rules,
-        limits,
-        from: new_id(format!("copy of {}", snapshot.id)),
-        to: new_id(format!("sanitised {}", snapshot.id)),
-        key: key(rules)?,
-    };
-    let ended = Box::pin(work.all(&steps, file)).await;
-    if let Err(left) = work.tidy().await {
-        let text = format!(
-            "something is left that the next command removes: {}",
-            left.what
-        );
-        steps.notice(NoticeLevel::Warning, text).await;
-    }
-    let ((bytes, sanitized, report), took) = steps.end(ended).await?;
-    Ok(SnapshotExported {
-        environment: project.environment.id.to_string(),
-        snapshot: (&sanitized).into(),
-        sanitized: Some(report),
-        file: file.display().to_string(),
-        bytes,
-        total_seconds: took.as_secs_f64(),
-    })
+    titles
 }
 
 fn step(what: &str, service: &ServiceName) -> String {
@@ -157,7 +107,7 @@ fn check(
     }
 }
 
-/// One export on its way.
+/// A sanitised copy on its way.
 struct Work<'a> {
     site: &'a Site<'a>,
     snapshot: &'a Snapshot,
@@ -165,44 +115,71 @@ struct Work<'a> {
     limits: &'a Limits<'a>,
     /// Names the copies that are changed.
     from: SnapshotId,
-    /// Names the data that is exported.
+    /// Names the data that is made of them.
     to: SnapshotId,
     key: Key,
 }
 
-impl Work<'_> {
-    async fn all(
-        &self,
-        steps: &Steps<'_>,
-        file: &Path,
-    ) -> Result<(u64, Snapshot, SanitizedExport), Failures> {
+/// What rules have left of a snapshot.
+struct Made {
+    /// The volumes of the services that were changed.
+    fresh: Vec<SnapshotVolume>,
+    report: SanitizedData,
+}
+
+impl<'a> Work<'a> {
+    fn new(
+        site: &'a Site<'a>,
+        snapshot: &'a Snapshot,
+        rules: &'a SanitizeRules,
+        limits: &'a Limits<'a>,
+    ) -> Result<Self, Failure> {
+        Ok(Self {
+            site,
+            snapshot,
+            rules,
+            limits,
+            from: new_id(format!("copy of {}", snapshot.id)),
+            to: new_id(format!("sanitised {}", snapshot.id)),
+            key: key(rules)?,
+        })
+    }
+
+    /// Sanitises all that the rules are about. Their data lies then in the directory that `to` names.
+    async fn make(&self, steps: &Steps<'_>) -> Result<Made, Failures> {
         steps
             .step("copy", async |progress| {
                 self.limits.hold(self.copy(progress)).await
             })
             .await?;
-        let mut databases = Vec::new();
-        let mut fresh = Vec::new();
+        let (mut databases, mut fresh) = (Vec::new(), Vec::new());
         for (service, rules) in &self.rules.services {
             let (database, volumes) = self.service(steps, service, rules).await?;
             databases.push(database);
             fresh.extend(volumes);
         }
-        let (sanitized, places) = self.result(fresh);
-        let bytes = steps
-            .step("export", async |progress| {
-                let writing = archive::write(self.site, &sanitized, &places, file, progress);
-                self.limits.hold(writing).await
-            })
-            .await?;
-        let names = |names: &[ServiceName]| names.iter().map(ToString::to_string).collect();
-        let mark = sanitized.sanitized.as_ref();
-        let report = SanitizedExport {
+        let names = |names: Vec<ServiceName>| names.iter().map(ToString::to_string).collect();
+        let report = SanitizedData {
             databases,
-            kept: mark.map(|mark| names(&mark.kept)).unwrap_or_default(),
-            left_out: mark.map(|mark| names(&mark.left_out)).unwrap_or_default(),
+            kept: names(self.kept()),
+            left_out: names(self.left_out()),
         };
-        Ok((bytes, sanitized, report))
+        Ok(Made { fresh, report })
+    }
+
+    /// The services whose data is kept as it is.
+    fn kept(&self) -> Vec<ServiceName> {
+        let kept = self.rules.keep.iter();
+        kept.map(|kept| kept.what.clone()).collect()
+    }
+
+    /// The services of the snapshot that no rule names.
+    fn left_out(&self) -> Vec<ServiceName> {
+        let kept = self.kept();
+        let is_named =
+            |name: &ServiceName| self.rules.services.contains_key(name) || kept.contains(name);
+        let all = self.snapshot.services().into_iter();
+        all.filter(|name| !is_named(name)).cloned().collect()
     }
 
     /// Copies what the rules are about to where it can be changed.
@@ -336,78 +313,41 @@ impl Work<'_> {
         progress: &Progress,
     ) -> Result<Vec<SnapshotVolume>, Failure> {
         let agent = self.site.agent().await?;
-        let volumes = volumes(&agent);
-        let mut held = Vec::new();
+        let directory = Store::Exchange.of(&self.to);
+        let mut written = Vec::new();
         for of in volumes_of(
             &self.site.project.environment,
             std::slice::from_ref(service),
         ) {
-            let place = Store::Exchange.of(&self.to).join(of.directory());
-            let measured = volumes
-                .measure(&place)
-                .await
-                .map_err(|error| error.failure())?;
-            let hashed = volumes.hash(&place, tell(progress, &of)).await;
-            held.push(SnapshotVolume {
+            let place = directory.join(of.directory());
+            let measured = volumes(&agent).measure(&place).await;
+            let measured = measured.map_err(|error| error.failure())?;
+            written.push(Written {
+                of,
                 files: measured.files,
                 bytes: measured.bytes,
-                hash: hashed.map_err(|error| error.failure())?.to_string(),
                 means: CopyMeans::Copied,
-                of,
             });
         }
-        Ok(held)
+        save::hash(self.site, &directory, written, progress).await
     }
 
-    /// The snapshot that is exported, and where each of its volumes lies.
-    fn result(&self, fresh: Vec<SnapshotVolume>) -> (Snapshot, BTreeMap<VolumeRef, PathBuf>) {
-        let mut places = BTreeMap::new();
-        for volume in &fresh {
-            let place = Store::Exchange.of(&self.to).join(volume.of.directory());
-            places.insert(volume.of.clone(), place);
-        }
-        let mut volumes = fresh;
-        let kept: Vec<ServiceName> = self
-            .rules
-            .keep
-            .iter()
-            .map(|kept| kept.what.clone())
-            .collect();
-        let is_kept = |volume: &&SnapshotVolume| kept.contains(&volume.of.service);
-        for volume in self.snapshot.volumes.iter().filter(is_kept) {
-            let place = Store::Snapshots
-                .of(&self.snapshot.id)
-                .join(volume.of.directory());
-            if places.insert(volume.of.clone(), place).is_none() {
-                volumes.push(volume.clone());
+    /// Removes the data of ids, after all that works on it.
+    async fn tidy(&self, ids: &[&SnapshotId], steps: &Steps<'_>) {
+        let tidied = async {
+            remove_pods(self.site).await?;
+            for id in ids {
+                self.site.remove(&Store::Exchange.of(id)).await?;
             }
-        }
-        let changed: Vec<ServiceName> = self.rules.services.keys().cloned().collect();
-        let all = self.snapshot.services().into_iter();
-        let left_out = all.filter(|name| !changed.contains(name) && !kept.contains(name));
-        let sanitized = Snapshot {
-            id: new_id(&self.to),
-            // It may say anything about the data.
-            note: None,
-            sanitized: Some(Sanitized {
-                at: Timestamp::now(),
-                left_out: left_out.cloned().collect(),
-                changed,
-                kept,
-            }),
-            volumes,
-            ..self.snapshot.clone()
+            Ok::<(), Failure>(())
         };
-        (sanitized, places)
-    }
-
-    /// Removes all that was made on the way.
-    async fn tidy(&self) -> Result<(), Failure> {
-        remove_pods(self.site).await?;
-        for id in [&self.from, &self.to] {
-            self.site.remove(&Store::Exchange.of(id)).await?;
+        if let Err(left) = tidied.await {
+            let text = format!(
+                "something is left that the next command removes: {}",
+                left.what
+            );
+            steps.notice(NoticeLevel::Warning, text).await;
         }
-        Ok(())
     }
 }
 
@@ -501,6 +441,8 @@ fn report(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::domain::{
         DatabaseRules, Located, Place, Source,
