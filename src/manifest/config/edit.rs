@@ -11,7 +11,7 @@ use super::key::{Blocked, KeyPath, Step, follow, make_way};
 use crate::manifest::{
     problem::{Findings, Problem},
     source::Sources,
-    tree::{Map, Node, Origin, SourceId, Value},
+    tree::{Node, Origin, SourceId, Value},
     yaml,
 };
 
@@ -69,7 +69,7 @@ pub(super) fn set(text: &str, key: &KeyPath, value: &str) -> Result<String, Edit
     };
     let wanted = read(value).map_err(bad)?;
     let mut expected = tree(text, key)?;
-    let place = make_way(&mut expected, key.steps(), START);
+    let place = make_way(&mut expected, key.steps(), origin());
     *place.map_err(|blocked| EditProblem::blocked(key, blocked))? = wanted;
     let value = Document::from_str(value).map_err(|error| bad(error.to_string()))?;
     let changed = edited(text, key, |document| {
@@ -94,7 +94,13 @@ pub(super) fn unset(text: &str, key: &KeyPath) -> Result<Option<String>, EditPro
         steps = above;
     }
     remove(&mut expected, steps);
-    let changed = edited(text, key, |document| take_out(document, steps))?;
+    let mut changed = edited(text, key, |document| take_out(document, steps))?;
+    if expected.as_map().is_some_and(|map| map.entries.is_empty())
+        && let Some(rest) = changed.trim_end().strip_suffix("{}")
+    {
+        // What is left is a file of comments.
+        changed = rest.to_owned();
+    }
     hold(changed, &expected, key).map(Some)
 }
 
@@ -113,9 +119,6 @@ impl EditProblem {
     }
 }
 
-/// Where what is nowhere yet is said to be.
-const START: Origin = Origin::start_of(SourceId(0));
-
 /// A text as a tree; an empty one is an empty map.
 fn tree(text: &str, key: &KeyPath) -> Result<Node, EditProblem> {
     let node = read(text).map_err(|reason| EditProblem::NotAlone {
@@ -123,9 +126,14 @@ fn tree(text: &str, key: &KeyPath) -> Result<Node, EditProblem> {
         reason,
     })?;
     Ok(match node.value {
-        Value::Null => Node::new(Value::Map(Map::default()), START),
+        Value::Null => Node::empty(),
         _ => node,
     })
+}
+
+/// Where what is nowhere yet is said to be.
+const fn origin() -> Origin {
+    Origin::start_of(SourceId(0))
 }
 
 /// A text as a tree; fails with the first mistake in it.
@@ -135,7 +143,7 @@ fn read(text: &str) -> Result<Node, String> {
     let node = yaml::parse(text, source, &mut findings);
     match findings.into_failures(&sources).first() {
         Some(failure) => Err(failure.what.clone()),
-        None => Ok(node.unwrap_or_else(|| Node::new(Value::Null, START))),
+        None => Ok(node.unwrap_or_else(|| Node::new(Value::Null, origin()))),
     }
 }
 
@@ -236,7 +244,7 @@ fn has_one(node: &Node) -> bool {
 
 fn remove(root: &mut Node, steps: &[Step]) {
     let [above @ .., last] = steps else { return };
-    let Ok(above) = make_way(root, above, START) else {
+    let Ok(above) = make_way(root, above, origin()) else {
         return;
     };
     match (&mut above.value, last) {

@@ -61,10 +61,7 @@ impl KeyPath {
         let is_one = services == "services" && !rest.is_empty();
         is_one.then(|| {
             let defaults = Step::Key("defaults".to_owned());
-            let steps = std::iter::once(defaults).chain(rest.iter().cloned());
-            Self {
-                steps: steps.collect(),
-            }
+            Self::of(&[&[defaults], rest].concat())
         })
     }
 }
@@ -198,6 +195,20 @@ pub(in crate::manifest) fn follow<'n>(root: &'n Node, steps: &[Step]) -> Option<
             (Step::Item(index), Value::List(items)) => items.get(*index),
             _ => None,
         })
+}
+
+/// Where the value at the end of the way is written: at itself, or at its key where it spans lines.
+pub(in crate::manifest) fn place_of(root: &Node, steps: &[Step]) -> Option<Origin> {
+    let (last, above) = steps.split_last()?;
+    let above = follow(root, above)?;
+    match (last, &above.value) {
+        (Step::Key(key), Value::Map(map)) => {
+            let entry = map.entries.iter().find(|entry| entry.key == *key)?;
+            Some(entry.place())
+        }
+        (Step::Item(index), Value::List(items)) => Some(items.get(*index)?.origin),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
