@@ -134,7 +134,10 @@ pub fn change(
         edited.change(change, &file)?;
         places.push(file);
     }
-    load(request, &edited)?;
+    load(request, &edited).map_err(|failures| {
+        failures
+            .map(|failure| failure.help("nothing was written; the line is shown as it would be"))
+    })?;
     let after = View::of(request, &edited)?;
     let changed = changes.iter().zip(places);
     let changed = changed.map(|(change, file)| told(change, file, &before, &after));
@@ -228,7 +231,7 @@ impl Over<'_> {
         };
         let text = text.map_err(|problem| {
             let failure = problem.failure();
-            failure.because(format!("it was to be changed in {}", file.display()))
+            failure.because(format!("{} is the file to be changed", file.display()))
         })?;
         self.texts.insert(file.to_owned(), text);
         Ok(())

@@ -8,11 +8,14 @@ use std::{path::Path, str::FromStr as _};
 use yaml_edit::{Document, YamlFile, path::YamlPath as _};
 
 use super::key::{Blocked, KeyPath, Step, follow, make_way};
-use crate::manifest::{
-    problem::{Findings, Problem},
-    source::Sources,
-    tree::{Node, Origin, SourceId, Value},
-    yaml,
+use crate::{
+    domain::ExitClass,
+    manifest::{
+        problem::{Findings, Problem},
+        source::Sources,
+        tree::{Node, Origin, SourceId, Value},
+        yaml,
+    },
 };
 
 /// Why a text is not changed.
@@ -44,6 +47,10 @@ impl Problem for EditProblem {
             Self::NotEnterable { .. } | Self::NoSuchItem { .. } => "config.key",
             Self::NotAlone { .. } => "config.not-alone",
         }
+    }
+
+    fn class(&self) -> ExitClass {
+        ExitClass::Usage
     }
 
     fn help(&self) -> Vec<String> {

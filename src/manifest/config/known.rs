@@ -5,11 +5,14 @@ use std::sync::LazyLock;
 use serde_json::Value as Json;
 
 use super::key::{KeyPath, Step};
-use crate::manifest::{
-    conform::anything,
-    problem::{Problem, suggestions},
-    schema,
-    tree::{Node, Value},
+use crate::{
+    domain::ExitClass,
+    manifest::{
+        conform::anything,
+        problem::{Problem, suggestions},
+        schema,
+        tree::{Node, Value},
+    },
 };
 
 /// The types of all keys of a manifest.
@@ -37,6 +40,10 @@ pub(super) struct UnknownKey {
 impl Problem for UnknownKey {
     fn code(&self) -> &'static str {
         "config.unknown-key"
+    }
+
+    fn class(&self) -> ExitClass {
+        ExitClass::Usage
     }
 
     fn help(&self) -> Vec<String> {
