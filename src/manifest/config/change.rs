@@ -286,7 +286,7 @@ services:
     fn changed(
         files: &MemoryFiles,
         changes: &[(&str, Option<&str>)],
-        layer: Option<Layer>,
+        layer: Option<&Layer>,
     ) -> Result<Edited, String> {
         let request = Request {
             directory: PathBuf::from(DIRECTORY),
@@ -299,7 +299,7 @@ services:
                 None => Change::Unset(key.parse().unwrap()),
             })
             .collect();
-        change(&request, &changes, layer.as_ref(), files).map_err(|failures| render(&failures))
+        change(&request, &changes, layer, files).map_err(|failures| render(&failures))
     }
 
     #[test]
@@ -330,14 +330,14 @@ services:
     #[test]
     fn a_named_layer_is_changed_and_who_has_the_last_word_is_told() {
         let set = [("services.stock.replicas", Some("5"))];
-        let edited = changed(&project(), &set, Some(Layer::Manifest)).unwrap();
+        let edited = changed(&project(), &set, Some(&Layer::Manifest)).unwrap();
         let told = &edited.changed[0];
         assert_eq!(told.after, Some(3.into()));
         assert_eq!(told.overridden.as_deref(), Some("devenv.local.yaml:2"));
         let set = [("services.order.replicas", Some("5"))];
         let profile = Layer::Profile("load".parse().unwrap());
         let files = project().file("profiles/load.yaml", "description: Much.\n");
-        let edited = changed(&files, &set, Some(profile)).unwrap();
+        let edited = changed(&files, &set, Some(&profile)).unwrap();
         let text = &edited.files[Path::new("profiles/load.yaml")];
         assert_eq!(
             text,

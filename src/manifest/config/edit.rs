@@ -102,11 +102,10 @@ pub(super) fn unset(text: &str, key: &KeyPath) -> Result<Option<String>, EditPro
     }
     remove(&mut expected, steps);
     let mut changed = edited(text, key, |document| take_out(document, steps))?;
-    if expected.as_map().is_some_and(|map| map.entries.is_empty())
-        && let Some(rest) = changed.trim_end().strip_suffix("{}")
-    {
+    if expected.as_map().is_some_and(|map| map.entries.is_empty()) {
         // What is left is a file of comments.
-        changed = rest.to_owned();
+        let rest = changed.trim_end().trim_end_matches("{}").len();
+        changed.truncate(rest);
     }
     hold(changed, &expected, key).map(Some)
 }
