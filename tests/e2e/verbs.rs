@@ -241,7 +241,7 @@ fn a_key_that_is_changed_says_what_it_takes(project: &Project) {
     assert_eq!(set["isRunning"], true, "{set:#}");
     let steps = set["effects"].as_array().unwrap().iter();
     let steps: Vec<&str> = steps.map(|step| step["id"].as_str().unwrap()).collect();
-    assert_eq!(steps, ["deploy:web", "ready:web"]);
+    assert_eq!(steps, ["deploy:web", "ready:web", "reach:web"]);
     let changed = manifest.replace("GREETING: hello", "GREETING: hi");
     assert_eq!(project.read("devenv.yaml"), changed);
     let other = ["config", "set", "cluster.ports.https=18498"];
