@@ -83,6 +83,16 @@ pub fn write_shared(path: &Path, contents: &[u8]) -> Result<(), FileError> {
     write_atomically(path, contents, 0o644)
 }
 
+/// Writes over a file of the user's, whole or not at all: what it links to stays where it is, and its mode what it is.
+pub fn write_over(path: &Path, contents: &[u8]) -> Result<(), FileError> {
+    let path = match fs::canonicalize(path) {
+        Err(error) if is_absent(&error) => return write_shared(path, contents),
+        target => target.at(Operation::Write, path)?,
+    };
+    let about = fs::metadata(&path).at(Operation::Inspect, &path)?;
+    write_atomically(&path, contents, about.permissions().mode() & 0o7777)
+}
+
 fn write_atomically(path: &Path, contents: &[u8], mode: u32) -> Result<(), FileError> {
     let directory = directory_of(path);
     let write = || -> io::Result<()> {

@@ -10,6 +10,7 @@ mod attach;
 mod begin;
 mod complete;
 mod completions;
+mod config;
 mod context;
 mod data;
 mod debug;
@@ -155,6 +156,7 @@ verbs! {
     Session => session for Services,
     Data => data for Data,
     Snapshot => snapshot for Data,
+    Config => config for Manifest,
     Completions => completions for Program,
     Version => version for Program,
 }

@@ -35,22 +35,8 @@ pub(super) struct Reader {
 impl Reader {
     /// The reader of what the flags of a command name.
     pub(super) fn of(context: &Context, named_files: NamedFiles) -> Result<Self, Failures> {
-        let here = files::Project::new(context.directory.clone());
-        let found = match context.file {
-            Some(_) => None,
-            None => manifest::find_project(&context.directory, &here),
-        };
-        let sets = context.sets.iter();
         Ok(Self {
-            request: manifest::Request {
-                directory: found.unwrap_or_else(|| context.directory.clone()),
-                file: context.file.clone(),
-                profiles: context.profiles.clone(),
-                sets: sets
-                    .map(|set| format!("{}={}", set.path, set.value))
-                    .collect(),
-                named_files,
-            },
+            request: request(context, named_files),
             users: context.user_paths()?,
             settings: context.settings.clone(),
             variables: context.variables.clone(),
@@ -68,6 +54,27 @@ impl Reader {
             variables: self.variables.clone(),
         };
         Ok((project, loaded.notices))
+    }
+}
+
+/// Which environment the flags of a command ask for.
+///
+/// Without `--file`, the project is the nearest directory upwards that has a manifest.
+pub(super) fn request(context: &Context, named_files: NamedFiles) -> manifest::Request {
+    let here = files::Project::new(context.directory.clone());
+    let found = match context.file {
+        Some(_) => None,
+        None => manifest::find_project(&context.directory, &here),
+    };
+    let sets = context.sets.iter();
+    manifest::Request {
+        directory: found.unwrap_or_else(|| context.directory.clone()),
+        file: context.file.clone(),
+        profiles: context.profiles.clone(),
+        sets: sets
+            .map(|set| format!("{}={}", set.path, set.value))
+            .collect(),
+        named_files,
     }
 }
 

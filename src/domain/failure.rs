@@ -195,6 +195,15 @@ impl Failures {
         std::iter::once(&*self.first).chain(&self.rest)
     }
 
+    /// The same failures, each changed.
+    #[must_use]
+    pub fn map(self, change: impl Fn(Failure) -> Failure) -> Self {
+        Self {
+            first: Box::new(change(*self.first)),
+            rest: self.rest.into_iter().map(change).collect(),
+        }
+    }
+
     /// The exit code: that of the first failure.
     pub fn exit_code(&self) -> u8 {
         self.first.class.code()

@@ -448,7 +448,8 @@ fn rewritten(shape: &Shape, node: &Node) -> Option<String> {
 }
 
 /// A node whose types only YAML decides.
-fn anything(node: &Node) -> Json {
+/// A node as YAML 1.2 types it.
+pub(super) fn anything(node: &Node) -> Json {
     match &node.value {
         Value::Null => Json::Null,
         Value::Scalar(scalar) => scalar.to_json(),

@@ -103,6 +103,41 @@ pub(super) fn gather(
     sources: &mut Sources,
     findings: &mut Findings,
 ) -> Result<Option<Layers>, Failures> {
+    let written = each(request, files, sources, findings)?;
+    Ok(written.and_then(|written| {
+        let root = written.layers.into_iter().reduce(merge)?;
+        Some(Layers {
+            root,
+            only: written.only,
+            dataset: written.dataset,
+        })
+    }))
+}
+
+/// The layers of a project, in the order in which they are laid over each other.
+pub(super) struct Written {
+    pub(super) layers: Vec<Node>,
+    only: Option<Only>,
+    dataset: Option<NamedDataset>,
+}
+
+/// The file of the overlay that is not committed, beside a manifest.
+pub(super) fn local_file(manifest: &Path) -> PathBuf {
+    manifest.with_extension("local.yaml")
+}
+
+/// The file of a profile, relative to the project.
+pub(super) fn profile_file(name: &ProfileName) -> PathBuf {
+    PathBuf::from(format!("profiles/{name}.yaml"))
+}
+
+/// Reads the layers; `None` where one has no tree.
+pub(super) fn each(
+    request: &Request,
+    files: &dyn ProjectFiles,
+    sources: &mut Sources,
+    findings: &mut Findings,
+) -> Result<Option<Written>, Failures> {
     let file = request
         .file
         .clone()
@@ -127,11 +162,10 @@ pub(super) fn gather(
     if reader.is_broken {
         return Ok(None);
     }
-    let (only, dataset) = (reader.only, reader.dataset);
-    Ok(reader.layers.into_iter().reduce(merge).map(|root| Layers {
-        root,
-        only,
-        dataset,
+    Ok(Some(Written {
+        layers: reader.layers,
+        only: reader.only,
+        dataset: reader.dataset,
     }))
 }
 
@@ -195,7 +229,7 @@ impl Reader<'_> {
     }
 
     fn local(&mut self, manifest: &Path) -> Result<(), Failures> {
-        let file = manifest.with_extension("local.yaml");
+        let file = local_file(manifest);
         let text = match read(self.files, &file) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -220,7 +254,7 @@ impl Reader<'_> {
             return;
         }
         self.visited.push(name.clone());
-        let file = PathBuf::from(format!("profiles/{name}.yaml"));
+        let file = profile_file(name);
         let text = match read(self.files, &file) {
             Ok(text) => text,
             Err(error) => {

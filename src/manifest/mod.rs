@@ -15,6 +15,7 @@
 
 mod builtin;
 mod check;
+pub mod config;
 mod conform;
 pub mod dataset;
 mod env_file;

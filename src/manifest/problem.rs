@@ -20,9 +20,14 @@ pub(super) trait Problem: Display {
         None
     }
 
+    /// Whose mistake it is: the manifest's, unless it is the command line's.
+    fn class(&self) -> ExitClass {
+        ExitClass::Manifest
+    }
+
     /// The failure without its place.
     fn failure(&self) -> Failure {
-        let failure = Failure::new(self.code(), ExitClass::Manifest, self.to_string());
+        let failure = Failure::new(self.code(), self.class(), self.to_string());
         self.help().into_iter().fold(failure, Failure::help)
     }
 }

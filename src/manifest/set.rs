@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use super::{
+    config::key::{Blocked, KeyPath, make_way},
     merge::merge,
     problem::{Findings, Problem},
     source::{SET, Sources},
-    tree::{Map, Node, Origin, SourceId, Value},
+    tree::{Node, Origin, SourceId, Value},
     yaml,
 };
 
@@ -49,12 +50,6 @@ impl Problem for SetProblem {
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Step {
-    Key(String),
-    Item(usize),
-}
-
 /// Lays one flag over `root`. An empty value removes the key.
 pub(super) fn apply(root: &mut Node, flag: &str, sources: &mut Sources, findings: &mut Findings) {
     let source = sources.add(Path::new(SET), flag.to_owned());
@@ -64,11 +59,11 @@ pub(super) fn apply(root: &mut Node, flag: &str, sources: &mut Sources, findings
     };
     let problem = match split(flag) {
         Err(problem) => problem,
-        Ok((steps, value)) => {
+        Ok((key, value)) => {
             let Some(node) = parse_value(flag, value, source, findings) else {
                 return;
             };
-            match lay(root, &steps, node, flag, start) {
+            match lay(root, &key, node, flag, start) {
                 Ok(()) => return,
                 Err(problem) => problem,
             }
@@ -77,51 +72,14 @@ pub(super) fn apply(root: &mut Node, flag: &str, sources: &mut Sources, findings
     findings.add(&problem, flag, start);
 }
 
-fn split(flag: &str) -> Result<(Vec<Step>, &str), SetProblem> {
+fn split(flag: &str) -> Result<(KeyPath, &str), SetProblem> {
     let owned = || flag.to_owned();
     let (key, value) = flag
         .split_once('=')
         .ok_or_else(|| SetProblem::NoValue { flag: owned() })?;
-    let steps = parse_key(key).ok_or_else(|| SetProblem::BadKey { flag: owned() })?;
-    Ok((steps, value))
-}
-
-fn parse_key(key: &str) -> Option<Vec<Step>> {
-    let mut steps = Vec::new();
-    let mut word = String::new();
-    let mut chars = key.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            '\\' => word.push(chars.next()?),
-            '.' => {
-                // After an item the word is empty: `ports[0].port`.
-                if !word.is_empty() {
-                    steps.push(Step::Key(std::mem::take(&mut word)));
-                } else if !matches!(steps.last(), Some(Step::Item(_))) {
-                    return None;
-                }
-                chars.peek()?;
-            }
-            '[' => {
-                if !word.is_empty() {
-                    steps.push(Step::Key(std::mem::take(&mut word)));
-                }
-                let mut digits = String::new();
-                loop {
-                    match chars.next()? {
-                        ']' => break,
-                        digit => digits.push(digit),
-                    }
-                }
-                steps.push(Step::Item(digits.parse().ok()?));
-            }
-            c => word.push(c),
-        }
-    }
-    if !word.is_empty() {
-        steps.push(Step::Key(word));
-    }
-    matches!(steps.first(), Some(Step::Key(_))).then_some(steps)
+    let key = key.parse();
+    let key = key.map_err(|_| SetProblem::BadKey { flag: owned() })?;
+    Ok((key, value))
 }
 
 /// The value as YAML, at its columns in the flag.
@@ -138,52 +96,25 @@ fn parse_value(flag: &str, value: &str, source: SourceId, findings: &mut Finding
 
 fn lay(
     root: &mut Node,
-    steps: &[Step],
+    key: &KeyPath,
     node: Node,
     flag: &str,
     start: Origin,
 ) -> Result<(), SetProblem> {
-    let mut path = String::new();
-    let mut target = root;
-    for step in steps {
-        if let (Step::Key(_), Value::Null) = (step, &target.value) {
-            *target = Node::new(Value::Map(Map::default()), start);
-        }
-        let found = target.to_string();
-        target = match (step, &mut target.value) {
-            (Step::Key(key), Value::Map(map)) => {
-                let at = map.entries.iter().position(|entry| entry.key == *key);
-                let at = at.unwrap_or_else(|| {
-                    map.push(key.clone(), start, Node::new(Value::Null, start));
-                    map.entries.len() - 1
-                });
-                super::conform::enter(&mut path, key);
-                &mut map.entries[at].node
-            }
-            (Step::Item(index), Value::List(items)) => {
-                if *index > items.len() {
-                    return Err(SetProblem::NoSuchItem {
-                        flag: flag.to_owned(),
-                        path,
-                        index: *index,
-                        length: items.len(),
-                    });
-                }
-                if *index == items.len() {
-                    items.push(Node::new(Value::Null, start));
-                }
-                super::conform::enter_item(&mut path, *index);
-                &mut items[*index]
-            }
-            _ => {
-                return Err(SetProblem::NotEnterable {
-                    flag: flag.to_owned(),
-                    path,
-                    found,
-                });
-            }
-        };
-    }
+    let flag = || flag.to_owned();
+    let target = make_way(root, key.steps(), start).map_err(|blocked| match blocked {
+        Blocked::NotEnterable { at, found } => SetProblem::NotEnterable {
+            flag: flag(),
+            path: at,
+            found,
+        },
+        Blocked::NoSuchItem { at, index, length } => SetProblem::NoSuchItem {
+            flag: flag(),
+            path: at,
+            index,
+            length,
+        },
+    })?;
     let old = std::mem::replace(target, Node::new(Value::Null, start));
     *target = merge(old, node);
     Ok(())

@@ -40,6 +40,12 @@ impl Sources {
             .map_or("", |source| source.text.as_str())
     }
 
+    /// The file of a text.
+    pub(super) fn file(&self, id: SourceId) -> &Path {
+        let source = self.list.get(usize::from(id.0));
+        source.map_or(Path::new(""), |source| source.file.as_path())
+    }
+
     /// The origin of `length` characters from the byte `at` of a text on.
     pub(super) fn origin_at(&self, id: SourceId, at: usize, length: usize) -> Origin {
         let Some(source) = self.list.get(usize::from(id.0)) else {

@@ -114,6 +114,12 @@ impl Map {
 }
 
 impl Node {
+    /// A map without entries, written nowhere.
+    pub(super) fn empty() -> Self {
+        let nowhere = Origin::start_of(SourceId(u16::MAX));
+        Self::new(Value::Map(Map::default()), nowhere)
+    }
+
     pub(super) const fn new(value: Value, origin: Origin) -> Self {
         Self { value, origin }
     }

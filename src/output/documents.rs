@@ -1,7 +1,7 @@
 //! Every published document as text for people.
 
 use super::{
-    data, live,
+    config, data, live,
     logs::Logs,
     snapshots,
     steps::stage_name,
@@ -25,6 +25,12 @@ pub(super) fn text(report: &Report, style: &Style, logs: &mut Logs) -> String {
     match report {
         // A script must reach the shell as it is.
         Report::Completions(completions) => completions.script.clone(),
+        Report::ConfigChange(report) => config::changed(report, style),
+        Report::ConfigExplain(report) => config::explained(report, style),
+        Report::ConfigGet(report) => config::value(&report.value),
+        Report::ConfigSchema(report) => config::schema(&report.document),
+        Report::ConfigShow(report) => config::value(&report.manifest),
+        Report::ConfigValidate(report) => config::validated(report, style),
         Report::DataList(report) => data::list(report, style),
         Report::DataLoad(report) => data::loaded(report, style),
         Report::DataReset(report) => data::reset(report, style),

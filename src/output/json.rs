@@ -48,7 +48,8 @@ fn escaped(json: &str) -> String {
     safe
 }
 
-fn yaml(value: &Value) -> String {
+/// A value in YAML, with its end of line; characters that could hide text are shown by their numbers.
+pub(super) fn yaml(value: &Value) -> String {
     let mut text: String = serde_saphyr::to_string(value)
         .unwrap_or_default()
         .chars()

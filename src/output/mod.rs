@@ -4,6 +4,7 @@
 //! nobody but the user. Text from outside goes through [`safe_text`] and the run's `Redactor`.
 
 mod board;
+mod config;
 mod data;
 mod documents;
 mod failures;

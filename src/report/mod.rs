@@ -8,6 +8,7 @@
 //! changes its meaning or goes away makes a new number.
 
 mod completions;
+mod config;
 mod data;
 mod debug;
 mod down;
@@ -33,6 +34,10 @@ mod up;
 mod version;
 
 pub use completions::Completions;
+pub use config::{
+    ConfigChange, ConfigChanged, ConfigExplained, ConfigSchema, ConfigShown, ConfigValidated,
+    ConfigValue, ConfigWritten,
+};
 pub use data::{BrokenDataset, DataList, DataLoaded, DataReset, DatasetEntry};
 pub use debug::Debug;
 pub use down::{Down, Kept};
@@ -76,6 +81,24 @@ pub enum Report {
     /// Of `completions`.
     #[serde(rename = "devenv.completions/1")]
     Completions(Completions),
+    /// Of `config set` and `config unset`.
+    #[serde(rename = "devenv.config-change/1")]
+    ConfigChange(ConfigChanged),
+    /// Of `config explain`.
+    #[serde(rename = "devenv.config-explain/1")]
+    ConfigExplain(ConfigExplained),
+    /// Of `config get`.
+    #[serde(rename = "devenv.config-get/1")]
+    ConfigGet(ConfigValue),
+    /// Of `config schema`.
+    #[serde(rename = "devenv.config-schema/1")]
+    ConfigSchema(ConfigSchema),
+    /// Of `config show`.
+    #[serde(rename = "devenv.config-show/1")]
+    ConfigShow(ConfigShown),
+    /// Of `config validate`.
+    #[serde(rename = "devenv.config-validate/1")]
+    ConfigValidate(ConfigValidated),
     /// Of `data list`.
     #[serde(rename = "devenv.data-list/1")]
     DataList(DataList),
@@ -178,6 +201,12 @@ pub enum Report {
 pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
     vec![
         schema_of::<Completions>("completions"),
+        schema_of::<ConfigChanged>("config-change"),
+        schema_of::<ConfigExplained>("config-explain"),
+        schema_of::<ConfigValue>("config-get"),
+        schema_of::<ConfigSchema>("config-schema"),
+        schema_of::<ConfigShown>("config-show"),
+        schema_of::<ConfigValidated>("config-validate"),
         schema_of::<DataList>("data-list"),
         schema_of::<DataLoaded>("data-load"),
         schema_of::<DataReset>("data-reset"),

@@ -81,6 +81,7 @@ fn every_verb_does_what_its_help_says() {
     figures_are_within_what_the_manifest_allows(&project);
     a_restart_replaces_the_pods_of_one_service(&project);
     a_scale_holds_over_an_up(&project);
+    a_key_that_is_changed_says_what_it_takes(&project);
     an_address_is_opened_and_answers(&mut project);
     what_leaves_the_manifest_leaves_the_cluster(&project);
     other_settings_of_the_cluster_are_told_and_hide_nothing(&project);
@@ -225,6 +226,32 @@ fn a_scale_holds_over_an_up(project: &Project) {
         project.devenv(&["scale", wrong]).assert_code(2);
     }
     project.devenv(&["scale", "db=1"]).assert_code(0);
+}
+
+fn a_key_that_is_changed_says_what_it_takes(project: &Project) {
+    let manifest = project.read("devenv.yaml");
+    let set = [
+        "config",
+        "set",
+        "services.web.env.GREETING=hi",
+        "-o",
+        "json",
+    ];
+    let set = valid(&project.devenv(&set).assert_code(0), "config-change");
+    assert_eq!(set["isRunning"], true, "{set:#}");
+    let steps = set["effects"].as_array().unwrap().iter();
+    let steps: Vec<&str> = steps.map(|step| step["id"].as_str().unwrap()).collect();
+    assert_eq!(steps, ["deploy:web", "ready:web", "reach:web"]);
+    let changed = manifest.replace("GREETING: hello", "GREETING: hi");
+    assert_eq!(project.read("devenv.yaml"), changed);
+    let other = ["config", "set", "cluster.ports.https=18498"];
+    let other = project.devenv(&other).assert_code(0);
+    other.assert_says(&["it has no effect yet", "settings"]);
+    project.write("devenv.yaml", &manifest);
+    let same = ["config", "set", "services.web.env.GREETING=hello"];
+    let same = project.devenv(&same).assert_code(0);
+    same.assert_says(&["nothing that runs needs to change"]);
+    assert_eq!(project.read("devenv.yaml"), manifest);
 }
 
 fn an_address_is_opened_and_answers(project: &mut Project) {

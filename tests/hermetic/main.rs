@@ -5,6 +5,7 @@ mod support;
 
 mod arrows;
 mod completions;
+mod config;
 mod datasets;
 mod documents;
 mod errors;
