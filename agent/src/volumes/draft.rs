@@ -27,14 +27,17 @@ use super::{
 };
 use crate::files::{kind, open_directory, remove};
 
-/// The longest moment of a file system: some count whole seconds, and the clock that is read for them may be late.
-const MOMENT: Duration = Duration::from_secs(2);
+/// The longest moment of a file system that counts more finely than in seconds: a tick of the clock that is read for it.
+const MOMENT: Duration = Duration::from_millis(100);
+
+/// The longest moment of one that counts whole seconds.
+const LONG_MOMENT: Duration = Duration::from_secs(2);
 
 /// A copy that was made while others wrote.
 pub(super) struct Draft<'a> {
     copy: Copy<'a>,
     drafted: Drafted,
-    /// What was changed before was on disk, and is in the draft if it is as it was seen.
+    /// What was changed a moment before was on disk, and is in the draft if it is as it was seen.
     settled: Settled,
 }
 
@@ -71,23 +74,34 @@ impl Seen {
             ),
         }
     }
+
+    /// From when on any change has a later time than the one it was seen with, since 1970.
+    fn told_from(&self) -> Duration {
+        let (seconds, nanoseconds) = self.changed;
+        let changed = Duration::new(
+            seconds.try_into().unwrap_or(0),
+            nanoseconds.try_into().unwrap_or(0),
+        );
+        // Nothing finer than a second is known of it.
+        let is_whole = nanoseconds == 0;
+        changed + if is_whole { LONG_MOMENT } else { MOMENT }
+    }
 }
 
-/// Before when whatever was changed last is told from what was changed later, in seconds since 1970.
+/// When nothing was written to disk or copied yet, since 1970.
 #[derive(Clone, Copy)]
-pub(super) struct Settled(pub(super) i64);
+pub(super) struct Settled(pub(super) Duration);
 
 impl Settled {
     /// What is, before anything is written to disk or copied.
     pub(super) fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
-        let before = since.unwrap_or_default().saturating_sub(MOMENT);
-        Self(i64::try_from(before.as_secs()).unwrap_or(0))
+        Self(since.unwrap_or_default())
     }
 
     /// Whether something is for certain what was seen.
     fn holds(self, seen: Seen, stat: &Stat) -> bool {
-        seen == Seen::of(stat) && seen.changed.0 < self.0
+        seen == Seen::of(stat) && seen.told_from() < self.0
     }
 }
 
@@ -315,5 +329,26 @@ impl Visitor for Second<'_> {
         }
         self.replace(was.as_ref(), found, above)?;
         self.copy.visit(found, above)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_whole_seconds_are_told_apart_after_two_of_them() {
+        let told_from = |changed| {
+            let (device, inode) = (0, 0);
+            let seen = Seen {
+                device,
+                inode,
+                changed,
+            };
+            seen.told_from()
+        };
+        assert_eq!(told_from((10, 0)), Duration::from_secs(12));
+        assert_eq!(told_from((10, 1_000_000)), Duration::from_millis(10_101));
+        assert_eq!(told_from((-5, 0)), Duration::from_secs(2));
     }
 }

@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
     sync::atomic::{AtomicBool, Ordering},
     thread,
+    time::Duration,
 };
 
 use devenv_agent::volume_protocol::Copied;
@@ -62,7 +63,7 @@ fn next_moment(stage: &Stage) -> Settled {
         fs::write(&probe, "").unwrap();
     }
     // As if all had been changed long ago.
-    Settled(i64::MAX)
+    Settled(Duration::MAX)
 }
 
 /// Where the copy is until it is complete.
@@ -140,9 +141,12 @@ fn whatever_is_changed_after_the_draft_is_in_the_copy() {
 fn what_was_changed_just_before_the_draft_is_copied_again() {
     let stage = Stage::new();
     stage.write("volume/a", b"before");
+    let written = stage.at("volume/a").metadata().unwrap();
+    let (seconds, nanoseconds) = (written.ctime(), written.ctime_nsec());
+    let written = Duration::new(seconds.cast_unsigned(), nanoseconds.try_into().unwrap());
     // Held open, so that no other gets its number.
     let mut drafted = None;
-    copied(&stage, Settled::now(), || {
+    copied(&stage, Settled(written + Duration::from_millis(90)), || {
         let draft = draft_of(&stage);
         drafted = Some(fs::File::open(draft.join("a")).unwrap());
     });
