@@ -7,6 +7,7 @@ mod check;
 pub mod data;
 pub mod debug;
 pub mod desire;
+pub mod doctor;
 pub mod down;
 pub mod exec;
 mod footprint;
