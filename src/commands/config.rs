@@ -3,7 +3,7 @@
 use super::{Assignment, Context, Exit, project};
 use crate::{
     domain::{ExitClass, Failure, Failures},
-    features::config::{self, Effects},
+    features::config::{self, Effects, Secrets},
     manifest::{
         self, NamedFiles,
         config::{Change, KeyPath, Layer},
@@ -30,11 +30,15 @@ enum Action {
     #[command(after_help = "Examples:
   devenv config get services.order.replicas
   devenv config get services.order.env -o json
+  devenv config get services.db.env.POSTGRES_PASSWORD --reveal
   devenv config get cluster.kubernetes -p production-like")]
     Get {
         /// The key
         #[arg(value_name = "KEY")]
         key: KeyPath,
+        /// Show passwords and tokens too
+        #[arg(long)]
+        reveal: bool,
     },
     /// Change values in place; comments and layout stay
     ///
@@ -74,6 +78,9 @@ enum Action {
         /// Only this layer: `manifest`, `local` or a profile
         #[arg(long, value_name = "LAYER")]
         layer: Option<Layer>,
+        /// Show passwords and tokens too
+        #[arg(long)]
+        reveal: bool,
     },
     /// Say where the value of a key comes from: the file and line of every layer that sets it
     #[command(after_help = "Examples:
@@ -117,7 +124,9 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     let lenient = || project::request(context, NamedFiles::Assumed);
     let strict = || project::request(context, NamedFiles::Required);
     let report = match args.action {
-        Action::Get { key } => Report::ConfigGet(config::get(&lenient(), &key)?),
+        Action::Get { key, reveal } => {
+            Report::ConfigGet(config::get(&lenient(), &key, secrets(reveal))?)
+        }
         Action::Set { assignments, layer } => {
             let changes = assignments.into_iter().map(assigned);
             let changes: Vec<Change> = changes.collect::<Result<_, _>>()?;
@@ -127,7 +136,10 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
             let changes: Vec<Change> = keys.into_iter().map(Change::Unset).collect();
             Report::ConfigChange(changed(&changes, layer.as_ref(), context).await?)
         }
-        Action::Show { layer } => Report::ConfigShow(config::show(&lenient(), layer.as_ref())?),
+        Action::Show { layer, reveal } => {
+            let shown = config::show(&lenient(), layer.as_ref(), secrets(reveal))?;
+            Report::ConfigShow(shown)
+        }
         Action::Explain { key } => Report::ConfigExplain(config::explain(&lenient(), &key)?),
         Action::Validate => Report::ConfigValidate(config::validate(&strict())?),
         Action::Schema { of } => {
@@ -141,6 +153,14 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     };
     context.outbox.report(report).await;
     Ok(Exit::Success)
+}
+
+const fn secrets(reveal: bool) -> Secrets {
+    if reveal {
+        Secrets::Revealed
+    } else {
+        Secrets::Concealed
+    }
 }
 
 fn assigned(assignment: Assignment) -> Result<Change, Failure> {

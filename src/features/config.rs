@@ -2,9 +2,11 @@
 
 use std::{path::Path, time::Duration};
 
+use serde_json::Value;
+
 use crate::{
     adapters::files,
-    domain::{ExitClass, Failure, Failures, Stage},
+    domain::{ExitClass, Failure, Failures, Stage, conceal, conceal_named},
     features::{
         Project,
         up::{Scope, Wanted, preview},
@@ -20,9 +22,18 @@ use crate::{
     },
 };
 
+/// What becomes of the values of passwords, tokens and the like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secrets {
+    /// Something else stands in their place.
+    Concealed,
+    /// They are shown.
+    Revealed,
+}
+
 /// The value of a key.
-pub fn get(request: &Request, key: &KeyPath) -> Result<ConfigValue, Failures> {
-    let Some(value) = view(request)?.value(key)? else {
+pub fn get(request: &Request, key: &KeyPath, secrets: Secrets) -> Result<ConfigValue, Failures> {
+    let Some(mut value) = view(request)?.value(key)? else {
         let failure = Failure::new(
             "config.not-written",
             ExitClass::Usage,
@@ -32,6 +43,9 @@ pub fn get(request: &Request, key: &KeyPath) -> Result<ConfigValue, Failures> {
         let help = format!("devenv config explain '{key}'   # says what it is for");
         return Err(failure.help(help).into());
     };
+    if secrets == Secrets::Concealed {
+        conceal_named(key.name(), &mut value);
+    }
     Ok(ConfigValue {
         key: key.to_string(),
         value,
@@ -39,7 +53,19 @@ pub fn get(request: &Request, key: &KeyPath) -> Result<ConfigValue, Failures> {
 }
 
 /// The manifest as all its layers make it, or one of them.
-pub fn show(request: &Request, layer: Option<&Layer>) -> Result<ConfigShown, Failures> {
+pub fn show(
+    request: &Request,
+    layer: Option<&Layer>,
+    secrets: Secrets,
+) -> Result<ConfigShown, Failures> {
+    let mut shown = shown_of(request, layer)?;
+    if secrets == Secrets::Concealed {
+        conceal(&mut shown.manifest);
+    }
+    Ok(shown)
+}
+
+fn shown_of(request: &Request, layer: Option<&Layer>) -> Result<ConfigShown, Failures> {
     let view = view(&with_layer(request, layer))?;
     let Some(layer) = layer else {
         return Ok(ConfigShown {
@@ -78,12 +104,12 @@ pub fn explain(request: &Request, key: &KeyPath) -> Result<ConfigExplained, Fail
         file: shown(&written.place.file),
         line: written.place.line,
         key: written.key,
-        value: written.value,
+        value: concealed(key, written.value),
     });
     Ok(ConfigExplained {
+        value: concealed(key, explained.value),
         key: explained.key,
         meaning: explained.meaning,
-        value: explained.value,
         written: written.collect(),
         builtin: explained.builtin,
     })
@@ -100,7 +126,8 @@ pub fn write(
         let path = request.directory.join(file);
         files::write_over(&path, text.as_bytes()).map_err(|error| error.failure())?;
     }
-    Ok(edited.changed.into_iter().map(entry).collect())
+    let changes = changes.iter().map(Change::key).zip(edited.changed);
+    Ok(changes.map(|(key, changed)| entry(key, changed)).collect())
 }
 
 /// What it takes until a change of the manifest is in effect.
@@ -134,12 +161,12 @@ pub async fn effects(project: &Project, outbox: &Outbox) -> Result<Effects, Fail
     })
 }
 
-fn entry(changed: Changed) -> ConfigChange {
+fn entry(key: &KeyPath, changed: Changed) -> ConfigChange {
     ConfigChange {
         key: changed.key,
         file: shown(&changed.file),
-        before: changed.before,
-        after: changed.after,
+        before: concealed(key, changed.before),
+        after: concealed(key, changed.after),
         overridden_by: changed.overridden,
     }
 }
@@ -197,6 +224,12 @@ fn each_once(found: Vec<Failure>) -> Vec<Failure> {
         }
     }
     told
+}
+
+fn concealed(key: &KeyPath, value: Option<Value>) -> Option<Value> {
+    let mut value = value?;
+    conceal_named(key.name(), &mut value);
+    Some(value)
 }
 
 fn view(request: &Request) -> Result<View, Failures> {

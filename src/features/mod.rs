@@ -23,6 +23,7 @@ mod process;
 pub mod project;
 pub mod restart;
 pub mod scale;
+pub mod secrecy;
 pub mod status;
 pub mod up;
 
