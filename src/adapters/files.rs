@@ -22,7 +22,7 @@ mod project;
 
 use self::error::At as _;
 pub use self::{
-    error::{FileError, Operation},
+    error::{DISK_FULL, FileError, Operation},
     landing::{Landing, LandingFile},
     new_file::NewFile,
     project::Project,

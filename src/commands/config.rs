@@ -1,21 +1,15 @@
 //! `devenv config`
 
-use std::path::Path;
-
 use super::{Assignment, Context, Exit, project};
 use crate::{
-    adapters::files,
-    domain::{ExitClass, Failure, Failures, Stage},
-    features::up::{Scope, Wanted, preview},
+    domain::{ExitClass, Failure, Failures},
+    features::config::{self, Effects, Secrets},
     manifest::{
         self, NamedFiles,
-        config::{Change, Changed, KeyPath, Layer, View, change},
+        config::{Change, KeyPath, Layer},
         dataset,
     },
-    report::{
-        ConfigChange, ConfigChanged, ConfigExplained, ConfigSchema, ConfigShown, ConfigValidated,
-        ConfigValue, ConfigWritten, PlanStep, Report,
-    },
+    report::{ConfigChanged, ConfigSchema, Report},
 };
 
 /// Read, explain and change the manifest by its keys
@@ -36,11 +30,15 @@ enum Action {
     #[command(after_help = "Examples:
   devenv config get services.order.replicas
   devenv config get services.order.env -o json
+  devenv config get services.db.env.POSTGRES_PASSWORD --reveal
   devenv config get cluster.kubernetes -p production-like")]
     Get {
         /// The key
         #[arg(value_name = "KEY")]
         key: KeyPath,
+        /// Show passwords and tokens too
+        #[arg(long)]
+        reveal: bool,
     },
     /// Change values in place; comments and layout stay
     ///
@@ -80,6 +78,9 @@ enum Action {
         /// Only this layer: `manifest`, `local` or a profile
         #[arg(long, value_name = "LAYER")]
         layer: Option<Layer>,
+        /// Show passwords and tokens too
+        #[arg(long)]
+        reveal: bool,
     },
     /// Say where the value of a key comes from: the file and line of every layer that sets it
     #[command(after_help = "Examples:
@@ -119,8 +120,13 @@ enum Kind {
 
 /// Runs the command.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures> {
+    // What is only read may name files that are gone.
+    let lenient = || project::request(context, NamedFiles::Assumed);
+    let strict = || project::request(context, NamedFiles::Required);
     let report = match args.action {
-        Action::Get { key } => Report::ConfigGet(get(&key, context)?),
+        Action::Get { key, reveal } => {
+            Report::ConfigGet(config::get(&lenient(), &key, secrets(reveal))?)
+        }
         Action::Set { assignments, layer } => {
             let changes = assignments.into_iter().map(assigned);
             let changes: Vec<Change> = changes.collect::<Result<_, _>>()?;
@@ -130,9 +136,12 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
             let changes: Vec<Change> = keys.into_iter().map(Change::Unset).collect();
             Report::ConfigChange(changed(&changes, layer.as_ref(), context).await?)
         }
-        Action::Show { layer } => Report::ConfigShow(show(layer.as_ref(), context)?),
-        Action::Explain { key } => Report::ConfigExplain(explain(&key, context)?),
-        Action::Validate => Report::ConfigValidate(validate(context)?),
+        Action::Show { layer, reveal } => {
+            let shown = config::show(&lenient(), layer.as_ref(), secrets(reveal))?;
+            Report::ConfigShow(shown)
+        }
+        Action::Explain { key } => Report::ConfigExplain(config::explain(&lenient(), &key)?),
+        Action::Validate => Report::ConfigValidate(config::validate(&strict())?),
         Action::Schema { of } => {
             let document = match of {
                 Kind::Manifest => manifest::schema(),
@@ -146,6 +155,14 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     Ok(Exit::Success)
 }
 
+const fn secrets(reveal: bool) -> Secrets {
+    if reveal {
+        Secrets::Revealed
+    } else {
+        Secrets::Concealed
+    }
+}
+
 fn assigned(assignment: Assignment) -> Result<Change, Failure> {
     let key = assignment.path.parse();
     let key = key.map_err(|error: manifest::config::InvalidKeyPath| {
@@ -155,183 +172,26 @@ fn assigned(assignment: Assignment) -> Result<Change, Failure> {
     Ok(Change::Set(key, assignment.value))
 }
 
-fn view(context: &Context, layer: Option<&Layer>) -> Result<(View, manifest::Request), Failures> {
-    let mut request = project::request(context, NamedFiles::Assumed);
-    if let Some(Layer::Profile(name)) = layer
-        && !request.profiles.contains(name)
-    {
-        request.profiles.push(name.clone());
-    }
-    let files = files::Project::new(request.directory.clone());
-    Ok((View::of(&request, &files)?, request))
-}
-
-fn get(key: &KeyPath, context: &Context) -> Result<ConfigValue, Failures> {
-    let (view, _) = view(context, None)?;
-    let Some(value) = view.value(key)? else {
-        let failure = Failure::new(
-            "config.not-written",
-            ExitClass::Usage,
-            format!("`{key}` has no value"),
-        );
-        let failure = failure.because("no layer sets it, and nothing is built in");
-        let help = format!("devenv config explain '{key}'   # says what it is for");
-        return Err(failure.help(help).into());
-    };
-    Ok(ConfigValue {
-        key: key.to_string(),
-        value,
-    })
-}
-
-fn show(layer: Option<&Layer>, context: &Context) -> Result<ConfigShown, Failures> {
-    let (view, request) = view(context, layer)?;
-    let Some(layer) = layer else {
-        return Ok(ConfigShown {
-            files: view.files().iter().map(|file| shown(file)).collect(),
-            manifest: view.whole(),
-        });
-    };
-    let file = layer.file(&request);
-    let manifest = view.layer(&file).ok_or_else(|| {
-        let what = format!("there is nothing in the layer {layer}");
-        Failure::new("config.no-layer", ExitClass::Usage, what)
-            .because(format!("{} is not there, or empty", file.display()))
-            .help(format!("devenv config set --layer {layer} KEY=VALUE"))
-    })?;
-    Ok(ConfigShown {
-        files: vec![shown(&file)],
-        manifest,
-    })
-}
-
-fn explain(key: &KeyPath, context: &Context) -> Result<ConfigExplained, Failures> {
-    let (view, _) = view(context, None)?;
-    let explained = view.explain(key)?;
-    let written = explained.written.into_iter().map(|written| ConfigWritten {
-        file: shown(&written.place.file),
-        line: written.place.line,
-        key: written.key,
-        value: written.value,
-    });
-    Ok(ConfigExplained {
-        key: explained.key,
-        meaning: explained.meaning,
-        value: explained.value,
-        written: written.collect(),
-        builtin: explained.builtin,
-    })
-}
-
 async fn changed(
     changes: &[Change],
     layer: Option<&Layer>,
     context: &Context,
 ) -> Result<ConfigChanged, Failures> {
     let request = project::request(context, NamedFiles::Required);
-    let files = files::Project::new(request.directory.clone());
-    let edited = change(&request, changes, layer, &files)?;
-    for (file, text) in &edited.files {
-        let path = request.directory.join(file);
-        files::write_over(&path, text.as_bytes()).map_err(|error| error.failure())?;
-    }
     let mut report = ConfigChanged {
-        changes: edited.changed.into_iter().map(entry).collect(),
+        changes: config::write(&request, changes, layer)?,
         is_running: false,
         effects: Vec::new(),
         obstacle: None,
     };
     let project = project::open(context).await?;
-    if project.record(&context.outbox).await?.is_none() {
-        return Ok(report);
-    }
-    let wanted = Wanted {
-        services: Vec::new(),
-        scope: Scope::WithDependencies,
-        deadline: std::time::Duration::MAX,
-    };
-    match preview(&project, &wanted, &context.outbox).await {
-        Ok(plan) if plan.has_stage(Stage::Cluster) => {}
-        Ok(plan) => {
+    match config::effects(&project, &context.outbox).await? {
+        Effects::NotRunning => {}
+        Effects::Steps(steps) => {
             report.is_running = true;
-            report.effects = plan.summaries().iter().map(PlanStep::from).collect();
+            report.effects = steps;
         }
-        // What was asked for is done: why it has no effect yet is told beside it.
-        Err(failures) => {
-            report.obstacle = failures.iter().next().map(|failure| failure.what.clone());
-        }
+        Effects::Obstacle(what) => report.obstacle = Some(what),
     }
     Ok(report)
-}
-
-fn entry(changed: Changed) -> ConfigChange {
-    ConfigChange {
-        key: changed.key,
-        file: shown(&changed.file),
-        before: changed.before,
-        after: changed.after,
-        overridden_by: changed.overridden,
-    }
-}
-
-/// Looks for mistakes in the manifest as it is asked for, then with each profile alone, and in all datasets.
-fn validate(context: &Context) -> Result<ConfigValidated, Failures> {
-    let request = project::request(context, NamedFiles::Required);
-    let files = files::Project::new(request.directory.clone());
-    let mut found: Vec<Failure> = Vec::new();
-    let loaded = manifest::load(&request, &files);
-    let profiles = manifest::profiles(&files);
-    for name in profiles.iter().filter_map(|name| name.parse().ok()) {
-        let profiles = vec![name];
-        let alone = manifest::Request {
-            profiles,
-            ..request.clone()
-        };
-        found.extend(manifest::load(&alone, &files).err().into_iter().flatten());
-    }
-    let mut datasets = Vec::new();
-    match &loaded {
-        Err(failures) => found.splice(..0, failures.clone()).for_each(drop),
-        Ok(loaded) => {
-            let catalogue = dataset::list(&files)?;
-            found.extend(
-                catalogue
-                    .broken
-                    .into_iter()
-                    .flat_map(|broken| broken.failures),
-            );
-            for listed in catalogue.good {
-                let chain = dataset::load(&listed.name, &loaded.environment, &files);
-                found.extend(chain.err().into_iter().flatten());
-                datasets.push(listed.name.to_string());
-            }
-        }
-    }
-    // A mistake in the manifest is one in every profile too.
-    let mut told: Vec<Failure> = Vec::new();
-    for failure in found {
-        let is_told = |other: &Failure| {
-            (other.code, &other.place, &other.what) == (failure.code, &failure.place, &failure.what)
-        };
-        if !told.iter().any(is_told) {
-            told.push(failure);
-        }
-    }
-    match Failures::from_list(told) {
-        Some(failures) => Err(failures),
-        None => Ok(ConfigValidated {
-            files: view(context, None)?
-                .0
-                .files()
-                .iter()
-                .map(|file| shown(file))
-                .collect(),
-            profiles,
-            datasets,
-        }),
-    }
-}
-
-fn shown(file: &Path) -> String {
-    file.display().to_string()
 }

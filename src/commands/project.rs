@@ -6,7 +6,7 @@ use super::Context;
 use crate::{
     adapters::{environment::HostVariables, files},
     domain::{ExitClass, Failure, Failures, NoticeLevel, ServiceName, Task},
-    features::Project,
+    features::{Project, secrecy::hide_secrets},
     manifest::{self, NamedFiles},
     state::{Settings, UserPaths},
 };
@@ -80,6 +80,7 @@ pub(super) fn request(context: &Context, named_files: NamedFiles) -> manifest::R
 
 async fn load(context: &Context, named_files: NamedFiles) -> Result<Project, Failures> {
     let (project, notices) = Reader::of(context, named_files)?.read()?;
+    hide_secrets(&project.environment, context.outbox.redactor());
     for notice in notices {
         context.outbox.notice(NoticeLevel::Info, notice).await;
     }

@@ -22,6 +22,7 @@ mod quantity;
 mod retention;
 mod said;
 mod sanitize;
+mod secrecy;
 mod snapshot;
 mod starts;
 mod template;
@@ -70,6 +71,7 @@ pub use sanitize::{
     Change, ColumnRule, DatabaseRules, KeptRows, Located, Mask, Replacement, SanitizeRules, Seed,
     TableRules,
 };
+pub use secrecy::{REDACTED, conceal, conceal_line, conceal_named, is_secret, names_a_secret};
 pub use snapshot::{
     CopyMeans, LoadedDataset, Maker, Sanitized, Snapshot, SnapshotVolume, VolumeRef,
 };

@@ -14,9 +14,9 @@ use crate::{
         ExitClass, Failure, Failures, Hook, ImageName, InputsHash, ReleaseChart, Service,
         ServiceName, Source, TaskName, Workload,
     },
-    manifest,
+    features::secrecy::read_secrets,
     plan::{Init, service_values},
-    report::{Outbox, Redactor},
+    report::Outbox,
 };
 
 /// What `services` of the environment come to. Reads every context once, on several threads.
@@ -217,30 +217,6 @@ fn workload_release(
         values,
         Vec::new(),
     )
-}
-
-/// The variables of `key=value` files, later files over earlier ones; their values are never printed from now on.
-pub fn read_secrets(
-    paths: &[PathBuf],
-    redactor: &Redactor,
-) -> Result<BTreeMap<String, String>, Failure> {
-    let mut secrets = BTreeMap::new();
-    for path in paths {
-        let text = files::read_text(path).map_err(|error| error.failure())?;
-        secrets.extend(manifest::parse_env_file(&text, path)?);
-    }
-    for value in secrets.values() {
-        redactor.register(value);
-    }
-    Ok(secrets)
-}
-
-/// Keeps the secrets of all services out of what is said from now on: services may say each other's.
-pub fn hide_secrets(environment: &Environment, redactor: &Redactor) {
-    for workload in environment.services.values().filter_map(Service::workload) {
-        // A file that cannot be read is the affair of `up`.
-        let _ = read_secrets(&workload.secrets, redactor);
-    }
 }
 
 fn finish(

@@ -4,6 +4,7 @@
 //! and failures, speaks through the outbox, and knows neither flags nor the terminal.
 
 mod check;
+pub mod config;
 pub mod data;
 pub mod debug;
 pub mod desire;
@@ -23,6 +24,7 @@ mod process;
 pub mod project;
 pub mod restart;
 pub mod scale;
+pub mod secrecy;
 pub mod status;
 pub mod up;
 

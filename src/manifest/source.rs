@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::tree::{Origin, SourceId};
-use crate::domain::Place;
+use crate::domain::{Place, conceal_line};
 
 /// The name under which a `--set` flag appears as a file.
 pub(super) const SET: &str = "--set";
@@ -87,7 +87,7 @@ impl Sources {
             line,
             column,
             length: (origin.length as usize).clamp(1, room.max(1)),
-            source_line: source_line.to_owned(),
+            source_line: conceal_line(source_line),
         }
     }
 }

@@ -127,7 +127,7 @@ pub(super) fn imported(report: &SnapshotImported, style: &Style) -> String {
 pub(super) fn restored(report: &SnapshotRestored, style: &Style) -> String {
     let sanitized = report.sanitized.as_ref();
     format!(
-        "{}{} restored {}: {}, ready after {}\n",
+        "{}{} restored {}: {}, in {}\n",
         sanitized
             .map(|it| sanitized_text(it, style))
             .unwrap_or_default(),

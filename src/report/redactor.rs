@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::domain::REDACTED;
+
 /// Shorter values are left alone: replacing `shop` or `true` everywhere would make output unreadable.
 const SHORTEST_SECRET: usize = 8;
-/// What is shown instead.
-const MASK: &str = "[redacted]";
 
 /// The secret values of a run. Cheap to clone; all clones know the same values.
 #[derive(Clone, Default)]
@@ -42,7 +42,7 @@ impl Redactor {
         let mut clean = text.to_owned();
         for secret in secrets.iter() {
             if clean.contains(secret.as_str()) {
-                clean = clean.replace(secret.as_str(), MASK);
+                clean = clean.replace(secret.as_str(), REDACTED);
             }
         }
         clean

@@ -270,3 +270,78 @@ fn the_schemas_are_those_of_editors() {
         assert!(schema["properties"].is_object(), "{output}");
     }
 }
+
+/// Would be seen wherever it came through.
+const CANARY: &str = "c4n4ry-in-the-mine";
+
+fn with_store_env(env: &str) -> String {
+    MANIFEST.replace("replicas: 2 }", &format!("replicas: 2, env: {env} }}"))
+}
+
+#[test]
+fn passwords_and_tokens_are_shown_to_nobody_who_did_not_ask_for_them() {
+    let environment = project();
+    environment.write_project(
+        "devenv.yaml",
+        &with_store_env(&format!(
+            "{{ API_TOKEN: {CANARY}, QUEUE: 'amqp://me:{CANARY}@queue/a', PIN_FILE: /pin }}"
+        )),
+    );
+    insta::assert_snapshot!(environment.devenv(["config", "get", "services.store.env"]), @r#"
+    LOG_LEVEL: info
+    API_TOKEN: "[redacted]"
+    QUEUE: amqp://me:[redacted]@queue/a
+    PIN_FILE: /pin
+    "#);
+    insta::assert_snapshot!(
+        environment.devenv(["config", "explain", "services.store.env.API_TOKEN"]), @r"
+    services.store.env.API_TOKEN = [redacted]
+
+    WHERE          VALUE
+    devenv.yaml:9  [redacted]  has the last word
+    ");
+    let change = format!("services.store.env.API_TOKEN={CANARY}-2");
+    insta::assert_snapshot!(environment.devenv(["config", "set", &change]), @r"
+    ✓ services.store.env.API_TOKEN: [redacted] → [redacted]   devenv.yaml
+
+    next:
+      devenv up
+    ");
+    for command in [
+        &["config", "show"][..],
+        &["config", "show", "-o", "json"],
+        &["config", "show", "--layer", "manifest"],
+        &["config", "get", "services.store.env.API_TOKEN"],
+        &["config", "explain", "services.store", "-o", "json"],
+        &["plan", "-v"],
+    ] {
+        let ended = environment.devenv(command);
+        let told = format!("{}{}", ended.stdout, ended.stderr);
+        assert!(!told.contains(CANARY), "{command:?}: {told}");
+    }
+    let revealed =
+        environment.devenv(["config", "get", "services.store.env.API_TOKEN", "--reveal"]);
+    assert_eq!(revealed.stdout, format!("{CANARY}-2\n"));
+    assert!(environment.read_project("devenv.yaml").contains(CANARY));
+}
+
+#[test]
+fn a_line_of_the_manifest_is_shown_without_its_secrets() {
+    let environment = project();
+    environment.write_project(
+        "devenv.yaml",
+        &with_store_env(&format!("{{ API_TOKEN: {CANARY}, LEVEL: [x] }}")),
+    );
+    let refused = environment.devenv(["config", "validate"]);
+    insta::assert_snapshot!(refused, @r"
+    ------- stderr -------
+    error[manifest.wrong-type]: `services.store.env.LEVEL` must be a text, a number or
+        `true`/`false`, not a list
+      ╭─▸ devenv.yaml:9:81
+      │
+    9 │   store: { image: 'redis:7', replicas: 2, env: { API_TOKEN: ******************, LEVEL: [x] } }
+      │                                                                                 ━━━━━
+      ╵
+    [exit code: 3]
+    ");
+}

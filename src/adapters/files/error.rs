@@ -8,6 +8,9 @@ use std::{
 use super::super::host;
 use crate::domain::{ExitClass, Failure};
 
+/// The code of the failure of what a full disk stopped.
+pub const DISK_FULL: &str = "files.disk-full";
+
 /// What was tried.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Operation {
@@ -78,7 +81,7 @@ impl FileError {
             ),
             io::ErrorKind::StorageFull => return self.with_space(),
             io::ErrorKind::QuotaExceeded => (
-                "files.disk-full",
+                DISK_FULL,
                 "free some of what you may use: `quota -s`".to_owned(),
             ),
             io::ErrorKind::ReadOnlyFilesystem => (
@@ -96,7 +99,7 @@ impl FileError {
 
     /// With how much room there is where there is none.
     fn with_space(&self) -> Failure {
-        let failure = self.new_failure("files.disk-full");
+        let failure = self.new_failure(DISK_FULL);
         let failure = match host::space(&self.path) {
             Ok(space) => failure
                 .because(format!("{space} on its file system"))

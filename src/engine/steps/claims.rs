@@ -11,7 +11,7 @@ use crate::{
         kube::{Claims, KubeError, Unreadable, claims_in},
     },
     domain::{Failure, ServiceName},
-    engine::{Progress, World, steps::releases::make_volumes},
+    engine::{Progress, World, steps::volumes},
     plan::VOLUMES_IN_NODE,
 };
 
@@ -83,7 +83,7 @@ async fn keep(
         let elsewhere = cluster.bound_elsewhere(&keepable).await.map_err(failed)?;
         keepable.retain(|claim| !elsewhere.contains(&claim.name));
         let names = keepable.iter().map(|claim| claim.name.as_str());
-        make_volumes(world, service, names).await?;
+        volumes::make(world, service, names).await?;
         let root = Path::new(VOLUMES_IN_NODE);
         let reserved = cluster.reserve(service, &keepable, root).await;
         reserved.map_err(failed)?;

@@ -16,4 +16,5 @@ pub(super) mod releases;
 pub(super) mod remove;
 mod start;
 mod volume_store;
+mod volumes;
 pub(super) mod workloads;

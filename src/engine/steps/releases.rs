@@ -12,15 +12,13 @@ use crate::{
     domain::{DesiredRelease, ExitClass, Failure, NoticeLevel, ReleaseChart, ServiceName},
     engine::{
         Finished, Progress, World,
-        steps::{claims, start, volume_store},
+        steps::{claims, start, volumes},
         world::NAMESPACE,
     },
-    plan::VOLUMES_IN_NODE,
 };
 
 const INSTALL_WITHIN: Duration = Duration::from_mins(2);
 const REMOVE_WITHIN: Duration = Duration::from_mins(2);
-const MAKE_DIRECTORY_WITHIN: Duration = Duration::from_secs(20);
 
 /// Takes away the record of an operation that a killed Helm left pending, so that Helm works again.
 ///
@@ -70,7 +68,7 @@ pub(in crate::engine) async fn install(
         .and_then(|s| s.workload())
     {
         let names = workload.volumes.iter().map(|volume| volume.name.as_str());
-        make_volumes(world, service, names).await?;
+        volumes::make(world, service, names).await?;
     }
     let request = ReleaseRequest {
         service: service.clone(),
@@ -149,52 +147,4 @@ fn chart(world: &World, release: &DesiredRelease) -> Result<ChartReference, Fail
             )
         }
     })
-}
-
-/// Says on the host that a service has data, where that is in an image which only the nodes see.
-fn note_volumes(world: &World, service: &ServiceName) -> Result<(), Failure> {
-    if !volume_store::is_image(world)? {
-        return Ok(());
-    }
-    let sign = world.places.volumes.join(service.as_str());
-    files::create_private_dir(&sign).map_err(|e| e.failure())
-}
-
-/// Makes the directories of a service's volumes in the node, open to whichever user the image runs as.
-///
-/// They belong to root inside, so the node makes them; the local-path provisioner does it the same way.
-pub(super) async fn make_volumes<'n>(
-    world: &World,
-    service: &ServiceName,
-    names: impl Iterator<Item = &'n str>,
-) -> Result<(), Failure> {
-    let paths = names.map(|name| format!("{VOLUMES_IN_NODE}/{service}/{name}"));
-    let paths: Vec<String> = paths.collect();
-    if paths.is_empty() {
-        return Ok(());
-    }
-    let mut command = vec!["mkdir", "-p", "-m", "0777"];
-    command.extend(paths.iter().map(String::as_str));
-    let server = world.environment.id.cluster().server_container();
-    let made = world
-        .tools
-        .docker
-        .exec(&server, &command, None, MAKE_DIRECTORY_WITHIN)
-        .await;
-    let made = made.map_err(|e| e.failure())?;
-    if made.code == 0 {
-        return note_volumes(world, service);
-    }
-    let said = String::from_utf8_lossy(&made.stderr)
-        .lines()
-        .map(str::to_owned)
-        .collect();
-    Err(Failure::new(
-        "volume.not-made",
-        ExitClass::Cluster,
-        format!("the volumes of {service} cannot be made in the node"),
-    )
-    .of(service)
-    .with_evidence("mkdir", said)
-    .help(format!("df -h {}", world.places.volumes.display())))
 }

@@ -29,27 +29,33 @@ async fn tell_all(
     which: impl Fn(&Quiesce) -> &Vec<String>,
 ) -> Result<(), Failure> {
     let services = site.project.environment.services.values();
+    let having = services.filter_map(|service| {
+        let quiesce = service.workload()?.quiesce.as_ref()?;
+        Some((&service.name, quiesce)).filter(|_| !which(quiesce).is_empty())
+    });
+    let having: Vec<(&ServiceName, &Quiesce)> = having.collect();
+    if having.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<ServiceName> = having.iter().map(|(name, _)| (*name).clone()).collect();
+    // Pods may have come and gone since the command began.
+    let pods = site.pods_now(&names).await?;
     let mut asked = Vec::new();
-    for service in services {
-        let quiesce = service.workload().and_then(|it| it.quiesce.as_ref());
-        let Some(quiesce) = quiesce else { continue };
+    for (name, quiesce) in having {
         let command = which(quiesce);
-        if command.is_empty() {
-            continue;
-        }
-        for pod in pods_of(&service.name, &site.sight.observed.pods) {
+        for pod in pods_of(name, &pods) {
             let mut containers = pod.containers.iter();
-            let runs = containers
-                .any(|it| it.name == service.name.as_str() && it.now == ContainerState::Running);
+            let runs =
+                containers.any(|it| it.name == name.as_str() && it.now == ContainerState::Running);
             if runs {
-                progress.note(format!("{}: {}", service.name, command.join(" ")));
+                progress.note(format!("{name}: {}", command.join(" ")));
                 let request = ExecRequest {
                     pod: pod.name.clone(),
-                    container: service.name.to_string(),
+                    container: name.to_string(),
                     command: command.clone(),
                     tty: false,
                 };
-                asked.push(tell(site, &service.name, request, quiesce.within));
+                asked.push(tell(site, name, request, quiesce.within));
             }
         }
     }

@@ -39,6 +39,8 @@ use crate::{
 
 /// The code of the failure of an environment that does not run.
 pub(super) const NOT_RUNNING: &str = "cluster.not-running";
+/// The code of the failure of work that would fill the disk.
+const NO_ROOM: &str = "data.no-room";
 /// What snapshots hold, relative to the directory of all volumes.
 const SNAPSHOTS: &str = ".snapshots";
 /// What datasets came to.
@@ -158,7 +160,7 @@ impl<'a> Site<'a> {
         // `running` fails where none answers.
         self.sight.cluster.as_ref().ok_or_else(|| {
             Failure::new(
-                "cluster.not-running",
+                NOT_RUNNING,
                 ExitClass::Cluster,
                 "the environment does not run",
             )
@@ -336,7 +338,7 @@ impl<'a> Site<'a> {
         let explained = |failure: &Failure| match failure.code.0 {
             _ if failure.help.contains(&shown) => failure.clone(),
             // They say it themselves.
-            "files.disk-full" | "data.no-room" => failure.clone(),
+            files::DISK_FULL | NO_ROOM => failure.clone(),
             code if code == DISK_FULL || space.is_full() => failure
                 .clone()
                 .because(format!("of the disk of {}, {space}", directory.display()))
@@ -359,7 +361,7 @@ impl<'a> Site<'a> {
         }
         let needed = Memory::from_bytes(needed).bytes().div_ceil(1 << 20);
         Err(Failure::new(
-            "data.no-room",
+            NO_ROOM,
             ExitClass::Prerequisite,
             "the copy of the data would fill the disk; nothing was begun",
         )

@@ -30,8 +30,9 @@ use crate::{
     engine::log_lines,
     features::{
         Project,
-        desire::{read_secrets, task_image},
+        desire::task_image,
         process::{Agents, Process},
+        secrecy::read_secrets,
         up::{self, interrupted, running_with},
     },
     plan::{Init, diagnose, plan_task},

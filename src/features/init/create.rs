@@ -10,12 +10,11 @@ use super::{
     compose::{self, Conversion},
     draft::Draft,
     ignored, names, scan,
-    secrets::is_secret_name,
     yaml::{self, NotYaml},
 };
 use crate::{
     adapters::files::{self, FileError},
-    domain::{ExitClass, Failure, Failures, Place, ProjectFiles},
+    domain::{ExitClass, Failure, Failures, Place, ProjectFiles, names_a_secret},
     manifest::{self, Request, parse_env_file},
     report::{Init, InitFile, InitFileChange},
 };
@@ -185,7 +184,7 @@ fn place(file: &Path, text: &str, error: &NotYaml) -> Place {
     let line = text.lines().nth(error.line - 1).unwrap_or_default();
     let key = line.split([':', '=']).next().unwrap_or_default();
     // A line that may hold a secret is not shown.
-    let is_shown = !is_secret_name(key.trim_matches(|c: char| !c.is_ascii_alphanumeric()));
+    let is_shown = !names_a_secret(key.trim_matches(|c: char| !c.is_ascii_alphanumeric()));
     Place {
         file: file.to_owned(),
         line: error.line,

@@ -40,7 +40,7 @@ use crate::{
     adapters::{files, kube::Cluster},
     domain::{Failure, Failures, ServiceName},
     engine::{NAMESPACE, Tools, check_identity},
-    features::{Project, desire::hide_secrets, process::Agents},
+    features::{Project, process::Agents, secrecy::hide_secrets},
     report::Redactor,
     state::{Holder, LoadedRecord, Record},
 };

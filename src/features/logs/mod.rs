@@ -33,7 +33,7 @@ use self::{
     past::{Past, Reached, RunRead},
     printer::Printer,
 };
-use super::{Project, desire::hide_secrets, up::running};
+use super::{Project, up::running};
 use crate::{
     adapters::kube::{Cluster, LogLine, LogMark, LogOptions},
     domain::{
@@ -103,7 +103,6 @@ pub async fn logs(project: &Project, wanted: &Wanted, outbox: &Outbox) -> Result
     } else {
         wanted.services.iter().cloned().collect()
     };
-    hide_secrets(&project.environment, outbox.redactor());
     let told = match look(project, outbox).await {
         Ok((observed, cluster)) => {
             tell(project, wanted, &services, &observed, &cluster, outbox).await

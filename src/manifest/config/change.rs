@@ -81,7 +81,8 @@ pub enum Change {
 }
 
 impl Change {
-    const fn key(&self) -> &KeyPath {
+    /// The key that is changed.
+    pub const fn key(&self) -> &KeyPath {
         match self {
             Self::Set(key, _) | Self::Unset(key) => key,
         }

@@ -49,6 +49,16 @@ impl KeyPath {
         }
     }
 
+    /// The name of the value: the last key on the way to it.
+    pub fn name(&self) -> &str {
+        let mut steps = self.steps.iter().rev();
+        let name = steps.find_map(|step| match step {
+            Step::Key(name) => Some(name.as_str()),
+            Step::Item(_) => None,
+        });
+        name.unwrap_or_default()
+    }
+
     pub(in crate::manifest) fn steps(&self) -> &[Step] {
         &self.steps
     }

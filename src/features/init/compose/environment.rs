@@ -2,10 +2,8 @@
 
 use super::service::Converter;
 use crate::{
-    features::init::{
-        secrets::{SecretFile, is_secret, is_secret_name},
-        yaml::Value,
-    },
+    domain::{is_secret, names_a_secret},
+    features::init::{secrets::SecretFile, yaml::Value},
     manifest::parse_env_file,
 };
 
@@ -107,7 +105,7 @@ fn uses_secret(written: &str) -> bool {
             .unwrap_or_default()
     });
     let mut names = names.filter(|name| !name.is_empty());
-    names.any(is_secret_name)
+    names.any(names_a_secret)
 }
 
 /// The files of `env_file` that can be read as they are.

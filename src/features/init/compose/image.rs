@@ -3,7 +3,10 @@
 use std::path::Path;
 
 use super::service::Converter;
-use crate::features::init::{dockerfile, secrets::is_secret_name, yaml::Value};
+use crate::{
+    domain::names_a_secret,
+    features::init::{dockerfile, yaml::Value},
+};
 
 /// Keys of `build` that are converted, or that change nothing.
 const READ: [&str; 9] = [
@@ -97,7 +100,7 @@ fn arguments(build: &Value, converter: &mut Converter<'_>) -> Vec<(String, Value
     for (name, value) in super::environment::pairs(build.get("args")) {
         let value = value.or_else(|| converter.shared.known.get(&name).cloned());
         match value {
-            Some(_) if is_secret_name(&name) => {
+            Some(_) if names_a_secret(&name) => {
                 let help =
                     "it would be readable in the image: give it as a file with `build.secrets`";
                 converter.tell("build.args", &format!("`{name}` is a secret"), help);
