@@ -83,8 +83,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
 
 /// The project, if there is one; what is wrong with its manifest is found.
 fn open(context: &Context, found: &mut Vec<Finding>) -> Option<Project> {
-    let read = project::Reader::of(context, NamedFiles::Required).and_then(|reader| reader.read());
-    match read {
+    match project::read(context, NamedFiles::Required) {
         Ok((project, _)) => {
             let manifest = project.environment.manifest.file_name();
             let name = manifest.unwrap_or_default().to_string_lossy().into_owned();
