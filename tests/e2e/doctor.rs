@@ -135,7 +135,7 @@ struct Second<'a> {
 }
 
 impl Second<'_> {
-    const NAME: &'static str = "second-doctor";
+    const NAME: &'static str = "e2e-second";
 
     fn in_docker(&self) -> String {
         let filter = format!("name=k3d-{}-", Self::NAME);

@@ -78,7 +78,7 @@ fn judge(info: &EngineInfo, asked: Timestamp, answered: Timestamp) -> Vec<Findin
                 "docker.cgroup-v1",
                 "docker uses the kernel's old control groups (version 1)",
             )
-            .because("newer versions of Kubernetes do not start with them any more")
+            .because("newer versions of Kubernetes refuse them unless told otherwise")
             .fix("start the machine with the kernel's argument systemd.unified_cgroup_hierarchy=1"),
         );
     }

@@ -17,7 +17,7 @@ use crate::{
         docker::{ClusterContainer, Docker, ENVIRONMENT, Endpoint, EngineVolume},
         files, volume_image,
     },
-    domain::{EnvironmentId, Finding, Mend, Severity},
+    domain::{ClusterName, EnvironmentId, Finding, Mend, Severity},
     state::{EnvironmentPaths, UserPaths, owner_of},
 };
 
@@ -213,17 +213,19 @@ fn judge(
     let finding = if remains.containers.is_empty() {
         finding
     } else {
-        let name = id.cluster();
-        let registry = name.registry_container();
-        finding.fix(format!(
-            "k3d cluster delete {name} && k3d registry delete {registry}"
-        ))
+        finding.fix(delete(&id.cluster()))
     };
     finding.fix(format!(
         "sudo rm -rf {} {}   # loses it for good: only you can do that",
         paths.data().display(),
         paths.state().display()
     ))
+}
+
+/// The command that removes the containers of a cluster.
+fn delete(cluster: &ClusterName) -> String {
+    let registry = cluster.registry_container();
+    format!("k3d cluster delete {cluster} && k3d registry delete {registry}")
 }
 
 /// Containers and volumes of environments of which this user has nothing. They may be another user's: only those whose
@@ -248,7 +250,7 @@ fn orphans(in_docker: &InDocker, own: &[EnvironmentId]) -> Vec<Finding> {
             let what = format!("containers of the environment {id} are left, and its data is gone");
             let cluster = EnvironmentId::of_directory(id).map(|id| id.cluster());
             let remove = match cluster {
-                Some(name) => format!("k3d cluster delete {name}"),
+                Some(name) => delete(&name),
                 None => format!("docker rm -f {}", names.join(" ")),
             };
             found.push(
@@ -392,7 +394,10 @@ mod tests {
         let found = orphans(&in_docker, &own);
         assert_eq!(found.len(), 1);
         assert_eq!(found[0].id.0, "leftover.containers");
-        assert_eq!(found[0].fix, ["k3d cluster delete shop-0a1b2c3d"]);
+        assert_eq!(
+            found[0].fix,
+            ["k3d cluster delete shop-0a1b2c3d && k3d registry delete k3d-shop-0a1b2c3d-registry"]
+        );
         files::create_dir(&data).unwrap();
         assert_eq!(orphans(&in_docker, &own), []);
     }

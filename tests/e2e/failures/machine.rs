@@ -108,7 +108,9 @@ fn as_nobody(project: &Project, arguments: &[&str]) -> Run {
         return project.devenv(arguments);
     }
     let binary = project.root().join("devenv");
-    std::fs::copy(env!("CARGO_BIN_EXE_devenv"), &binary).unwrap();
+    if !binary.exists() {
+        std::fs::copy(env!("CARGO_BIN_EXE_devenv"), &binary).unwrap();
+    }
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     let owner = format!("{NOBODY}:{NOBODY}");
     let (root, socket) = (
