@@ -36,7 +36,7 @@ use rustls::{RootCertStore, pki_types::CertificateDer, server::ParsedCertificate
 
 pub use self::{
     certificate::client_certificate_end,
-    claims::{Claims, Unreadable, claims_in},
+    claims::{Claims, Unreadable, claims_in, objects_in},
     error::{KubeError, runtime_words, shell_code_of},
     exec::{ExecEnd, ExecRequest, TerminalSize},
     logs::{LogLine, LogMark, LogOptions},
