@@ -174,7 +174,8 @@ impl Project {
             self.environment.directory.clone(),
             Timestamp::now(),
         );
-        save_owner(&self.paths, &self.environment.directory).map_err(|error| error.failure())?;
+        // Only `doctor` asks for it, once the project is gone: a full disk of the data must hold up nothing here.
+        let _ = save_owner(&self.paths, &self.environment.directory);
         record
             .save(&self.paths.record())
             .map_err(|error| error.failure())
