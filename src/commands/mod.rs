@@ -14,6 +14,7 @@ mod config;
 mod context;
 mod data;
 mod debug;
+mod doctor;
 mod down;
 mod exec;
 mod forward;
@@ -157,6 +158,7 @@ verbs! {
     Data => data for Data,
     Snapshot => snapshot for Data,
     Config => config for Manifest,
+    Doctor => doctor for Diagnosis,
     Completions => completions for Program,
     Version => version for Program,
 }

@@ -78,9 +78,18 @@ pub(super) fn request(context: &Context, named_files: NamedFiles) -> manifest::R
     }
 }
 
-async fn load(context: &Context, named_files: NamedFiles) -> Result<Project, Failures> {
+/// Loads it and says nothing: the project, and what is worth a line about it.
+pub(super) fn read(
+    context: &Context,
+    named_files: NamedFiles,
+) -> Result<(Project, Vec<String>), Failures> {
     let (project, notices) = Reader::of(context, named_files)?.read()?;
     hide_secrets(&project.environment, context.outbox.redactor());
+    Ok((project, notices))
+}
+
+async fn load(context: &Context, named_files: NamedFiles) -> Result<Project, Failures> {
+    let (project, notices) = read(context, named_files)?;
     for notice in notices {
         context.outbox.notice(NoticeLevel::Info, notice).await;
     }

@@ -7,7 +7,7 @@ use crate::{
     features::{Project, debug::undo_killed},
     manifest::NamedFiles,
     report::{Report, Session, SessionService, SessionStop},
-    session::{self, Client, ClientError, Launch, LiveWork, WasRunning},
+    session::{self, Client, ClientError, Launch, LiveWork, Running, WasRunning},
     state::{SessionRequest, live_times},
 };
 
@@ -142,10 +142,18 @@ pub(super) async fn ensure_if_possible(context: &Context, project: &Project) {
 
 /// Starts the session again if it was killed. No command needs it: that it cannot be is worth a line.
 pub(super) async fn revive(context: &Context, project: &Project) {
-    if let Err(failure) = session::revive(&launch(context, project)).await {
+    if let Err(failure) = try_to_revive(context, project).await {
         let what = "the session had ended unexpectedly, and cannot be started again";
         warn(what, &failure, context).await;
     }
+}
+
+/// The same, where the user asked for it: tells whether it was started, and why it cannot be.
+pub(super) async fn try_to_revive(
+    context: &Context,
+    project: &Project,
+) -> Result<Option<Running>, Failure> {
+    session::revive(&launch(context, project)).await
 }
 
 async fn warn(what: &str, failure: &Failure, context: &Context) {

@@ -12,6 +12,7 @@ mod environment;
 mod event;
 mod failure;
 mod files;
+mod finding;
 mod footprint;
 mod live;
 mod names;
@@ -50,6 +51,7 @@ pub use environment::{
 pub use event::{Event, EventKind, NoticeLevel, Outcome, Stage, StageTime, StepId, StepSummary};
 pub use failure::{Code, Evidence, ExitClass, Failure, Failures};
 pub use files::{DataFiles, FileKind, ProjectFiles};
+pub use finding::{Finding, Mend, Severity};
 pub use footprint::{Footprint, Presence};
 pub use live::{
     BuildRule, Debug, DebugRuntime, Live, MountRule, OnChange, ReloadBy, RunRule, Signal, SyncRule,

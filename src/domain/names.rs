@@ -158,6 +158,14 @@ impl EnvironmentId {
         Self(format!("{stem}-{}", &hash[..HASH_DIGITS]))
     }
 
+    /// The id that names a directory; `None` where the name is not that of an environment.
+    pub fn of_directory(name: &str) -> Option<Self> {
+        let (_, hash) = name.rsplit_once('-')?;
+        let is_hash = |digit: u8| matches!(digit, b'0'..=b'9' | b'a'..=b'f');
+        let is_id = hash.len() == HASH_DIGITS && hash.bytes().all(is_hash);
+        is_id.then(|| name.parse().ok())?
+    }
+
     /// The name of this environment's cluster, within k3d's limit.
     pub fn cluster(&self) -> ClusterName {
         let (stem, hash) = self.0.split_at(self.0.len() - HASH_DIGITS - 1);

@@ -1,6 +1,6 @@
 //! What is checked once something is to be changed: versions of tools, and ports on this machine.
 
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +13,7 @@ use crate::{
     },
     domain::{ClusterState, ExitClass, Failure, Failures, Observed, PortNumber},
     engine::Tools,
-    state::{LoadedRecord, Record},
+    state::owner_of,
 };
 
 /// The keys of the ports in the manifest.
@@ -34,7 +34,8 @@ pub(super) async fn before_changes(
     cancel: &CancellationToken,
 ) -> Result<(), Failures> {
     let mut failures = versions(project, tools, cancel).await;
-    failures.extend(ports(project, &tools.docker, observed).await);
+    let wanted = wanted_ports(project, observed);
+    failures.extend(taken_ports(project, Some(&tools.docker), &wanted).await);
     Failures::from_list(failures).map_or(Ok(()), Err)
 }
 
@@ -78,14 +79,15 @@ async fn versions(project: &Project, tools: &Tools, cancel: &CancellationToken) 
 }
 
 /// Docker's versions have leading zeros and suffixes that semver does not know: `20.10.24+dfsg1`, `24.0.07`.
-fn lenient_version(text: &str) -> Option<semver::Version> {
+pub(super) fn lenient_version(text: &str) -> Option<semver::Version> {
     let plain = text.split(['+', '-']).next()?;
     let mut numbers = plain.split('.').map(|part| part.parse::<u64>().ok());
     let mut next = || numbers.next().flatten();
     Some(semver::Version::new(next()?, next()?, next().unwrap_or(0)))
 }
 
-fn too_old(
+/// The failure where a tool is not of a version that the manifest asks for.
+pub(super) fn too_old(
     project: &Project,
     tool: &str,
     wanted: &semver::VersionReq,
@@ -104,26 +106,50 @@ fn too_old(
     .help(format!("install {tool} {wanted}"))
 }
 
-/// Which ports are taken, of those that are about to be bound.
-async fn ports(project: &Project, docker: &Docker, observed: &Observed) -> Vec<Failure> {
-    let cluster = &project.environment.cluster;
+/// A port of this machine that an environment wants, and the key of the manifest that asks for it.
+pub(super) type WantedPort = (PortNumber, &'static str);
+
+/// The ports that are about to be bound.
+fn wanted_ports(project: &Project, observed: &Observed) -> Vec<WantedPort> {
     let mut wanted = Vec::new();
     let creates = matches!(
         observed.cluster,
         ClusterState::Absent | ClusterState::Stopped
     );
     if creates {
-        wanted.push((cluster.http_port, HTTP));
-        wanted.push((cluster.https_port, HTTPS));
+        wanted.extend(cluster_ports(project));
     }
     if !observed.registry_runs {
-        wanted.push((cluster.registry_port, REGISTRY));
+        wanted.push(registry_port(project));
     }
+    wanted
+}
+
+/// The ports of an environment's cluster.
+pub(super) fn cluster_ports(project: &Project) -> [WantedPort; 2] {
+    let cluster = &project.environment.cluster;
+    [(cluster.http_port, HTTP), (cluster.https_port, HTTPS)]
+}
+
+/// The port of an environment's registry.
+pub(super) fn registry_port(project: &Project) -> WantedPort {
+    (project.environment.cluster.registry_port, REGISTRY)
+}
+
+/// Which ports are taken, of those that are wanted. Without an engine it is not known which containers hold them.
+pub(super) async fn taken_ports(
+    project: &Project,
+    docker: Option<&Docker>,
+    wanted: &[WantedPort],
+) -> Vec<Failure> {
     let own = project.environment.id.cluster();
     let mut failures = Vec::new();
     let mut of_others: BTreeMap<String, Vec<Taken>> = BTreeMap::new();
-    for (port, key) in wanted {
-        let owner = settled_owner(port, docker).await;
+    for &(port, key) in wanted {
+        let owner = match docker {
+            Some(docker) => settled_owner(port, docker).await,
+            None => port_state(port),
+        };
         match &owner {
             PortState::Free => continue,
             // Of a cluster that runs in part only: what runs keeps its ports.
@@ -216,7 +242,7 @@ fn taken_by_environment(project: &Project, id: &str, taken: &[Taken]) -> Failure
         ),
         [] => (String::new(), "them"),
     };
-    let directory = directory_of(project, id);
+    let directory = owner_of(&project.paths.of_other(id));
     let (place, stop) = match &directory {
         Some(directory) => {
             let directory = directory.display();
@@ -279,14 +305,6 @@ fn local_file(project: &Project) -> String {
         .unwrap_or_default()
         .to_string_lossy()
         .into_owned()
-}
-
-/// Where the project of another environment is, if this user brought it up.
-fn directory_of(project: &Project, id: &str) -> Option<PathBuf> {
-    match Record::load(&project.paths.of_other(id).record()) {
-        Ok(LoadedRecord::Found(record)) => record.directory,
-        Ok(LoadedRecord::Absent | LoadedRecord::Damaged { .. }) | Err(_) => None,
-    }
 }
 
 fn port_in_use(what: String) -> Failure {

@@ -8,6 +8,7 @@ pub mod config;
 pub mod data;
 pub mod debug;
 pub mod desire;
+pub mod doctor;
 pub mod down;
 pub mod exec;
 mod footprint;

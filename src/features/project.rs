@@ -21,7 +21,7 @@ use crate::{
     report::Outbox,
     state::{
         EnvironmentPaths, LoadedRecord, PortsRecord, Record, Settings, VolumeSetting,
-        load_volume_store, save_volume_store,
+        load_volume_store, save_owner, save_volume_store,
     },
 };
 
@@ -174,6 +174,8 @@ impl Project {
             self.environment.directory.clone(),
             Timestamp::now(),
         );
+        // Only `doctor` asks for it, once the project is gone: a full disk of the data must hold up nothing here.
+        let _ = save_owner(&self.paths, &self.environment.directory);
         record
             .save(&self.paths.record())
             .map_err(|error| error.failure())

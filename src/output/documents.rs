@@ -1,7 +1,7 @@
 //! Every published document as text for people.
 
 use super::{
-    config, data, live,
+    config, data, doctor, live,
     logs::Logs,
     snapshots,
     steps::stage_name,
@@ -35,6 +35,7 @@ pub(super) fn text(report: &Report, style: &Style, logs: &mut Logs) -> String {
         Report::DataLoad(report) => data::loaded(report, style),
         Report::DataReset(report) => data::reset(report, style),
         Report::Debug(report) => debug(report, style),
+        Report::Doctor(report) => doctor::doctor(report, style),
         Report::Down(report) => down(report, style),
         Report::Exec(exec) => exec.stdout.clone(),
         Report::Failure(report) => report

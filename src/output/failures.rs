@@ -9,9 +9,11 @@ use super::{
 };
 use crate::{
     domain::{Failure, Failures},
-    report::{FailureEntry, Redactor},
+    report::{DoctorFinding, DoctorSeverity, FailureEntry, PlaceEntry, Redactor},
 };
 
+/// What a failure is called, and in which colour.
+const ERROR: (&str, Tone) = ("error", Tone::Bad);
 /// The widest text that is still easy to read.
 const WIDEST: usize = 100;
 /// Lines of one piece of evidence; the last are shown.
@@ -55,8 +57,16 @@ pub(super) fn entries(entries: &[FailureEntry], style: &Style) -> String {
     texts.collect::<Vec<_>>().join("\n")
 }
 
+/// What a look found, as a failure of its severity.
+pub(super) fn finding(finding: &DoctorFinding, style: &Style) -> String {
+    let redactor = &Redactor::default();
+    Painter { redactor, style }.failure(&Shown::from(finding))
+}
+
 /// A failure, wherever it comes from.
 struct Shown<'a> {
+    /// What it is called, and in which colour.
+    kind: (&'static str, Tone),
     code: &'a str,
     what: &'a str,
     why: &'a [String],
@@ -79,6 +89,7 @@ impl<'a> From<&'a Failure> for Shown<'a> {
     fn from(failure: &'a Failure) -> Self {
         let evidence = failure.evidence.iter();
         Self {
+            kind: ERROR,
             code: failure.code.0,
             what: &failure.what,
             why: &failure.why,
@@ -99,18 +110,45 @@ impl<'a> From<&'a FailureEntry> for Shown<'a> {
     fn from(entry: &'a FailureEntry) -> Self {
         let evidence = entry.evidence.iter();
         Self {
+            kind: ERROR,
             code: &entry.code,
             what: &entry.what,
             why: &entry.why,
             evidence: evidence.map(|e| (e.title.as_str(), &*e.lines)).collect(),
             help: &entry.help,
-            place: entry.place.as_ref().map(|place| Whereabouts {
-                file: place.file.clone(),
-                line: place.line,
-                column: place.column,
-                length: place.length,
-                source_line: "",
-            }),
+            place: entry.place.as_ref().map(Whereabouts::from),
+        }
+    }
+}
+
+impl<'a> From<&'a DoctorFinding> for Shown<'a> {
+    fn from(finding: &'a DoctorFinding) -> Self {
+        let evidence = finding.evidence.iter();
+        Self {
+            kind: match finding.severity {
+                DoctorSeverity::Ok => ("ok", Tone::Good),
+                DoctorSeverity::Note => ("note", Tone::Link),
+                DoctorSeverity::Warning => ("warning", Tone::Warn),
+                DoctorSeverity::Problem => ("problem", Tone::Bad),
+            },
+            code: &finding.id,
+            what: &finding.what,
+            why: &finding.why,
+            evidence: evidence.map(|e| (e.title.as_str(), &*e.lines)).collect(),
+            help: &finding.fix,
+            place: finding.place.as_ref().map(Whereabouts::from),
+        }
+    }
+}
+
+impl From<&PlaceEntry> for Whereabouts<'_> {
+    fn from(place: &PlaceEntry) -> Self {
+        Self {
+            file: place.file.clone(),
+            line: place.line,
+            column: place.column,
+            length: place.length,
+            source_line: "",
         }
     }
 }
@@ -144,10 +182,11 @@ impl Painter<'_> {
 
     fn headline(&self, failure: &Shown<'_>) -> String {
         const INDENT: &str = "    ";
-        let label = format!("error[{}]:", safe_text(failure.code));
+        let (word, tone) = failure.kind;
+        let label = format!("{word}[{}]:", safe_text(failure.code));
         let what = format!("{label} {}", self.safe(failure.what));
         let room = self.room().saturating_sub(INDENT.len()).max(30);
-        let mut out = self.style.paint(Tone::Bad, &label);
+        let mut out = self.style.paint(tone, &label);
         for (index, line) in wrap(&what, room).iter().enumerate() {
             // The label has no spaces, so it stands whole in the first line.
             let (indent, line) = match index {

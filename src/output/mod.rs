@@ -6,6 +6,7 @@
 mod board;
 mod config;
 mod data;
+mod doctor;
 mod documents;
 mod failures;
 mod json;

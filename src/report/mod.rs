@@ -11,6 +11,7 @@ mod completions;
 mod config;
 mod data;
 mod debug;
+mod doctor;
 mod down;
 mod exec;
 mod failure;
@@ -40,6 +41,7 @@ pub use config::{
 };
 pub use data::{BrokenDataset, DataList, DataLoaded, DataReset, DatasetEntry};
 pub use debug::Debug;
+pub use doctor::{Doctor, DoctorFinding, DoctorSeverity, Mending};
 pub use down::{Down, Kept};
 pub use exec::{CopiedFile, Exec};
 pub use failure::{EvidenceEntry, FailureEntry, FailureReport, PlaceEntry};
@@ -111,6 +113,9 @@ pub enum Report {
     /// Of `debug`.
     #[serde(rename = "devenv.debug/1")]
     Debug(Debug),
+    /// Of `doctor`.
+    #[serde(rename = "devenv.doctor/1")]
+    Doctor(Doctor),
     /// Of `down`.
     #[serde(rename = "devenv.down/1")]
     Down(Down),
@@ -211,6 +216,7 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         schema_of::<DataLoaded>("data-load"),
         schema_of::<DataReset>("data-reset"),
         schema_of::<Debug>("debug"),
+        schema_of::<Doctor>("doctor"),
         schema_of::<Down>("down"),
         schema_of::<Exec>("exec"),
         schema_of::<FailureReport>("failure"),

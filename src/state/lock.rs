@@ -92,9 +92,17 @@ fn held(holder: Option<&Holder>, now: Timestamp) -> Failure {
 impl Holder {
     /// Who is at work on an environment, as far as can be told without taking its lock.
     pub fn of(paths: &EnvironmentPaths) -> Option<Self> {
+        Self::said(paths).filter(|holder| process::is_alive(holder.pid))
+    }
+
+    /// Who was at work on an environment last, if it was killed.
+    pub fn killed(paths: &EnvironmentPaths) -> Option<Self> {
+        Self::said(paths).filter(|holder| !process::is_alive(holder.pid))
+    }
+
+    fn said(paths: &EnvironmentPaths) -> Option<Self> {
         let said = lock_file::said_of_holder(&paths.lock())?;
-        let holder: Self = serde_json::from_str(&said).ok()?;
-        process::is_alive(holder.pid).then_some(holder)
+        serde_json::from_str(&said).ok()
     }
 
     /// Such as `pid 1234 (devenv up, since 12:03, 40 s ago)`, in local time.
@@ -187,8 +195,10 @@ mod tests {
         let (_home, paths) = environment();
         let lock = EnvironmentLock::take(&paths, Actor::Command, "up", at(0)).unwrap();
         assert_eq!(Holder::of(&paths).unwrap().command, "devenv up");
+        assert_eq!(Holder::killed(&paths), None);
         drop(lock);
         assert_eq!(Holder::of(&paths), None);
+        assert_eq!(Holder::killed(&paths), None);
         EnvironmentLock::take(&paths, Actor::Command, "down", at(1)).unwrap();
     }
 
@@ -198,6 +208,7 @@ mod tests {
         let gone = br#"{"pid":4194304,"command":"devenv up","since":"2026-01-02T03:04:05Z"}"#;
         files::write_private(&paths.lock(), gone).unwrap();
         assert_eq!(Holder::of(&paths), None);
+        assert_eq!(Holder::killed(&paths).unwrap().command, "devenv up");
         EnvironmentLock::take(&paths, Actor::Command, "up", at(0)).unwrap();
     }
 }

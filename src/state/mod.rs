@@ -10,6 +10,7 @@ mod live_store;
 mod loaded;
 mod lock;
 pub mod log_store;
+mod owner;
 mod paths;
 mod record;
 mod session;
@@ -22,6 +23,7 @@ pub use journal::{Journal, JournalError};
 pub use live_store::{LiveStore, live_events, live_times};
 pub use loaded::Loaded;
 pub use lock::{Actor, EnvironmentLock, Holder, LockError};
+pub use owner::{owner_of, save_owner};
 pub use paths::{EnvironmentPaths, PathsError, UserPaths};
 pub use record::{LoadedRecord, PortsRecord, Record, RecordError};
 pub use session::{

@@ -1,6 +1,9 @@
 //! Where things lie, by the XDG base directory rules.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
 use crate::{
     adapters::{
@@ -62,6 +65,24 @@ impl UserPaths {
     /// The settings of this machine; the file need not exist.
     pub fn config_file(&self) -> &Path {
         &self.config_file
+    }
+
+    /// The directory of devenv's state.
+    pub fn state(&self) -> &Path {
+        &self.state
+    }
+
+    /// The environments of which this user has state or data, by id.
+    pub fn environments(&self) -> Result<Vec<EnvironmentId>, FileError> {
+        let mut ids = BTreeSet::new();
+        for directory in [&self.state, &self.data] {
+            if files::exists(directory) {
+                let names = files::list(directory)?;
+                let names = names.iter().filter_map(|path| path.file_name()?.to_str());
+                ids.extend(names.filter_map(EnvironmentId::of_directory));
+            }
+        }
+        Ok(ids.into_iter().collect())
     }
 
     /// The directories of one environment.
@@ -213,6 +234,11 @@ impl EnvironmentPaths {
     /// What the volumes are kept in.
     pub fn volume_store(&self) -> PathBuf {
         self.data.join("store.json")
+    }
+
+    /// Which project the environment belongs to.
+    pub fn owner(&self) -> PathBuf {
+        self.data.join("project.json")
     }
 
     /// What describes the snapshots, a file each: what is not described is none.

@@ -7,6 +7,7 @@ mod cluster;
 mod data;
 mod debug;
 mod docker;
+mod doctor;
 mod failures;
 mod kept;
 mod live;

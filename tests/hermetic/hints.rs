@@ -30,6 +30,7 @@ fn every_command_that_a_text_names_is_one() {
         "devenv.example.yaml",
         "docs/architecture.md",
         "docs/cli.md",
+        "docs/doctor.md",
         "docs/errors.md",
         "docs/manifest.md",
         "docs/testing.md",

@@ -79,7 +79,6 @@ impl TestEnvironment {
     }
 
     /// Puts a shell script on the program's PATH. `PATH` in it has the system's own tools.
-    #[expect(dead_code, reason = "for the commands that call tools")]
     pub(crate) fn fake_tool(&self, name: &str, script: &str) {
         let path = self.path("bin").join(name);
         write(&path, &format!("#!/bin/sh\nPATH=/usr/bin:/bin\n{script}\n"));

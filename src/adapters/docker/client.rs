@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use jiff::Timestamp;
 use tokio::time::timeout;
 
 use super::{
@@ -46,6 +47,12 @@ pub struct EngineInfo {
     pub architecture: String,
     /// Where it keeps images and containers; a path on the engine's machine.
     pub root_directory: std::path::PathBuf,
+    /// How it puts the layers of images together, such as `overlay2`.
+    pub storage_driver: String,
+    /// The form of the kernel's groups of processes, `1` or `2`, and what manages them, such as `systemd`.
+    pub cgroups: (String, String),
+    /// What its clock showed while it answered; `None` if it does not say.
+    pub clock: Option<Timestamp>,
 }
 
 impl Docker {
@@ -102,6 +109,16 @@ impl Docker {
             os: info.os_type.unwrap_or_default(),
             architecture: info.architecture.unwrap_or_default(),
             root_directory: info.docker_root_dir.unwrap_or_default().into(),
+            storage_driver: info.driver.unwrap_or_default(),
+            cgroups: (
+                info.cgroup_version
+                    .map(|it| it.to_string())
+                    .unwrap_or_default(),
+                info.cgroup_driver
+                    .map(|it| it.to_string())
+                    .unwrap_or_default(),
+            ),
+            clock: info.system_time.and_then(|time| time.parse().ok()),
         })
     }
 

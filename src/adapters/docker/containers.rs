@@ -23,8 +23,9 @@ use crate::domain::{ClusterName, PortNumber};
 pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(50);
 /// The labels k3d puts on what it makes.
 const K3D_APP: &str = "app=k3d";
-const K3D_CLUSTER: &str = "k3d.cluster";
 const K3D_ROLE: &str = "k3d.role";
+/// The label that k3d gives what belongs to a cluster.
+pub const K3D_CLUSTER: &str = "k3d.cluster";
 /// The label that says for which environment a cluster was made.
 pub const ENVIRONMENT: &str = "devenv.environment";
 
@@ -125,6 +126,21 @@ impl Docker {
             .collect();
         ours.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(ours)
+    }
+
+    /// All containers that carry the label of an environment, running or not, by name.
+    pub async fn containers_of_environments(&self) -> Result<Vec<ClusterContainer>, DockerError> {
+        let filters = HashMap::from([("label", vec![ENVIRONMENT])]);
+        let options = ListContainersOptionsBuilder::new()
+            .all(true)
+            .filters(&filters)
+            .build();
+        let what = "list the containers of environments";
+        let list = self.client().list_containers(Some(options));
+        let found = self.call(what, QUICK, list).await?;
+        let mut found: Vec<_> = found.into_iter().filter_map(of_summary).collect();
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
     }
 
     /// The nodes of a k3d cluster, running or not, by name.
@@ -320,7 +336,7 @@ pub(super) fn absent_is_fine(answer: Result<(), DockerError>) -> Result<(), Dock
     is_there(answer).map(|_| ())
 }
 
-fn label<'a>(summary: &'a ContainerSummary, key: &str) -> Option<&'a str> {
+pub(super) fn label<'a>(summary: &'a ContainerSummary, key: &str) -> Option<&'a str> {
     summary.labels.as_ref()?.get(key).map(String::as_str)
 }
 

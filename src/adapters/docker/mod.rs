@@ -15,6 +15,7 @@ mod endpoint;
 mod error;
 mod exec;
 mod images;
+mod local_clusters;
 mod push;
 mod remove_tree;
 mod session;
@@ -26,11 +27,14 @@ pub use attach::{Attached, AttachedInput, AttachedOutput, ExecId, Said};
 pub use build::{BuildRequest, BuiltImage};
 pub use build_error::{BuildError, FailedInstruction};
 pub use client::{Docker, EngineInfo};
-pub use containers::{ClusterContainer, ENVIRONMENT, EngineState, NodeRole, PublishedPort};
+pub use containers::{
+    ClusterContainer, ENVIRONMENT, EngineState, K3D_CLUSTER, NodeRole, PublishedPort,
+};
 pub use endpoint::Endpoint;
 pub use error::DockerError;
 pub use exec::ExecOutput;
 pub use images::LocalImage;
+pub use local_clusters::{ClusterMaker, LocalCluster};
 pub use push::{PushError, PushProgress};
 pub use trace::BuildProgress;
 pub use volumes::EngineVolume;

@@ -35,8 +35,12 @@ impl Docker {
         key: &str,
         value: &str,
     ) -> Result<Vec<EngineVolume>, DockerError> {
-        let label = format!("{key}={value}");
-        let filters = HashMap::from([("label", vec![label.as_str()])]);
+        self.volumes_with(&format!("{key}={value}")).await
+    }
+
+    /// The volumes that carry a label, `key` or `key=value`, by name.
+    pub async fn volumes_with(&self, label: &str) -> Result<Vec<EngineVolume>, DockerError> {
+        let filters = HashMap::from([("label", vec![label])]);
         let options = ListVolumesOptionsBuilder::new().filters(&filters).build();
         let what = format!("list the volumes with the label {label}");
         let found = self

@@ -120,6 +120,13 @@ pub fn space(path: &Path) -> Result<Space, HostError> {
     })
 }
 
+/// What tells the file system of `path`, or of its nearest existing parent, from others; `None` if it cannot be seen.
+pub fn file_system_of(path: &Path) -> Option<u64> {
+    rustix::fs::stat(nearest(path))
+        .ok()
+        .map(|about| about.st_dev)
+}
+
 /// A path, or of what is above it the nearest that is there.
 fn nearest(path: &Path) -> &Path {
     let mut above = path.ancestors();
@@ -162,5 +169,8 @@ mod tests {
     #[test]
     fn the_space_of_a_path_to_come_is_that_of_its_parent() {
         assert!(free_space(Path::new("/tmp/not/yet/there")).unwrap().bytes() > 0);
+        let [there, above] = ["/tmp/not/yet", "/tmp"].map(|path| file_system_of(Path::new(path)));
+        assert!(there.is_some() && there == above);
+        assert_ne!(file_system_of(Path::new("/proc")), there);
     }
 }

@@ -83,6 +83,7 @@ impl FakeApi {
             namespace: "default".to_owned(),
             url: "https://127.0.0.1:1/".to_owned(),
             authority: "authority".to_owned(),
+            roots: std::sync::Arc::new(rustls::RootCertStore::empty()),
         }
     }
 

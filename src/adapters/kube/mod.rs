@@ -5,6 +5,7 @@
 //! Kubernetes' own types do not leave this folder, except a pod's specification on its way in.
 
 mod act;
+mod certificate;
 mod claims;
 mod copies;
 mod debug;
@@ -24,16 +25,17 @@ mod secrets;
 mod view;
 mod wait;
 
-use std::{future::Future, path::Path, time::Duration};
+use std::{future::Future, path::Path, sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
 };
-use rustls::{pki_types::CertificateDer, server::ParsedCertificate};
+use rustls::{RootCertStore, pki_types::CertificateDer, server::ParsedCertificate};
 
 pub use self::{
+    certificate::client_certificate_end,
     claims::{Claims, Unreadable, claims_in, objects_in},
     error::{KubeError, runtime_words, shell_code_of},
     exec::{ExecEnd, ExecRequest, TerminalSize},
@@ -60,6 +62,7 @@ pub struct Cluster {
     namespace: String,
     url: String,
     authority: String,
+    roots: Arc<RootCertStore>,
 }
 
 impl Cluster {
@@ -85,12 +88,14 @@ impl Cluster {
         config.proxy_url = None;
         let authority = authority(&config).map_err(|error| unreadable(&error))?;
         let url = config.cluster_url.to_string();
+        let roots = certificate::roots(&config);
         let client = Client::try_from(config).map_err(|error| unreadable(&error))?;
         Ok(Self {
             client,
             namespace: namespace.into(),
             url,
             authority,
+            roots,
         })
     }
 

@@ -6,14 +6,11 @@ use futures::future::try_join_all;
 
 use super::{image_store, volume_store};
 use crate::{
-    adapters::files,
+    adapters::{docker::K3D_CLUSTER, files},
     domain::{Failure, FileKind},
     engine::{Finished, OwnContainers, Progress, World, remove_directory},
     plan::Spared,
 };
-
-/// The label that k3d gives a cluster's volume.
-const K3D_CLUSTER: &str = "k3d.cluster";
 
 /// Removes the cluster's containers, volume and network, whatever state they are in.
 pub(in crate::engine) async fn cluster(world: &World) -> Result<Finished, Failure> {

@@ -74,9 +74,15 @@ fn an_engine_that_is_absent_down_silent_or_forbidden_is_told_apart_at_once() {
             .assert_within(Duration::from_secs(within));
         run.assert_says(&[&format!("error[{code}]"), socket.to_str().unwrap(), "try:"])
     };
+    let found = |run: Run, code: &str| {
+        let run = run.assert_code(4).assert_within(Duration::from_secs(8));
+        run.assert_says(&[&format!("problem[{code}]"), socket.to_str().unwrap()])
+    };
     told(project.devenv(&["up"]), "docker.not-running", 2);
+    found(project.devenv(&["doctor"]), "docker.not-running");
     let listener = UnixListener::bind(&socket).unwrap();
     told(project.devenv(&["up"]), "docker.no-answer", 8);
+    found(project.devenv(&["doctor"]), "docker.no-answer");
     drop(listener);
     let down = told(project.devenv(&["up"]), "docker.not-running", 2);
     down.assert_says(&["Connection refused", "sudo systemctl start docker"]);
@@ -87,6 +93,8 @@ fn an_engine_that_is_absent_down_silent_or_forbidden_is_told_apart_at_once() {
     std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o000)).unwrap();
     let forbidden = told(as_nobody(&project, &["up"]), "docker.no-permission", 2);
     forbidden.assert_says(&["Permission denied", "sudo usermod -aG docker $USER"]);
+    let forbidden = found(as_nobody(&project, &["doctor"]), "docker.no-permission");
+    forbidden.assert_says(&["sudo usermod -aG docker $USER"]);
     drop(listener);
 
     project.unset("DOCKER_HOST");
@@ -100,7 +108,9 @@ fn as_nobody(project: &Project, arguments: &[&str]) -> Run {
         return project.devenv(arguments);
     }
     let binary = project.root().join("devenv");
-    std::fs::copy(env!("CARGO_BIN_EXE_devenv"), &binary).unwrap();
+    if !binary.exists() {
+        std::fs::copy(env!("CARGO_BIN_EXE_devenv"), &binary).unwrap();
+    }
     let text = |path: &Path| path.to_str().unwrap().to_owned();
     let owner = format!("{NOBODY}:{NOBODY}");
     let (root, socket) = (
