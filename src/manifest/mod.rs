@@ -89,6 +89,8 @@ pub struct Request {
 pub struct Loaded {
     /// The environment, everything defaulted and checked.
     pub environment: Environment,
+    /// What all layers say together, short forms written out; what is built in is not in it.
+    pub written: serde_json::Value,
     /// What a user may want to know, one sentence each.
     pub notices: Vec<String>,
 }
@@ -182,6 +184,7 @@ fn finish(
     let (environment, notices) = resolver.environment(project, keys, places.provenance(sources));
     Some(Loaded {
         environment,
+        written: json,
         notices,
     })
 }

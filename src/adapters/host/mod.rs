@@ -9,6 +9,7 @@ mod environment;
 mod ports;
 mod secret;
 mod sleep;
+mod user;
 
 pub use capacity::{HostError, MemoryState, Space, free_space, memory, space};
 pub use directory::working_directory;
@@ -16,3 +17,4 @@ pub use environment::{DockerVariables, HostEnvironment, TerminalVariables};
 pub use ports::{PortState, port_owner, port_state};
 pub use secret::secret;
 pub use sleep::slept_since_boot;
+pub use user::{Account, account};
