@@ -14,9 +14,11 @@ mod config;
 mod context;
 mod data;
 mod debug;
+mod diff;
 mod down;
 mod exec;
 mod forward;
+mod history;
 mod init;
 mod kubeconfig;
 mod logs;
@@ -157,6 +159,8 @@ verbs! {
     Data => data for Data,
     Snapshot => snapshot for Data,
     Config => config for Manifest,
+    History => history for Diagnosis,
+    Diff => diff for Diagnosis,
     Completions => completions for Program,
     Version => version for Program,
 }

@@ -1,7 +1,7 @@
 //! Every published document as text for people.
 
 use super::{
-    config, data, live,
+    config, data, history, live,
     logs::Logs,
     snapshots,
     steps::stage_name,
@@ -35,6 +35,7 @@ pub(super) fn text(report: &Report, style: &Style, logs: &mut Logs) -> String {
         Report::DataLoad(report) => data::loaded(report, style),
         Report::DataReset(report) => data::reset(report, style),
         Report::Debug(report) => debug(report, style),
+        Report::Diff(report) => history::diff(report, style),
         Report::Down(report) => down(report, style),
         Report::Exec(exec) => exec.stdout.clone(),
         Report::Failure(report) => report
@@ -43,6 +44,8 @@ pub(super) fn text(report: &Report, style: &Style, logs: &mut Logs) -> String {
             .map(|failure| format!("error[{}]: {}\n", failure.code, safe_text(&failure.what)))
             .collect(),
         Report::Forward(report) => forward(report, style),
+        Report::History(report) => history::list(report, style),
+        Report::HistoryShow(report) => history::shown(report, style),
         Report::Init(report) => init(report, style),
         Report::Kubeconfig(kubeconfig) => format!("{}\n", safe_text(&kubeconfig.path)),
         Report::Live(event) => live::event(event, style),

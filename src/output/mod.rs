@@ -8,6 +8,7 @@ mod config;
 mod data;
 mod documents;
 mod failures;
+mod history;
 mod json;
 mod lines;
 mod live;

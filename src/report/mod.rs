@@ -16,6 +16,7 @@ mod exec;
 mod failure;
 mod format;
 mod forward;
+mod history;
 mod init;
 mod kubeconfig;
 mod live;
@@ -45,6 +46,10 @@ pub use exec::{CopiedFile, Exec};
 pub use failure::{EvidenceEntry, FailureEntry, FailureReport, PlaceEntry};
 pub use format::OutputFormat;
 pub use forward::{Forward, ForwardedPort};
+pub use history::{
+    Diff, DiffSide, History, HistoryActor, HistoryChange, HistoryNotice, HistoryResult, HistoryRun,
+    HistoryShown, HistoryStep, KeyDifference, ServiceDifference, ServiceMade,
+};
 pub use init::{Finding, FindingLevel, Init, InitFile, InitFileChange, InitMend, NotConverted};
 pub use kubeconfig::Kubeconfig;
 pub use live::{LiveAction, LiveChange, LiveEvent, LiveLeft, LiveStage, LiveWhat};
@@ -111,6 +116,9 @@ pub enum Report {
     /// Of `debug`.
     #[serde(rename = "devenv.debug/1")]
     Debug(Debug),
+    /// Of `diff`.
+    #[serde(rename = "devenv.diff/1")]
+    Diff(Diff),
     /// Of `down`.
     #[serde(rename = "devenv.down/1")]
     Down(Down),
@@ -123,6 +131,12 @@ pub enum Report {
     /// Of `forward`.
     #[serde(rename = "devenv.forward/1")]
     Forward(Forward),
+    /// Of `history`.
+    #[serde(rename = "devenv.history/1")]
+    History(History),
+    /// Of `history show`.
+    #[serde(rename = "devenv.history-show/1")]
+    HistoryShow(Box<HistoryShown>),
     /// Of `init`.
     #[serde(rename = "devenv.init/1")]
     Init(Init),
@@ -211,10 +225,13 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         schema_of::<DataLoaded>("data-load"),
         schema_of::<DataReset>("data-reset"),
         schema_of::<Debug>("debug"),
+        schema_of::<Diff>("diff"),
         schema_of::<Down>("down"),
         schema_of::<Exec>("exec"),
         schema_of::<FailureReport>("failure"),
         schema_of::<Forward>("forward"),
+        schema_of::<History>("history"),
+        schema_of::<HistoryShown>("history-show"),
         schema_of::<Init>("init"),
         schema_of::<Kubeconfig>("kubeconfig"),
         schema_of::<LiveEvent>("live"),

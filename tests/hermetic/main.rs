@@ -10,6 +10,7 @@ mod datasets;
 mod documents;
 mod errors;
 mod hints;
+mod history;
 mod init;
 mod manifests;
 mod session;
