@@ -15,6 +15,7 @@ mod context;
 mod data;
 mod debug;
 mod diff;
+mod docs;
 mod down;
 mod exec;
 mod forward;
@@ -159,6 +160,7 @@ verbs! {
     Data => data for Data,
     Snapshot => snapshot for Data,
     Config => config for Manifest,
+    Docs => docs for Manifest,
     History => history for Diagnosis,
     Diff => diff for Diagnosis,
     Completions => completions for Program,

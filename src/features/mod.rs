@@ -12,6 +12,7 @@ pub mod down;
 pub mod exec;
 mod footprint;
 pub mod forward;
+pub mod handbook;
 pub mod history;
 pub mod init;
 pub mod live;

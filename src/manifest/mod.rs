@@ -42,7 +42,7 @@ use std::{
 };
 
 pub use env_file::parse_env_file;
-pub use layers::profiles;
+pub use layers::{profile_header, profiles};
 pub use problem::{Mending, Mistake};
 pub use reference::reference;
 pub use schema::schema;

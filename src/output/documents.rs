@@ -36,6 +36,16 @@ pub(super) fn text(report: &Report, style: &Style, logs: &mut Logs) -> String {
         Report::DataReset(report) => data::reset(report, style),
         Report::Debug(report) => debug(report, style),
         Report::Diff(report) => history::diff(report, style),
+        Report::DocsGenerate(report) => format!(
+            "{} {} {}\n",
+            good(style),
+            if report.written {
+                "wrote"
+            } else {
+                "is current:"
+            },
+            safe_text(&report.file)
+        ),
         Report::Down(report) => down(report, style),
         Report::Exec(exec) => exec.stdout.clone(),
         Report::Failure(report) => report

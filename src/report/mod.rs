@@ -11,6 +11,7 @@ mod completions;
 mod config;
 mod data;
 mod debug;
+mod docs;
 mod down;
 mod exec;
 mod failure;
@@ -41,6 +42,7 @@ pub use config::{
 };
 pub use data::{BrokenDataset, DataList, DataLoaded, DataReset, DatasetEntry};
 pub use debug::Debug;
+pub use docs::DocsGenerated;
 pub use down::{Down, Kept};
 pub use exec::{CopiedFile, Exec};
 pub use failure::{EvidenceEntry, FailureEntry, FailureReport, PlaceEntry};
@@ -119,6 +121,9 @@ pub enum Report {
     /// Of `diff`.
     #[serde(rename = "devenv.diff/1")]
     Diff(Diff),
+    /// Of `docs generate`.
+    #[serde(rename = "devenv.docs-generate/1")]
+    DocsGenerate(DocsGenerated),
     /// Of `down`.
     #[serde(rename = "devenv.down/1")]
     Down(Down),
@@ -226,6 +231,7 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         schema_of::<DataReset>("data-reset"),
         schema_of::<Debug>("debug"),
         schema_of::<Diff>("diff"),
+        schema_of::<DocsGenerated>("docs-generate"),
         schema_of::<Down>("down"),
         schema_of::<Exec>("exec"),
         schema_of::<FailureReport>("failure"),

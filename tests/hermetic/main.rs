@@ -7,6 +7,7 @@ mod arrows;
 mod completions;
 mod config;
 mod datasets;
+mod docs;
 mod documents;
 mod errors;
 mod hints;
