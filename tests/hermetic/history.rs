@@ -1,6 +1,13 @@
 //! `devenv history` and `devenv diff`: what journals tell, whoever wrote them.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+use std::{
+    fs,
+    os::unix::{fs::PermissionsExt as _, net::UnixListener},
+    path::PathBuf,
+    process::Stdio,
+    thread::sleep,
+    time::{Duration, Instant},
+};
 
 use serde_json::{Value, json};
 
@@ -232,6 +239,33 @@ fn a_run_without_an_end_was_killed_and_a_damaged_one_is_told_as_far_as_it_goes()
         project.code(&["history", "show", "2025"]),
         "history.unknown-run"
     );
+}
+
+#[test]
+fn one_that_goes_on_is_told_from_one_that_was_killed() {
+    let mut project = Project::new();
+    // An engine that never answers.
+    let socket = project.0.home().join("docker.sock");
+    let _engine = UnixListener::bind(&socket).expect("a fresh name");
+    let host = format!("unix://{}", socket.display());
+    project.0.set("DOCKER_HOST", &host);
+    let mut up = project.0.command();
+    up.args(["up", "--no-session"]);
+    up.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut up = up.spawn().expect("it can be started");
+    let begun = Instant::now();
+    let last = || {
+        let history = project.document(&["history"], "history");
+        column(&history, "result").first().cloned()
+    };
+    while last().as_deref() != Some("running") {
+        let waited = begun.elapsed();
+        assert!(waited < Duration::from_secs(20), "{:?}", last());
+        sleep(Duration::from_millis(20));
+    }
+    up.kill().expect("it goes on");
+    up.wait().expect("it ends");
+    assert_eq!(last().as_deref(), Some("killed"));
 }
 
 #[test]
