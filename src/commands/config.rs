@@ -95,7 +95,7 @@ enum Action {
         #[arg(value_name = "KEY")]
         key: KeyPath,
     },
-    /// Check the manifest, every profile and every dataset; all mistakes at once
+    /// Check the manifest, every profile and every dataset, and that they keep to policy.yaml; all mistakes at once
     #[command(after_help = "Examples:
   devenv config validate
   devenv config validate -o json   # exit code 3 and every mistake with its place")]
@@ -120,6 +120,8 @@ enum Kind {
     Dataset,
     /// Rules of `snapshot export --sanitize`
     Sanitize,
+    /// policy.yaml
+    Policy,
 }
 
 /// Runs the command.
@@ -151,6 +153,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
                 Kind::Manifest => manifest::schema(),
                 Kind::Dataset => dataset::schema(),
                 Kind::Sanitize => manifest::sanitize::schema(),
+                Kind::Policy => manifest::policy::schema(),
             };
             Report::ConfigSchema(ConfigSchema { document })
         }

@@ -5,8 +5,8 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Cpu, DatasetName, Debug, EnvironmentId, Live, Memory, ProfileName, ProjectName, Provenance,
-    Retention, ServiceName, TaskName,
+    Cpu, DatasetName, Debug, EnvironmentId, Live, Memory, Policy, ProfileName, ProjectName,
+    Provenance, Retention, ServiceName, TaskName,
 };
 
 /// What a project wants to run, resolved.
@@ -36,6 +36,8 @@ pub struct Environment {
     pub hooks: Hooks,
     /// Which snapshots stay.
     pub snapshots: Retention,
+    /// What the team allows.
+    pub policy: Policy,
     /// Where each value was set.
     pub provenance: Provenance,
 }
@@ -179,6 +181,8 @@ pub struct Workload {
     pub expose: Vec<Expose>,
     /// Environment variables.
     pub env: BTreeMap<String, String>,
+    /// Labels of its objects and pods.
+    pub labels: BTreeMap<String, String>,
     /// `key=value` files, absolute; their contents become a Secret and environment variables.
     pub secrets: Vec<PathBuf>,
     /// Persistent volumes.

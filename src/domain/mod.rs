@@ -17,6 +17,7 @@ mod live;
 mod names;
 mod observed;
 mod place;
+mod policy;
 mod quantity;
 mod retention;
 mod run;
@@ -63,6 +64,9 @@ pub use observed::{
     ObservedRelease, ObservedWorkload, PodPhase, ReleaseStatus, WarningEvent, is_service_ready,
 };
 pub use place::{Place, Provenance};
+pub use policy::{
+    ComputeResource, POLICY_FILE, Pin, Policy, PolicyException, Privilege, Rule, Violation,
+};
 pub use quantity::{Cpu, InvalidQuantity, Memory};
 pub use retention::{Bound, Divided, Retention};
 pub use run::{Applying, RunChange, ServiceChange, ServiceShape};

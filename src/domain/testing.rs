@@ -6,9 +6,9 @@ use super::{
     Build, BuildInput, ClusterIdentity, ClusterSpec, ClusterState, ContainerState, CopyMeans,
     Desired, DesiredImage, DesiredRelease, Environment, EnvironmentId, Expose, Hooks, ImageName,
     InputsHash, Limits, Maker, Observed, ObservedContainer, ObservedPod, ObservedRelease,
-    ObservedWorkload, PodPhase, PortNumber, ProjectName, Provenance, Provider, ReleaseChart,
-    ReleaseStatus, Requires, Resources, Retention, Service, ServiceName, Snapshot, SnapshotId,
-    SnapshotVolume, Source, VolumeRef, Workload,
+    ObservedWorkload, PodPhase, Policy, PortNumber, ProjectName, Provenance, Provider,
+    ReleaseChart, ReleaseStatus, Requires, Resources, Retention, Service, ServiceName, Snapshot,
+    SnapshotId, SnapshotVolume, Source, VolumeRef, Workload,
 };
 
 /// A service's name.
@@ -36,6 +36,7 @@ pub(crate) fn service(service: &str, depends_on: &[&str]) -> Service {
         ports: Vec::new(),
         expose: Vec::new(),
         env: BTreeMap::new(),
+        labels: BTreeMap::new(),
         secrets: Vec::new(),
         volumes: Vec::new(),
         ready: None,
@@ -82,6 +83,7 @@ pub(crate) fn environment(services: &[(&str, &[&str])]) -> Environment {
         tasks: BTreeMap::new(),
         hooks: Hooks::default(),
         snapshots: Retention::default(),
+        policy: Policy::default(),
         provenance: Provenance::default(),
     }
 }

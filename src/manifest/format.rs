@@ -66,7 +66,7 @@ pub(super) trait Formatted {
 }
 
 /// Every format but those of datasets, for those who find it by its name.
-pub(super) static FORMATS: [TextFormat; 22] = [
+pub(super) static FORMATS: [TextFormat; 24] = [
     Age::FORMAT,
     ContainerPath::FORMAT,
     ContextPath::FORMAT,
@@ -78,6 +78,8 @@ pub(super) static FORMATS: [TextFormat; 22] = [
     ImageReference::FORMAT,
     InnerPath::FORMAT,
     KubernetesVersion::FORMAT,
+    LabelName::FORMAT,
+    LabelValue::FORMAT,
     Memory::FORMAT,
     PartName::FORMAT,
     PortName::FORMAT,
@@ -149,6 +151,12 @@ texts! {
     /// The name of an environment variable.
     EnvName, "environment-variable", "the name of an environment variable", false,
         "^[A-Za-z_.-][A-Za-z0-9_.-]*$", |text| when(env_file::is_name(text));
+    /// The name of a label.
+    LabelName, "label-name", "the name of a label such as `team` or `example.com/team`", false,
+        "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$", label_name;
+    /// The value of a label.
+    LabelValue, "label-value", "at most 63 letters, digits, `-`, `_` and `.`, without a sign at its ends", true,
+        "^([A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?)?$", |text| when(text.is_empty() || is_label_part(text));
     /// A Kubernetes version.
     KubernetesVersion, "kubernetes-version", "a Kubernetes version such as `1.35` or `1.35.4`", true,
         r"^1\.\d+(\.\d+)?$", |text| when(is_kubernetes_version(text));
@@ -401,6 +409,38 @@ fn is_label(text: &str) -> bool {
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
         && !text.starts_with('-')
         && !text.ends_with('-')
+}
+
+/// Labels by which devenv and its chart find what is theirs.
+const OWN_LABELS: [&str; 6] = [
+    "app.kubernetes.io/name",
+    "app.kubernetes.io/instance",
+    "app.kubernetes.io/managed-by",
+    "devenv.project",
+    "devenv.service",
+    "pod-template-hash",
+];
+
+fn label_name(text: &str) -> Result<(), Refusal> {
+    if OWN_LABELS.contains(&text) {
+        return Err(Refusal::Invalid("devenv sets this label itself".to_owned()));
+    }
+    let (prefix, name) = match text.split_once('/') {
+        Some((prefix, name)) => (Some(prefix), name),
+        None => (None, text),
+    };
+    when(is_label_part(name) && prefix.is_none_or(is_host))
+}
+
+fn is_label_part(text: &str) -> bool {
+    let ends_well = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+    let bytes = text.as_bytes();
+    bytes.len() <= 63
+        && ends_well(bytes.first())
+        && ends_well(bytes.last())
+        && bytes
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.".contains(byte))
 }
 
 fn is_port_name(text: &str) -> bool {

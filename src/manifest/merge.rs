@@ -102,7 +102,7 @@ fn strip(node: &mut Node, depth: usize) {
 }
 
 /// Keys of `defaults` that go under a service with an image; under others only [`READY`].
-const OF_WORKLOADS: [&str; 3] = ["env", "resources", "replicas"];
+const OF_WORKLOADS: [&str; 4] = ["env", "labels", "resources", "replicas"];
 const READY: &str = "ready";
 
 /// What of `defaults` goes under services. Unknown keys do not: they are reported where they stand.

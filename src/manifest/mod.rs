@@ -11,7 +11,8 @@
 //! comment in `types`, its meaning in `resolve`, what must hold in `check`, a fixture of a bad manifest;
 //! the shape, the schema and the reference page follow from the field.
 //!
-//! `dataset` reads datasets in the same way, `sanitize` rules for copies of data that leave the machine.
+//! `dataset` reads datasets in the same way, `sanitize` rules for copies of data that leave the machine,
+//! `policy` what a team allows.
 
 mod builtin;
 mod check;
@@ -24,6 +25,7 @@ mod layers;
 mod merge;
 mod normal;
 mod places;
+pub mod policy;
 mod problem;
 mod reference;
 mod resolve;
@@ -119,10 +121,19 @@ pub fn load_with_mistakes(
     if let Some(failures) = Failures::from_list(findings.into_failures(&sources)) {
         return Err((failures, mistakes));
     }
-    loaded.ok_or_else(|| {
+    let mut loaded = loaded.ok_or_else(|| {
         let what = "the manifest could not be resolved though nothing was wrong with it";
         bare(Failure::new("internal.unresolved-manifest", ExitClass::Internal, what).into())
-    })
+    })?;
+    // Whoever only looks, or takes down, may do that with anything.
+    if request.named_files == NamedFiles::Required {
+        let policy = policy::load(files).map_err(bare)?;
+        if let Some(failures) = Failures::from_list(policy::broken(&policy, &loaded.environment)) {
+            return Err(bare(failures));
+        }
+        loaded.environment.policy = policy;
+    }
+    Ok(loaded)
 }
 
 /// Everything after the files are one tree; `None` if there were mistakes.

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::domain::{
     Autoscale, Build, Chart, ChartOrigin, ClusterSpec, Cpu, DatasetName, Environment,
-    EnvironmentId, Expose, Hook, Hooks, ImageName, Limits, Memory, Port, PortNumber, Probe,
+    EnvironmentId, Expose, Hook, Hooks, ImageName, Limits, Memory, Policy, Port, PortNumber, Probe,
     ProjectName, Provenance, Provider, Quiesce, Ready, Requires, Resources, Retention, Service,
     ServiceName, Source, Task, Volume, Workload,
 };
@@ -76,6 +76,7 @@ impl Resolver<'_> {
                 older_than: keys.snapshots.older_than.map(|age| age.0),
                 max_size: keys.snapshots.max_size,
             },
+            policy: Policy::default(),
             provenance,
         };
         let mut notices = Vec::new();
@@ -137,6 +138,11 @@ impl Resolver<'_> {
                 })
                 .collect(),
             env: variables(keys.env),
+            labels: keys
+                .labels
+                .into_iter()
+                .map(|(name, value)| (name.0, value.0))
+                .collect(),
             secrets: self.all_absolute(&keys.secrets),
             volumes: keys
                 .volumes

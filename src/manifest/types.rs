@@ -13,8 +13,8 @@ use super::{
     builtin,
     format::{
         Age, ContainerPath, EnvName, Formatted, GlobPattern, HostName, ImageReference, InnerPath,
-        KubernetesVersion, PartName, PortName, UrlPath, VersionRequirement, Within, Written,
-        schema_of,
+        KubernetesVersion, LabelName, LabelValue, PartName, PortName, UrlPath, VersionRequirement,
+        Within, Written, schema_of,
     },
 };
 use crate::domain::{
@@ -186,6 +186,9 @@ pub(super) struct DefaultsKeys {
     pub(super) resources: ResourcesKeys,
     /// How long a service may take to be ready.
     pub(super) ready: DefaultReadyKeys,
+    /// Labels of the objects and pods of services.
+    #[schemars(with = "BTreeMap<String, LabelValue>", extend("propertyNames" = schema_of(&LabelName::FORMAT)))]
+    pub(super) labels: BTreeMap<LabelName, LabelValue>,
     /// How many pods a service has.
     #[schemars(range(min = 0, max = 1000))]
     pub(super) replicas: Option<u32>,
@@ -225,6 +228,9 @@ pub(super) struct ServiceKeys {
     /// Environment variables. Numbers and `yes`/`no` are taken as they are written.
     #[schemars(with = "BTreeMap<String, Written>", extend("propertyNames" = schema_of(&EnvName::FORMAT)))]
     pub(super) env: BTreeMap<EnvName, Written>,
+    /// Labels of its objects and pods, such as `team: shop`.
+    #[schemars(with = "BTreeMap<String, LabelValue>", extend("propertyNames" = schema_of(&LabelName::FORMAT)))]
+    pub(super) labels: BTreeMap<LabelName, LabelValue>,
     /// Files of `KEY=value` lines. They become a Secret and environment variables, and are never printed.
     pub(super) secrets: Vec<InnerPath>,
     /// Services that must be ready before it is started.

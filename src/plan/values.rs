@@ -64,6 +64,7 @@ pub fn service_values(
         "ports": ports.collect::<Vec<_>>(),
         "ingress": ingress.collect::<Vec<_>>(),
         "env": workload.env,
+        "labels": workload.labels,
         "secrets": secrets,
         "volumes": volumes.map(|v| volume(&service.name, v)).collect::<Vec<_>>(),
         "mounts": mounts(environment, workload.live.as_ref()),
@@ -177,8 +178,8 @@ mod tests {
     use super::*;
     use crate::domain::{
         Autoscale, ClusterSpec, Debug, DebugRuntime, EnvironmentId, Expose, Hooks, ImageName,
-        Limits, OnChange, Port, PortNumber, Protocol, Provenance, Provider, Ready, ReloadBy,
-        Requires, Retention, Signal, Source, SyncRule,
+        Limits, OnChange, Policy, Port, PortNumber, Protocol, Provenance, Provider, Ready,
+        ReloadBy, Requires, Retention, Signal, Source, SyncRule,
     };
 
     const SCHEMA: &str = include_str!("../../charts/service/values.schema.json");
@@ -212,6 +213,7 @@ mod tests {
                 port: port(8080),
             }],
             env: BTreeMap::from([("N".to_owned(), "1".to_owned())]),
+            labels: BTreeMap::from([("team".to_owned(), "shop".to_owned())]),
             secrets: Vec::new(),
             volumes: vec![Volume {
                 name: "data".to_owned(),
@@ -266,6 +268,7 @@ mod tests {
             tasks: BTreeMap::new(),
             hooks: Hooks::default(),
             snapshots: Retention::default(),
+            policy: Policy::default(),
             provenance: Provenance::default(),
         };
         let service = Service {
@@ -315,6 +318,7 @@ mod tests {
             ports: Vec::new(),
             expose: Vec::new(),
             env: BTreeMap::new(),
+            labels: BTreeMap::new(),
             volumes: Vec::new(),
             ready: None,
             resources: Resources::default(),

@@ -79,6 +79,7 @@ fn every_verb_does_what_its_help_says() {
     layers_reach_the_cluster(&project);
     the_history_tells_what_was_done_and_how_it_ended(&project);
     charts_and_manifests_are_deployed(&project);
+    nothing_is_deployed_that_the_policy_forbids(&project);
     figures_are_within_what_the_manifest_allows(&project);
     a_restart_replaces_the_pods_of_one_service(&project);
     a_scale_holds_over_an_up(&project);
@@ -193,6 +194,29 @@ fn charts_and_manifests_are_deployed(project: &Project) {
         "{.spec.minReplicas} {.spec.maxReplicas}",
     );
     assert_eq!(bounds, "1 2");
+    project.devenv(&["plan", "--exit-code"]).assert_code(0);
+}
+
+fn nothing_is_deployed_that_the_policy_forbids(project: &Project) {
+    let template = "charts/search/templates/search.yaml";
+    let good = project.read(template);
+    let pod = "      terminationGracePeriodSeconds: 0\n";
+    project.write(
+        template,
+        &good.replace(pod, &format!("{pod}      hostNetwork: true\n")),
+    );
+    project.write("policy.yaml", "forbid: [hostNetwork]\n");
+    let refused = project.devenv(&["up"]).assert_code(3);
+    refused.assert_says(&["policy.broken", "search", "`hostNetwork`", "policy.yaml:1"]);
+    let of_pods = "{.spec.template.spec.hostNetwork}";
+    assert_eq!(field(project, "deployment/search", of_pods), "");
+    // What the manifest alone breaks is known before anything is done; who only looks is let be.
+    project.write("policy.yaml", "images: { pinned: digest }\n");
+    let refused = project.devenv(&["up"]).assert_code(3);
+    refused.assert_says(&["images.pinned", "copy", "devenv.yaml:"]);
+    status(project, &[], 0);
+    project.write("policy.yaml", "# Everything is allowed again.\n");
+    project.write(template, &good);
     project.devenv(&["plan", "--exit-code"]).assert_code(0);
 }
 

@@ -88,7 +88,7 @@ fn a_value_is_explained_by_all_who_write_it() {
     error[config.unknown-key]: there is no key `services.web.replica`
       try:
         did you mean `replicas`?
-        allowed here: `build`, `image`, `chart`, `manifests`, `command`, `args`, `ports`, `expose`, `env`, `secrets`, `dependsOn`, `ready`, `volumes`, `resources`, `replicas`, `autoscale`, `live`, `debug`, `quiesce`
+        allowed here: `build`, `image`, `chart`, `manifests`, `command`, `args`, `ports`, `expose`, `env`, `labels`, `secrets`, `dependsOn`, `ready`, `volumes`, `resources`, `replicas`, `autoscale`, `live`, `debug`, `quiesce`
     [exit code: 2]
     "#);
 }
@@ -244,7 +244,7 @@ fn mistakes_of_the_manifest_of_profiles_and_of_datasets_are_found_at_once() {
       ╵
       try:
         did you mean `replicas`?
-        allowed here: `args`, `autoscale`, `build`, `chart`, `command`, `debug`, `dependsOn`, `env`, `expose`, `image`, `live`, `manifests`, `ports`, `quiesce`, `ready`, `replicas`, `resources`, `secrets`, `volumes`
+        allowed here: `args`, `autoscale`, `build`, `chart`, `command`, `debug`, `dependsOn`, `env`, `expose`, `image`, `labels`, `live`, `manifests`, `ports`, `quiesce`, `ready`, `replicas`, `resources`, `secrets`, `volumes`
 
     error[manifest.unknown-service]: `steps[0].service` names a service that does not exist:
         `nobody`
@@ -264,7 +264,7 @@ fn mistakes_of_the_manifest_of_profiles_and_of_datasets_are_found_at_once() {
 #[test]
 fn the_schemas_are_those_of_editors() {
     let environment = TestEnvironment::new();
-    for kind in ["manifest", "dataset", "sanitize"] {
+    for kind in ["manifest", "dataset", "sanitize", "policy"] {
         let output = environment.devenv(["config", "schema", kind]);
         let schema: serde_json::Value = serde_json::from_str(&output.stdout).expect("JSON");
         assert!(schema["properties"].is_object(), "{output}");

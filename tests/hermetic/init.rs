@@ -83,7 +83,7 @@ fn slips_are_mended_and_the_rest_is_shown() {
       │        ━━━━━━
       ╵
       try:
-        allowed here: `args`, `autoscale`, `build`, `chart`, `command`, `debug`, `dependsOn`, `env`, `expose`, `image`, `live`, `manifests`, `ports`, `quiesce`, `ready`, `replicas`, `resources`, `secrets`, `volumes`
+        allowed here: `args`, `autoscale`, `build`, `chart`, `command`, `debug`, `dependsOn`, `env`, `expose`, `image`, `labels`, `live`, `manifests`, `ports`, `quiesce`, `ready`, `replicas`, `resources`, `secrets`, `volumes`
     [exit code: 3]
     "#);
     assert_eq!(

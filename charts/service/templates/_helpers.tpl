@@ -10,6 +10,9 @@ app.kubernetes.io/instance: {{ .Release.Name | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 devenv.project: {{ .Values.project | quote }}
 devenv.service: {{ .Release.Name | quote }}
+{{- range $name, $value := .Values.labels }}
+{{ $name }}: {{ $value | quote }}
+{{- end }}
 {{- end }}
 
 {{/* The name of the Secret. */}}

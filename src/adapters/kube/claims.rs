@@ -162,6 +162,23 @@ impl Claims {
     }
 }
 
+/// The objects that a chart comes to, as Helm writes them.
+pub fn objects_in(rendered: &str) -> Result<Vec<Value>, Unreadable> {
+    let documents = documents(rendered);
+    let documents = documents.iter().filter(|document| says_something(document));
+    documents.map(|document| object_in(document)).collect()
+}
+
+/// Whether a document is more than comments.
+fn says_something(document: &str) -> bool {
+    let mut lines = document.lines().map(str::trim);
+    lines.any(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+fn object_in(document: &str) -> Result<Value, Unreadable> {
+    serde_saphyr::from_str(document).map_err(|error| Unreadable(error.to_string()))
+}
+
 /// What the objects claim that a chart comes to, as Helm writes them, in a namespace.
 pub fn claims_in(rendered: &str, namespace: &str) -> Result<Claims, Unreadable> {
     let mut claims = Claims::default();
@@ -170,9 +187,7 @@ pub fn claims_in(rendered: &str, namespace: &str) -> Result<Claims, Unreadable> 
             .iter()
             .any(|word| document.contains(word));
         if claims_something {
-            let object: Value =
-                serde_saphyr::from_str(&document).map_err(|error| Unreadable(error.to_string()))?;
-            let added = claims.add_object(object, namespace);
+            let added = claims.add_object(object_in(&document)?, namespace);
             added.map_err(|error| Unreadable(error.to_string()))?;
         }
     }

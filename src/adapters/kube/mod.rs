@@ -34,7 +34,7 @@ use kube::{
 use rustls::{pki_types::CertificateDer, server::ParsedCertificate};
 
 pub use self::{
-    claims::{Claims, Unreadable, claims_in},
+    claims::{Claims, Unreadable, claims_in, objects_in},
     error::{KubeError, runtime_words, shell_code_of},
     exec::{ExecEnd, ExecRequest, TerminalSize},
     logs::{LogLine, LogMark, LogOptions},

@@ -1,9 +1,7 @@
 //! What charts claim: each claim that leaves it to the cluster where its data is gets a directory among the environment's
 //! volumes. See docs/decisions/0016.
 
-use std::{path::Path, time::Duration};
-
-use tokio_util::sync::CancellationToken;
+use std::path::Path;
 
 use crate::{
     adapters::{
@@ -11,25 +9,20 @@ use crate::{
         kube::{Claims, KubeError, Unreadable, claims_in},
     },
     domain::{Failure, ServiceName},
-    engine::{Progress, World, steps::volumes},
+    engine::{World, steps::volumes},
     plan::VOLUMES_IN_NODE,
 };
-
-const RENDERED_WITHIN: Duration = Duration::from_mins(1);
 
 /// Has a place for what a chart is about to claim. Gives what is to be told of data that is not kept, once it is
 /// installed: a chart that cannot be read is for Helm to refuse.
 pub(super) async fn reserve(
     world: &World,
     request: &ReleaseRequest,
-    progress: &Progress,
-    cancel: &CancellationToken,
+    rendered: Result<String, HelmError>,
 ) -> Result<Option<String>, Failure> {
-    progress.note("looking what it claims");
     let service = &request.service;
-    match claimed(world, request, cancel).await {
+    match claimed(rendered, &request.namespace) {
         Ok(claims) => keep(world, service, claims).await,
-        Err(_) if cancel.is_cancelled() => Err(Failure::interrupted()),
         Err(why) => Ok(Some(format!(
             "it is not known which volumes {service} claims, so that their data goes with the cluster: {why}"
         ))),
@@ -57,15 +50,8 @@ enum Unknown {
     NotRead(#[from] Unreadable),
 }
 
-async fn claimed(
-    world: &World,
-    request: &ReleaseRequest,
-    cancel: &CancellationToken,
-) -> Result<Claims, Unknown> {
-    let kubernetes = &world.environment.cluster.kubernetes;
-    let helm = &world.tools.helm;
-    let rendered = helm.template(request, kubernetes, cancel, RENDERED_WITHIN);
-    Ok(claims_in(&rendered.await?, &request.namespace)?)
+fn claimed(rendered: Result<String, HelmError>, namespace: &str) -> Result<Claims, Unknown> {
+    Ok(claims_in(&rendered?, namespace)?)
 }
 
 async fn keep(

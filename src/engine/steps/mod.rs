@@ -10,6 +10,7 @@ mod image_command;
 mod image_store;
 pub(super) mod images;
 mod node_image;
+mod policy;
 pub(super) mod power;
 pub(super) mod prefetch;
 pub(super) mod releases;

@@ -12,12 +12,13 @@ use crate::{
     domain::{DesiredRelease, ExitClass, Failure, NoticeLevel, ReleaseChart, ServiceName},
     engine::{
         Finished, Progress, World,
-        steps::{claims, start, volumes},
+        steps::{claims, policy, start, volumes},
         world::NAMESPACE,
     },
 };
 
 const INSTALL_WITHIN: Duration = Duration::from_mins(2);
+const RENDERED_WITHIN: Duration = Duration::from_mins(1);
 const REMOVE_WITHIN: Duration = Duration::from_mins(2);
 
 /// Takes away the record of an operation that a killed Helm left pending, so that Helm works again.
@@ -80,7 +81,7 @@ pub(in crate::engine) async fn install(
     };
     let lost = match release.chart {
         ReleaseChart::Service => None,
-        _ => claims::reserve(world, &request, progress, cancel).await?,
+        _ => look_inside(world, &request, progress, cancel).await?,
     };
     world.installing(service);
     progress.note("helm upgrade --install");
@@ -104,6 +105,26 @@ pub(in crate::engine) async fn install(
         progress.outbox().notice(NoticeLevel::Warning, lost).await;
     }
     Ok(Finished::Done)
+}
+
+/// Looks at what a chart comes to before it is installed: whether the team allows it, and what it claims. Gives what is to
+/// be told of data that is not kept.
+async fn look_inside(
+    world: &World,
+    request: &ReleaseRequest,
+    progress: &Progress,
+    cancel: &CancellationToken,
+) -> Result<Option<String>, Failure> {
+    progress.note("looking what it is made of");
+    let kubernetes = &world.environment.cluster.kubernetes;
+    let helm = &world.tools.helm;
+    let rendered = helm.template(request, kubernetes, cancel, RENDERED_WITHIN);
+    let rendered = rendered.await;
+    if cancel.is_cancelled() {
+        return Err(Failure::interrupted());
+    }
+    policy::enforce(&world.environment, &request.service, &rendered)?;
+    claims::reserve(world, request, rendered).await
 }
 
 /// Removes the release of a service that left the manifest.

@@ -174,6 +174,7 @@ impl Checker<'_> {
             "ports",
             "expose",
             "env",
+            "labels",
             "secrets",
             "volumes",
             "resources",
