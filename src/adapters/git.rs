@@ -4,6 +4,34 @@ use std::path::{Path, PathBuf};
 
 use super::files;
 
+/// The commit that is checked out in the repository around a directory; `None` outside of one, or before the first.
+pub fn commit(directory: &Path) -> Option<String> {
+    let repository = directory.ancestors().find_map(repository_of)?;
+    let head = files::read_text(&repository.join("HEAD")).ok()?;
+    let Some(reference) = head.trim().strip_prefix("ref: ") else {
+        return hash(&head);
+    };
+    // A linked working tree has a HEAD of its own, and the branches of the first.
+    let common = files::read_text_if_there(&repository.join("commondir")).ok()?;
+    let common = common.map_or_else(
+        || repository.clone(),
+        |common| repository.join(common.trim()),
+    );
+    if let Ok(Some(text)) = files::read_text_if_there(&common.join(reference)) {
+        return hash(&text);
+    }
+    let packed = files::read_text_if_there(&common.join("packed-refs")).ok()??;
+    let mut lines = packed.lines().filter_map(|line| line.split_once(' '));
+    let (text, _) = lines.find(|(_, name)| *name == reference)?;
+    hash(text)
+}
+
+fn hash(text: &str) -> Option<String> {
+    let text = text.trim();
+    let is_hash = text.len() >= 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    is_hash.then(|| text.to_owned())
+}
+
 /// The branch that is checked out in the repository around a directory; `None` outside of one, or on no branch.
 pub fn branch(directory: &Path) -> Option<String> {
     let repository = directory.ancestors().find_map(repository_of)?;
@@ -46,6 +74,31 @@ mod tests {
             ("main/worktrees/tree/HEAD", "ref: refs/heads/fix\n"),
         ]);
         assert_eq!(branch(&linked.path().join("tree")).unwrap(), "fix");
+    }
+
+    #[test]
+    fn the_commit_is_found_wherever_git_keeps_it() {
+        let first = "0123456789abcdef0123456789abcdef01234567";
+        let commit = |files: &[(&str, &str)]| commit(&tree(files).path().join("tree"));
+        let head = ("tree/.git/HEAD", "ref: refs/heads/fix\n");
+        assert_eq!(commit(&[("tree/.git/HEAD", first)]).unwrap(), first);
+        assert_eq!(
+            commit(&[head, ("tree/.git/refs/heads/fix", first)]).unwrap(),
+            first
+        );
+        let packed = format!("# pack-refs with: peeled\n{first} refs/heads/fix\n");
+        assert_eq!(
+            commit(&[head, ("tree/.git/packed-refs", &packed)]).unwrap(),
+            first
+        );
+        let linked = [
+            ("tree/.git", "gitdir: ../main/worktrees/tree\n"),
+            ("main/worktrees/tree/HEAD", "ref: refs/heads/fix\n"),
+            ("main/worktrees/tree/commondir", "../..\n"),
+            ("main/refs/heads/fix", first),
+        ];
+        assert_eq!(commit(&linked).unwrap(), first);
+        assert_eq!(commit(&[head]), None);
     }
 
     #[test]

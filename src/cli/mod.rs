@@ -45,8 +45,8 @@ pub fn main() -> ExitCode {
         variables: HostVariables::read(),
     };
     clap_complete::CompleteEnv::with_factory(|| with_names(Cli::command(), &typed)).complete();
-    let surroundings = Surroundings::look(typed.variables);
     let arguments = typed.words;
+    let surroundings = Surroundings::look(&arguments, typed.variables);
     if arguments.len() <= 1 {
         return usage::show_overview(&surroundings);
     }

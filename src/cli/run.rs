@@ -1,6 +1,7 @@
 //! One command from its arguments to its exit code.
 
 use std::{
+    ffi::OsString,
     io::{self, IsTerminal},
     process::ExitCode,
     time::Duration,
@@ -37,13 +38,14 @@ const COLUMNS: usize = 100;
 /// What the program finds itself in.
 #[derive(Debug)]
 pub(super) struct Surroundings {
+    typed: Vec<String>,
     variables: HostVariables,
     pub(super) host: HostEnvironment,
     streams: Streams,
 }
 
 impl Surroundings {
-    pub(super) fn look(variables: HostVariables) -> Self {
+    pub(super) fn look(words: &[OsString], variables: HostVariables) -> Self {
         let kind = |is_terminal| {
             if is_terminal {
                 StreamKind::Terminal
@@ -52,7 +54,9 @@ impl Surroundings {
             }
         };
         let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let typed = words.iter().map(|word| word.to_string_lossy().into_owned());
         Self {
+            typed: typed.collect(),
             host: HostEnvironment::from_variables(variables.iter().map(owned)),
             variables,
             streams: Streams {
@@ -170,29 +174,29 @@ impl From<Failures> for Ending {
     }
 }
 
-async fn last_words(ending: Ending, outbox: &Outbox) -> u8 {
-    let code = match ending.result {
-        Ok(exit @ Exit::Class(ExitClass::Interrupted)) => ending
-            .interruption
-            .exit_code()
-            .unwrap_or_else(|| exit.code()),
-        Ok(exit) => exit.code(),
-        Err(failures) => {
-            let exit_code = ending
-                .interruption
-                .exit_code()
-                .unwrap_or_else(|| failures.exit_code());
-            outbox
-                .send(Message::Failures {
-                    exit_code,
-                    failures,
-                })
-                .await;
-            exit_code
+impl Ending {
+    fn exit_code(&self) -> u8 {
+        let signal = self.interruption.exit_code();
+        match &self.result {
+            Ok(exit @ Exit::Class(ExitClass::Interrupted)) => signal.unwrap_or(exit.code()),
+            Ok(exit) => exit.code(),
+            Err(failures) => signal.unwrap_or(failures.exit_code()),
         }
-    };
+    }
+}
+
+async fn last_words(ending: Ending, outbox: &Outbox) -> u8 {
+    let exit_code = ending.exit_code();
+    if let Err(failures) = ending.result {
+        outbox
+            .send(Message::Failures {
+                exit_code,
+                failures,
+            })
+            .await;
+    }
     outbox.send(Message::End).await;
-    code
+    exit_code
 }
 
 /// Runs a command that needs no runtime, and no settings that could be wrong.
@@ -241,10 +245,15 @@ async fn supervised(command: Command, context: &Context, terminal: &TerminalStat
         terminal.clone(),
     );
     match listening {
-        Ok(interruption) => Ending {
-            result: Box::pin(command.run(context)).await,
-            interruption,
-        },
+        Ok(interruption) => {
+            let ending = Ending {
+                result: Box::pin(command.run(context)).await,
+                interruption,
+            };
+            let failures = ending.result.as_ref().err();
+            context.outbox.end_run(ending.exit_code(), failures);
+            ending
+        }
         Err(error) => Failures::from(no_runtime(&error)).into(),
     }
 }
@@ -288,6 +297,7 @@ fn context(
     })?;
     Ok(Context {
         directory,
+        typed: surroundings.typed,
         file: flags.file,
         profiles: flags.profiles,
         sets: flags.sets,
@@ -337,6 +347,7 @@ mod tests {
 
     fn surroundings(variables: &[(&str, &str)]) -> Surroundings {
         Surroundings {
+            typed: Vec::new(),
             variables: variables.iter().copied().collect(),
             host: HostEnvironment::from_variables(
                 variables

@@ -35,10 +35,11 @@ impl Context {
     /// Another command that is at work is an error; the session is not, as nobody called it.
     pub async fn begin_run(
         &self,
-        paths: &EnvironmentPaths,
+        project: &Project,
         command: &str,
         rollout: Rollout,
     ) -> Result<EnvironmentLock, Failures> {
+        let paths = &project.paths;
         paths.create().map_err(|error| error.failure())?;
         let lock = self.lock(paths, command, rollout).await?;
         // A run that was killed let go of the lock, and what it had started may be at work still.
@@ -46,8 +47,20 @@ impl Context {
             let text = format!("ended {program}, which a killed devenv had left at work");
             self.outbox.notice(NoticeLevel::Info, text).await;
         }
+        self.begin_journal(project, command).await;
+        let started = EventKind::RunStarted {
+            command: command.to_owned(),
+        };
+        self.outbox.event(started).await;
+        Ok(lock)
+    }
+
+    /// Begins the journal of a run that changes an environment, or its manifest, whose directories exist.
+    pub(super) async fn begin_journal(&self, project: &Project, command: &str) {
         let redactor = self.outbox.redactor().clone();
-        match Journal::begin(&paths.journal(), command, Timestamp::now(), redactor) {
+        let typed = self.typed.get(1..).unwrap_or_default();
+        let header = project.run_header(Actor::Command, command, typed);
+        match Journal::begin(&project.paths.journal(), &header, redactor) {
             Ok(journal) => self.outbox.listen(Box::new(journal)),
             // A run without its journal is better than no run.
             Err(error) => {
@@ -55,11 +68,6 @@ impl Context {
                 self.outbox.notice(NoticeLevel::Warning, text).await;
             }
         }
-        let started = EventKind::RunStarted {
-            command: command.to_owned(),
-        };
-        self.outbox.event(started).await;
-        Ok(lock)
     }
 
     /// Undoes what killed commands have left in the cluster and of the data. The caller holds the lock.

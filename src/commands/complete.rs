@@ -1,4 +1,4 @@
-//! The names that a shell completes: of services, tasks, snapshots, datasets and profiles.
+//! The names that a shell completes: of services, tasks, snapshots, datasets, profiles and runs.
 //!
 //! Called by `cli`, before anything else. They are read from files alone, so that they come at once and without a
 //! cluster; where anything is wrong there are none, for a shell has no place for a failure.
@@ -19,7 +19,7 @@ use crate::{
     },
     domain::{Environment, TaskName},
     manifest::{self, NamedFiles, dataset},
-    state::{EnvironmentPaths, KeptSnapshot, SnapshotStore, UserPaths},
+    state::{EnvironmentPaths, KeptSnapshot, RunId, SnapshotStore, UserPaths, runs},
 };
 
 /// A command line, and the variables that stand for flags of it.
@@ -39,6 +39,7 @@ enum Named {
     Snapshot,
     Dataset,
     Profile,
+    Run,
 }
 
 impl Named {
@@ -49,6 +50,7 @@ impl Named {
             "SNAPSHOT" | "SNAPSHOT|FILE" => Self::Snapshot,
             "DATASET" => Self::Dataset,
             "PROFILE" => Self::Profile,
+            "RUN" => Self::Run,
             _ => return None,
         })
     }
@@ -99,6 +101,17 @@ impl Typed {
                 services(&environment)
                     .chain(tasks.map(CompletionCandidate::new))
                     .collect()
+            }
+            Named::Run => {
+                let environment = self.environment(directory)?;
+                let runs = runs(&self.paths(&environment)?).ok()?;
+                let ids: Vec<RunId> = runs.iter().map(|run| run.id.clone()).collect();
+                let known = runs.iter().map(|run| {
+                    let about = format!("devenv {}", run.command);
+                    candidate(run.id.short(&ids), Some(about))
+                });
+                let last = candidate("last", Some("the newest".to_owned()));
+                std::iter::once(last).chain(known).collect()
             }
             Named::Snapshot => {
                 let environment = self.environment(directory)?;

@@ -2,14 +2,18 @@
 
 use super::{Assignment, Context, Exit, project};
 use crate::{
-    domain::{ExitClass, Failure, Failures},
-    features::config::{self, Effects, Secrets},
+    adapters::files,
+    domain::{EventKind, ExitClass, Failure, Failures, RunChange},
+    features::{
+        Project,
+        config::{self, Effects, Secrets},
+    },
     manifest::{
         self, NamedFiles,
         config::{Change, KeyPath, Layer},
         dataset,
     },
-    report::{ConfigChanged, ConfigSchema, Report},
+    report::{ConfigChange, ConfigChanged, ConfigSchema, Report},
 };
 
 /// Read, explain and change the manifest by its keys
@@ -132,11 +136,11 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         Action::Set { assignments, layer } => {
             let changes = assignments.into_iter().map(assigned);
             let changes: Vec<Change> = changes.collect::<Result<_, _>>()?;
-            Report::ConfigChange(changed(&changes, layer.as_ref(), context).await?)
+            Report::ConfigChange(changed("config set", &changes, layer.as_ref(), context).await?)
         }
         Action::Unset { keys, layer } => {
             let changes: Vec<Change> = keys.into_iter().map(Change::Unset).collect();
-            Report::ConfigChange(changed(&changes, layer.as_ref(), context).await?)
+            Report::ConfigChange(changed("config unset", &changes, layer.as_ref(), context).await?)
         }
         Action::Show { layer, reveal } => {
             let shown = config::show(&lenient(), layer.as_ref(), secrets(reveal))?;
@@ -176,6 +180,7 @@ fn assigned(assignment: Assignment) -> Result<Change, Failure> {
 }
 
 async fn changed(
+    command: &str,
     changes: &[Change],
     layer: Option<&Layer>,
     context: &Context,
@@ -188,6 +193,7 @@ async fn changed(
         obstacle: None,
     };
     let project = project::open(context).await?;
+    record(&project, command, &report.changes, context).await?;
     match config::effects(&project, &context.outbox).await? {
         Effects::NotRunning => {}
         Effects::Steps(steps) => {
@@ -197,4 +203,28 @@ async fn changed(
         Effects::Obstacle(what) => report.obstacle = Some(what),
     }
     Ok(report)
+}
+
+/// Keeps a journal of what was changed. It is a file that changed, so that nobody needs the environment's lock.
+async fn record(
+    project: &Project,
+    command: &str,
+    changes: &[ConfigChange],
+    context: &Context,
+) -> Result<(), Failures> {
+    let journals = project.paths.journal();
+    files::create_private_dir(&journals).map_err(|error| error.failure())?;
+    context.begin_journal(project, command).await;
+    for changed in changes {
+        let change = RunChange::Key {
+            key: changed.key.clone(),
+            file: changed.file.clone(),
+            before: changed.before.clone(),
+            after: changed.after.clone(),
+        };
+        context.outbox.event(EventKind::Changed { change }).await;
+    }
+    // What it will take to have effect is only looked at.
+    context.outbox.end_run(Exit::Success.code(), None);
+    Ok(())
 }

@@ -16,6 +16,8 @@ use crate::{
 pub struct Context {
     /// The working directory, or that of `--directory`; absolute, without symbolic links.
     pub directory: PathBuf,
+    /// The words of the command line, as they were typed.
+    pub typed: Vec<String>,
     /// `--file`, as given: relative to `directory`.
     pub file: Option<PathBuf>,
     /// `--profile`, in order.
@@ -140,6 +142,7 @@ mod tests {
     fn context(consent: Consent, stdin: StreamKind) -> Context {
         Context {
             directory: "/".into(),
+            typed: Vec::new(),
             file: None,
             profiles: Vec::new(),
             sets: Vec::new(),

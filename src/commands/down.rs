@@ -76,7 +76,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         return Err(declined().into());
     }
     let lock = context
-        .begin_run(&project.paths, "down", Rollout::GivenUp)
+        .begin_run(&project, "down", Rollout::GivenUp)
         .await?;
     undo_killed(&project, &context.outbox).await;
     session::end(&project.paths).await?;

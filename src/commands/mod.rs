@@ -14,10 +14,13 @@ mod config;
 mod context;
 mod data;
 mod debug;
+mod diff;
+mod docs;
 mod doctor;
 mod down;
 mod exec;
 mod forward;
+mod history;
 mod init;
 mod kubeconfig;
 mod logs;
@@ -158,7 +161,10 @@ verbs! {
     Data => data for Data,
     Snapshot => snapshot for Data,
     Config => config for Manifest,
+    Docs => docs for Manifest,
     Doctor => doctor for Diagnosis,
+    History => history for Diagnosis,
+    Diff => diff for Diagnosis,
     Completions => completions for Program,
     Version => version for Program,
 }

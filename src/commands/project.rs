@@ -5,7 +5,7 @@ use std::str::FromStr;
 use super::Context;
 use crate::{
     adapters::{environment::HostVariables, files},
-    domain::{ExitClass, Failure, Failures, NoticeLevel, ServiceName, Task},
+    domain::{ExitClass, Failure, Failures, NoticeLevel, ServiceName, Task, conceal},
     features::{Project, secrecy::hide_secrets},
     manifest::{self, NamedFiles},
     state::{Settings, UserPaths},
@@ -47,9 +47,12 @@ impl Reader {
     pub(super) fn read(&self) -> Result<(Project, Vec<String>), Failures> {
         let files = files::Project::new(self.request.directory.clone());
         let loaded = manifest::load(&self.request, &files)?;
+        let mut manifest = loaded.written;
+        conceal(&mut manifest);
         let project = Project {
             paths: self.users.environment(&loaded.environment.id),
             environment: loaded.environment,
+            manifest,
             settings: self.settings.clone(),
             variables: self.variables.clone(),
         };

@@ -55,7 +55,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     services.sort();
     services.dedup();
     let _lock = context
-        .begin_run(&project.paths, "restart", Rollout::Awaited)
+        .begin_run(&project, "restart", Rollout::Awaited)
         .await?;
     undo_killed(&project, &context.outbox).await;
     let deadline = context.timeout.unwrap_or(DEADLINE);

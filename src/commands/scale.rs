@@ -34,7 +34,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     session::revive(context, &project).await;
     let wanted = known(&project, &words)?;
     let _lock = context
-        .begin_run(&project.paths, "scale", Rollout::Awaited)
+        .begin_run(&project, "scale", Rollout::Awaited)
         .await?;
     let deadline = context.timeout.unwrap_or(DEADLINE);
     let (outbox, cancel) = (&context.outbox, &context.cancel);

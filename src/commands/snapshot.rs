@@ -411,8 +411,7 @@ pub(super) async fn begin(
     command: &str,
     context: &Context,
 ) -> Result<EnvironmentLock, Failures> {
-    let paths = &project.paths;
-    context.begin_run(paths, command, Rollout::Awaited).await
+    context.begin_run(project, command, Rollout::Awaited).await
 }
 
 fn no_bounds() -> Failure {

@@ -28,7 +28,7 @@ pub(super) async fn run(_: Args, context: &Context) -> Result<Exit, Failures> {
         return Err(nothing_to_start().into());
     }
     let _lock = context
-        .begin_run(&project.paths, "start", Rollout::Awaited)
+        .begin_run(&project, "start", Rollout::Awaited)
         .await?;
     context.undo_killed(&project).await?;
     session::ensure_if_possible(context, &project).await;

@@ -48,7 +48,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         return Ok(Exit::Success);
     }
     let _lock = context
-        .begin_run(&project.paths, "stop", Rollout::GivenUp)
+        .begin_run(&project, "stop", Rollout::GivenUp)
         .await?;
     undo_killed(&project, &context.outbox).await;
     end(&project.paths).await?;

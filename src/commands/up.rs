@@ -82,9 +82,7 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         deadline: context.timeout.unwrap_or(DEADLINE),
     };
     let session_use = args.session_use();
-    let lock = context
-        .begin_run(&project.paths, "up", Rollout::Awaited)
-        .await?;
+    let lock = context.begin_run(&project, "up", Rollout::Awaited).await?;
     context.undo_killed(&project).await?;
     match session_use {
         SessionUse::Background | SessionUse::Attached => session::ensure(context, &project).await?,
@@ -107,6 +105,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         SessionUse::Attached => {
             // The first of a stream of documents.
             context.outbox.item(Report::Up(report)).await;
+            // It is up; how long somebody looks on is no part of the run.
+            context.outbox.end_run(Exit::Success.code(), None);
             drop(lock);
             attach::follow(context, &project).await
         }

@@ -3,16 +3,16 @@
 //! ```text
 //! RunStarted -> PlanReady -> (StepStarted -> StepProgress* -> StepFinished)* -> RunFinished
 //! ```
-//! `Notice` and `ServiceTrouble` may come anywhere in between.
+//! `Notice`, `Changed` and `ServiceTrouble` may come anywhere in between.
 
 use std::time::Duration;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::{Failure, ServiceName, Trouble};
+use super::{Applying, Failure, RunChange, ServiceName, Trouble};
 
 /// A step's name within its plan, such as `build:order`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct StepId(String);
 
 impl StepId {
@@ -33,7 +33,7 @@ impl std::fmt::Display for StepId {
 }
 
 /// The part of a run that a step belongs to; times are summed up by it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Stage {
     /// Looking at what exists.
@@ -71,7 +71,7 @@ impl Stage {
 }
 
 /// What a reader needs to show a step before it runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepSummary {
     /// The step's id.
     pub id: StepId,
@@ -113,7 +113,7 @@ pub enum Outcome {
 }
 
 /// How loud a notice is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum NoticeLevel {
     /// Good to know.
@@ -132,7 +132,7 @@ pub struct StageTime {
 }
 
 /// One thing that happened.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 #[serde(tag = "event", rename_all = "camelCase")]
 pub enum EventKind {
     /// A run began.
@@ -179,6 +179,16 @@ pub enum EventKind {
         /// One sentence.
         text: String,
     },
+    /// A run is about to make services what the manifest says.
+    Applying {
+        /// What they are to be.
+        applying: Box<Applying>,
+    },
+    /// A run changed something that is no step of a plan.
+    Changed {
+        /// What.
+        change: RunChange,
+    },
     /// The run ended.
     RunFinished {
         /// Wall-clock time by stage, in the order of the stages.
@@ -189,7 +199,7 @@ pub enum EventKind {
 }
 
 /// One thing that happened, with its place in the stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Event {
     /// Counts from 0 within a run.
     pub index: u64,

@@ -21,6 +21,7 @@ mod place;
 mod policy;
 mod quantity;
 mod retention;
+mod run;
 mod said;
 mod sanitize;
 mod secrecy;
@@ -70,12 +71,15 @@ pub use policy::{
 };
 pub use quantity::{Cpu, InvalidQuantity, Memory};
 pub use retention::{Bound, Divided, Retention};
+pub use run::{Applying, RunChange, ServiceChange, ServiceShape};
 pub use said::{LogLevel, Said};
 pub use sanitize::{
     Change, ColumnRule, DatabaseRules, KeptRows, Located, Mask, Replacement, SanitizeRules, Seed,
     TableRules,
 };
-pub use secrecy::{REDACTED, conceal, conceal_line, conceal_named, is_secret, names_a_secret};
+pub use secrecy::{
+    REDACTED, conceal, conceal_line, conceal_named, is_secret, names_a_secret, without_secrets,
+};
 pub use snapshot::{
     CopyMeans, LoadedDataset, Maker, Sanitized, Snapshot, SnapshotVolume, VolumeRef,
 };

@@ -202,6 +202,42 @@ fn password_of_url(text: &str, from: usize) -> Option<(usize, usize)> {
     }
 }
 
+/// The words of a command line without secrets: `TOKEN=...`, `--set a.b.PASSWORD=...`, what stands behind `--password`,
+/// passwords in URLs. Rather too much is taken away than too little.
+pub fn without_secrets(words: &[String]) -> Vec<String> {
+    let mut is_next = false;
+    let word = |word: &String| {
+        if std::mem::take(&mut is_next) && !word.starts_with('-') {
+            return REDACTED.to_owned();
+        }
+        is_next = word.starts_with("--") && !word.contains('=') && names_a_secret(word);
+        let mut word = without_assigned(word);
+        conceal_text(&mut word, &mut Vec::new());
+        word
+    };
+    words.iter().map(word).collect()
+}
+
+/// A word without what follows `PASSWORD=`, and `password: ` as in YAML; `token:1.0` is an image.
+fn without_assigned(word: &str) -> String {
+    let assigned = word.match_indices(['=', ':']).find(|(at, sign)| {
+        let (before, value) = (&word[..*at], &word[at + 1..]);
+        let is_assigned = *sign == "=" || value.starts_with(char::is_whitespace);
+        // Services may be named as secrets are: the last name of a key counts.
+        let before = before.trim_end_matches(['"', '\'']);
+        let is_part = |letter: char| letter.is_alphanumeric() || "-_".contains(letter);
+        let name = before.rsplit(|letter| !is_part(letter)).next();
+        is_assigned && !is_switch(value.trim()) && names_a_secret(name.unwrap_or_default())
+    });
+    match assigned {
+        Some((at, sign)) => {
+            let space = if sign == ":" { " " } else { "" };
+            format!("{}{sign}{space}{REDACTED}", &word[..at])
+        }
+        None => word.to_owned(),
+    }
+}
+
 /// A line of a file with `*` for every letter of its secrets, so that columns stay where they are.
 pub fn conceal_line(line: &str) -> String {
     let mut concealed = line.to_owned();
@@ -333,6 +369,40 @@ mod tests {
         expected.sort_unstable();
         found.sort_unstable();
         assert_eq!(found, expected);
+    }
+
+    #[test]
+    fn what_is_typed_keeps_its_names_and_loses_its_secrets() {
+        for (typed, kept) in [
+            ("up order --timeout 5m", "up order --timeout 5m"),
+            (
+                "up --set services.order.env.DB_PASSWORD=hunter2=x",
+                "up --set services.order.env.DB_PASSWORD=[redacted]",
+            ),
+            (
+                "up --set=services.order.env={TOKEN:\tabc,A:\tb}",
+                "up --set=services.order.env={TOKEN: [redacted]",
+            ),
+            (
+                "exec db -- psql --password hunter2 -c x",
+                "exec db -- psql --password [redacted] -c x",
+            ),
+            (
+                "exec db -- sh -c PGPASSWORD=hunter2\tpsql",
+                "exec db -- sh -c PGPASSWORD=[redacted]",
+            ),
+            (
+                "exec db psql postgres://a:b@db/x?y=1",
+                "exec db psql postgres://a:[redacted]@db/x?y=1",
+            ),
+            (
+                "config set services.token.image=token:1.0 services.token.replicas=2",
+                "config set services.token.image=token:1.0 services.token.replicas=2",
+            ),
+        ] {
+            let words: Vec<String> = typed.split(' ').map(str::to_owned).collect();
+            assert_eq!(without_secrets(&words).join(" "), kept);
+        }
     }
 
     #[test]

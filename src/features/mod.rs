@@ -13,6 +13,8 @@ pub mod down;
 pub mod exec;
 mod footprint;
 pub mod forward;
+pub mod handbook;
+pub mod history;
 pub mod init;
 pub mod live;
 pub mod logs;

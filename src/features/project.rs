@@ -9,19 +9,21 @@ use crate::{
     adapters::{
         docker::Docker,
         environment::HostVariables,
+        git,
         helm::Helm,
-        host::HostEnvironment,
+        host::{HostEnvironment, account},
         k3d::{HelperImages, K3d},
         process::ChildEnvironment,
     },
     domain::{
         ClusterIdentity, Environment, Failure, InputsHash, NoticeLevel, ServiceName, VolumeStore,
+        without_secrets,
     },
     engine::{Places, Remember, Tools},
     report::Outbox,
     state::{
-        EnvironmentPaths, LoadedRecord, PortsRecord, Record, Settings, VolumeSetting,
-        load_volume_store, save_owner, save_volume_store,
+        Actor, EnvironmentPaths, LoadedRecord, PortsRecord, Record, RunHeader, Settings,
+        VolumeSetting, load_volume_store, save_owner, save_volume_store,
     },
 };
 
@@ -36,6 +38,8 @@ const MOUNTS: &str = "volumes, project";
 pub struct Project {
     /// What the manifest says.
     pub environment: Environment,
+    /// The manifest with all its layers, as it is written, without values that are secret.
+    pub manifest: serde_json::Value,
     /// Where its state and data are.
     pub paths: EnvironmentPaths,
     /// The settings of this machine.
@@ -192,6 +196,33 @@ impl Project {
         project
     }
 
+    /// What the journal of a run says of it that begins now. `typed` are the words behind `devenv`.
+    pub fn run_header(&self, by: Actor, command: &str, typed: &[String]) -> RunHeader {
+        let account = account();
+        let directory = &self.environment.directory;
+        let profiles = self.environment.profiles.iter();
+        RunHeader {
+            command: command.to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            started: Timestamp::now(),
+            by,
+            pid: Some(std::process::id()),
+            typed: without_secrets(typed),
+            uid: Some(account.uid),
+            user: account.name,
+            branch: git::branch(directory),
+            commit: git::commit(directory),
+            profiles: profiles.map(ToString::to_string).collect(),
+            manifest: Some(self.manifest_hash()),
+        }
+    }
+
+    /// The hash of the manifest with all its layers, as it is without secrets.
+    fn manifest_hash(&self) -> String {
+        let hash = InputsHash::of(self.manifest.to_string().as_bytes());
+        hash.as_str().to_owned()
+    }
+
     /// Where each service can be reached from this machine.
     pub fn urls(&self) -> BTreeMap<ServiceName, Vec<String>> {
         let port = self.environment.cluster.http_port.get();
@@ -275,6 +306,7 @@ pub(super) mod testing {
         let paths = UserPaths::of(&host).unwrap().environment(&environment.id);
         Project {
             environment,
+            manifest: serde_json::Value::Null,
             paths,
             settings: Settings::default(),
             variables: HostVariables::default(),

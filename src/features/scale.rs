@@ -11,7 +11,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Desired, ExitClass, Failure, Failures, NoticeLevel, Observed, ObservedWorkload, ServiceName,
+        Desired, EventKind, ExitClass, Failure, Failures, NoticeLevel, Observed, ObservedWorkload,
+        RunChange, ServiceName,
     },
     plan,
     report::{Outbox, Scale, ScaledService},
@@ -33,6 +34,17 @@ pub async fn scale(
     let world = project.world(Desired::default(), tools, record.as_ref());
     let plan = plan::scale(&project.environment, wanted);
     completed(run(&plan, &world, outbox, cancel, deadline).await)?;
+    for (service, to) in wanted {
+        let scaled = services
+            .iter()
+            .find(|scaled| scaled.name == service.as_str());
+        let change = RunChange::Pods {
+            service: service.clone(),
+            before: scaled.map_or(0, |scaled| scaled.from),
+            after: *to,
+        };
+        outbox.event(EventKind::Changed { change }).await;
+    }
     let text = "this holds until the service is deployed anew; for good: `replicas` in devenv.yaml";
     outbox.notice(NoticeLevel::Info, text).await;
     Ok(Scale {

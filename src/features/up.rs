@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{
     domain::{
-        ClusterState, Desired, EventKind, ExitClass, Failure, Failures, Observed, ServiceName,
-        StageTime, StepId,
+        Applying, ClusterState, Desired, EventKind, ExitClass, Failure, Failures, Observed,
+        ServiceChange, ServiceName, ServiceShape, StageTime, StepId,
     },
     engine::{self, RunResult, Tools, World},
     plan::{Action, Plan, Selection, Step, after_start, plan},
@@ -114,6 +114,8 @@ pub async fn up(
         next = after_start(next, &project.environment, &sight.observed, &services);
         world = project.world(desired.clone(), tools.clone(), record.as_ref());
     }
+    let applying = Box::new(applying(project, &desired, &sight.observed, &next));
+    outbox.event(EventKind::Applying { applying }).await;
     if !next.is_empty() {
         summary.add(run(&next, &world, outbox, cancel, left()).await)?;
         // A service may have been ready and died while others were waited for.
@@ -126,6 +128,32 @@ pub async fn up(
     }
     let total = started.elapsed();
     Ok(summary.report(project, &services, &desired, &sight.observed, total))
+}
+
+/// What the journal keeps of what `plan` is to make.
+fn applying(project: &Project, desired: &Desired, observed: &Observed, plan: &Plan) -> Applying {
+    let wanted =
+        |service: &ServiceName| ServiceShape::wanted(&project.environment, desired, service);
+    let changed = plan.steps.iter().filter_map(|step| match &step.action {
+        Action::InstallRelease(service) => Some((service, wanted(service))),
+        Action::RemoveRelease(service) => Some((service, None)),
+        _ => None,
+    });
+    Applying {
+        manifest: project.manifest.clone(),
+        services: desired
+            .releases
+            .keys()
+            .filter_map(|service| Some((service.clone(), wanted(service)?)))
+            .collect(),
+        changes: changed
+            .map(|(service, after)| ServiceChange {
+                service: service.clone(),
+                before: ServiceShape::seen(observed, service),
+                after,
+            })
+            .collect(),
+    }
 }
 
 const fn starts_something(step: &Step) -> bool {

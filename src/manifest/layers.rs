@@ -331,6 +331,17 @@ pub fn profiles(files: &dyn ProjectFiles) -> Vec<String> {
     files.iter().filter_map(stem).collect()
 }
 
+/// What a profile says beside the manifest's keys: `description`, `extends`, `only`, `dataset`; `None` if it is broken.
+pub fn profile_header(name: &ProfileName, files: &dyn ProjectFiles) -> Option<serde_json::Value> {
+    let file = profile_file(name);
+    let (mut sources, mut findings) = (Sources::default(), Findings::default());
+    let source = sources.add(&file, read(files, &file).ok()?);
+    let mut node = yaml::parse(sources.text(source), source, &mut findings)?;
+    let header = take_header(node.as_map_mut()?);
+    let header = Node::new(Value::Map(header), node.origin);
+    conform(&header, &PROFILE, &mut findings)
+}
+
 /// The text of a file that people write, without a byte order mark.
 pub(super) fn read(files: &dyn ProjectFiles, file: &Path) -> io::Result<String> {
     if files.is_directory(file) {

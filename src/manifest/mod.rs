@@ -44,7 +44,7 @@ use std::{
 };
 
 pub use env_file::parse_env_file;
-pub use layers::profiles;
+pub use layers::{profile_header, profiles};
 pub use problem::{Mending, Mistake};
 pub use reference::reference;
 pub use schema::schema;
@@ -91,6 +91,8 @@ pub struct Request {
 pub struct Loaded {
     /// The environment, everything defaulted and checked.
     pub environment: Environment,
+    /// What all layers say together, short forms written out; what is built in is not in it.
+    pub written: serde_json::Value,
     /// What a user may want to know, one sentence each.
     pub notices: Vec<String>,
 }
@@ -193,6 +195,7 @@ fn finish(
     let (environment, notices) = resolver.environment(project, keys, places.provenance(sources));
     Some(Loaded {
         environment,
+        written: json,
         notices,
     })
 }

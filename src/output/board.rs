@@ -67,6 +67,7 @@ impl Board {
                     }
                 };
             }
+            EventKind::Applying { .. } | EventKind::Changed { .. } => {}
             EventKind::RunFinished { stages, succeeded } => {
                 self.steps.running.clear();
                 // A run that succeeds has a report, which tells the times.

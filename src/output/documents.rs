@@ -1,7 +1,7 @@
 //! Every published document as text for people.
 
 use super::{
-    config, data, doctor, live,
+    config, data, doctor, history, live,
     logs::Logs,
     snapshots,
     steps::stage_name,
@@ -36,6 +36,17 @@ pub(super) fn text(report: &Report, style: &Style, logs: &mut Logs) -> String {
         Report::DataReset(report) => data::reset(report, style),
         Report::Debug(report) => debug(report, style),
         Report::Doctor(report) => doctor::doctor(report, style),
+        Report::Diff(report) => history::diff(report, style),
+        Report::DocsGenerate(report) => format!(
+            "{} {} {}\n",
+            good(style),
+            if report.written {
+                "wrote"
+            } else {
+                "is current:"
+            },
+            safe_text(&report.file)
+        ),
         Report::Down(report) => down(report, style),
         Report::Exec(exec) => exec.stdout.clone(),
         Report::Failure(report) => report
@@ -44,6 +55,8 @@ pub(super) fn text(report: &Report, style: &Style, logs: &mut Logs) -> String {
             .map(|failure| format!("error[{}]: {}\n", failure.code, safe_text(&failure.what)))
             .collect(),
         Report::Forward(report) => forward(report, style),
+        Report::History(report) => history::list(report, style),
+        Report::HistoryShow(report) => history::shown(report, style),
         Report::Init(report) => init(report, style),
         Report::Kubeconfig(kubeconfig) => format!("{}\n", safe_text(&kubeconfig.path)),
         Report::Live(event) => live::event(event, style),

@@ -83,7 +83,9 @@ impl Lines {
                 )
             }
             EventKind::Notice { level, text } => self.notice(*level, text),
-            EventKind::RunFinished { .. } => String::new(),
+            EventKind::Applying { .. }
+            | EventKind::Changed { .. }
+            | EventKind::RunFinished { .. } => String::new(),
         }
     }
 

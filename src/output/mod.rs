@@ -9,6 +9,7 @@ mod data;
 mod doctor;
 mod documents;
 mod failures;
+mod history;
 mod json;
 mod lines;
 mod live;

@@ -11,12 +11,14 @@ mod completions;
 mod config;
 mod data;
 mod debug;
+mod docs;
 mod doctor;
 mod down;
 mod exec;
 mod failure;
 mod format;
 mod forward;
+mod history;
 mod init;
 mod kubeconfig;
 mod live;
@@ -41,12 +43,17 @@ pub use config::{
 };
 pub use data::{BrokenDataset, DataList, DataLoaded, DataReset, DatasetEntry};
 pub use debug::Debug;
+pub use docs::DocsGenerated;
 pub use doctor::{Doctor, DoctorFinding, DoctorSeverity, Mending};
 pub use down::{Down, Kept};
 pub use exec::{CopiedFile, Exec};
 pub use failure::{EvidenceEntry, FailureEntry, FailureReport, PlaceEntry};
 pub use format::OutputFormat;
 pub use forward::{Forward, ForwardedPort};
+pub use history::{
+    Diff, DiffSide, History, HistoryActor, HistoryChange, HistoryNotice, HistoryResult, HistoryRun,
+    HistoryShown, HistoryStep, KeyDifference, ServiceDifference, ServiceMade,
+};
 pub use init::{Finding, FindingLevel, Init, InitFile, InitFileChange, InitMend, NotConverted};
 pub use kubeconfig::Kubeconfig;
 pub use live::{LiveAction, LiveChange, LiveEvent, LiveLeft, LiveStage, LiveWhat};
@@ -116,6 +123,12 @@ pub enum Report {
     /// Of `doctor`.
     #[serde(rename = "devenv.doctor/1")]
     Doctor(Doctor),
+    /// Of `diff`.
+    #[serde(rename = "devenv.diff/1")]
+    Diff(Diff),
+    /// Of `docs generate`.
+    #[serde(rename = "devenv.docs-generate/1")]
+    DocsGenerate(DocsGenerated),
     /// Of `down`.
     #[serde(rename = "devenv.down/1")]
     Down(Down),
@@ -128,6 +141,12 @@ pub enum Report {
     /// Of `forward`.
     #[serde(rename = "devenv.forward/1")]
     Forward(Forward),
+    /// Of `history`.
+    #[serde(rename = "devenv.history/1")]
+    History(History),
+    /// Of `history show`.
+    #[serde(rename = "devenv.history-show/1")]
+    HistoryShow(Box<HistoryShown>),
     /// Of `init`.
     #[serde(rename = "devenv.init/1")]
     Init(Init),
@@ -217,10 +236,14 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         schema_of::<DataReset>("data-reset"),
         schema_of::<Debug>("debug"),
         schema_of::<Doctor>("doctor"),
+        schema_of::<Diff>("diff"),
+        schema_of::<DocsGenerated>("docs-generate"),
         schema_of::<Down>("down"),
         schema_of::<Exec>("exec"),
         schema_of::<FailureReport>("failure"),
         schema_of::<Forward>("forward"),
+        schema_of::<History>("history"),
+        schema_of::<HistoryShown>("history-show"),
         schema_of::<Init>("init"),
         schema_of::<Kubeconfig>("kubeconfig"),
         schema_of::<LiveEvent>("live"),

@@ -58,6 +58,9 @@ pub struct Question {
 pub trait Listener: Send {
     /// Takes one event.
     fn event(&mut self, event: &EventKind);
+
+    /// Takes note that the run is over, and how; it hears nothing more.
+    fn ended(&mut self, exit_code: u8, failures: Option<&Failures>);
 }
 
 /// The sending end. Cheap to clone.
@@ -163,6 +166,13 @@ impl Outbox {
         *self.lock_listener() = Some(listener);
     }
 
+    /// Tells the reader of the events how the run ended, and lets go of it; nothing where there is none.
+    pub fn end_run(&self, exit_code: u8, failures: Option<&Failures>) {
+        if let Some(mut listener) = self.lock_listener().take() {
+            listener.ended(exit_code, failures);
+        }
+    }
+
     fn tell_listener(&self, event: &EventKind) {
         if let Some(listener) = self.lock_listener().as_mut() {
             listener.event(event);
@@ -184,6 +194,10 @@ mod tests {
         fn event(&mut self, _: &EventKind) {
             *self.0.lock().unwrap() += 1;
         }
+
+        fn ended(&mut self, _: u8, _: Option<&Failures>) {
+            *self.0.lock().unwrap() += 10;
+        }
     }
 
     #[tokio::test]
@@ -197,6 +211,10 @@ mod tests {
             command: "up".into(),
         });
         assert_eq!(*count.lock().unwrap(), 2);
+        outbox.end_run(0, None);
+        outbox.notice(NoticeLevel::Info, "late").await;
+        outbox.end_run(1, None);
+        assert_eq!(*count.lock().unwrap(), 12);
     }
 
     #[tokio::test]

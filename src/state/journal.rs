@@ -6,15 +6,16 @@ use std::{
     fs::File,
     io::Write,
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::{Actor, RunId};
 use crate::{
     adapters::files::{self, FileError},
-    domain::{Event, EventKind},
+    domain::{Event, EventKind, Failure, Failures},
     report::{Listener, Redactor},
 };
 
@@ -26,13 +27,60 @@ const KEPT_RUNS: usize = 50;
 #[error("the journal cannot be written")]
 pub struct JournalError(#[from] FileError);
 
+/// What the first line of a journal says of its run. Journals of earlier versions say less.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunHeader {
+    /// The command, such as `up`.
+    pub command: String,
+    /// The version of devenv.
+    pub version: String,
+    /// When it began.
+    pub started: Timestamp,
+    /// Who runs it: a command of the user's, or the session.
+    #[serde(default)]
+    pub by: Actor,
+    /// Its process. A journal that names none is of a version that did not write down how runs end.
+    #[serde(default)]
+    pub pid: Option<u32>,
+    /// The words of the command line, without secrets.
+    #[serde(default)]
+    pub typed: Vec<String>,
+    /// The number of the user.
+    #[serde(default)]
+    pub uid: Option<u32>,
+    /// The name of the user, where the system knows one.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// The branch of the project that is checked out, if any.
+    #[serde(default)]
+    pub branch: Option<String>,
+    /// The commit of the project that is checked out, if any.
+    #[serde(default)]
+    pub commit: Option<String>,
+    /// The profiles, in order.
+    #[serde(default)]
+    pub profiles: Vec<String>,
+    /// The hash of the manifest with all its layers, as it was without secrets.
+    #[serde(default)]
+    pub manifest: Option<String>,
+}
+
 /// The first line of a journal.
-#[derive(Debug, Serialize)]
-struct Header<'a> {
+#[derive(Serialize)]
+struct FirstLine<'a> {
     schema: &'static str,
-    command: &'a str,
-    version: &'static str,
-    started: Timestamp,
+    #[serde(flatten)]
+    header: &'a RunHeader,
+}
+
+/// The last line of a journal. Where there is none, the run goes on or was killed.
+#[derive(Serialize)]
+#[serde(tag = "event", rename = "commandEnded", rename_all = "camelCase")]
+struct LastLine<'a> {
+    exit_code: u8,
+    failures: Vec<&'a Failure>,
+    elapsed: Duration,
 }
 
 /// The journal of one run.
@@ -47,11 +95,10 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// Begins the journal of `command`, started at `now`, in `directory`; removes the oldest beyond the last 50.
+    /// Begins the journal of a run in `directory`; removes the oldest beyond the last 50.
     pub fn begin(
         directory: &Path,
-        command: &str,
-        now: Timestamp,
+        header: &RunHeader,
         redactor: Redactor,
     ) -> Result<Self, JournalError> {
         // The names sort by time, so that the oldest come first.
@@ -60,7 +107,8 @@ impl Journal {
         for old in journals.iter().take(surplus) {
             files::remove_file(old)?;
         }
-        let name = format!("{}-{command}.jsonl", now.strftime("%Y%m%dT%H%M%S.%6fZ"));
+        let id = RunId::at(header.started);
+        let name = format!("{}Z-{}.jsonl", id.as_str(), header.command);
         let path = directory.join(name);
         let mut journal = Self {
             file: Some(files::append_private(&path)?),
@@ -69,11 +117,9 @@ impl Journal {
             started: Instant::now(),
             next_index: 0,
         };
-        journal.write(&Header {
+        journal.write(&FirstLine {
             schema: "devenv.journal/1",
-            command,
-            version: env!("CARGO_PKG_VERSION"),
-            started: now,
+            header,
         });
         Ok(journal)
     }
@@ -108,6 +154,39 @@ impl Listener for Journal {
         self.next_index += 1;
         self.write(&event);
     }
+
+    fn ended(&mut self, exit_code: u8, failures: Option<&Failures>) {
+        self.write(&LastLine {
+            exit_code,
+            failures: failures.into_iter().flat_map(Failures::iter).collect(),
+            elapsed: self.started.elapsed(),
+        });
+        self.file = None;
+    }
+}
+
+/// Headers for tests.
+#[cfg(test)]
+pub(super) mod testing {
+    use super::*;
+
+    /// Of a command that a user began.
+    pub(in crate::state) fn header(command: &str, started: Timestamp) -> RunHeader {
+        RunHeader {
+            command: command.to_owned(),
+            version: "0.0.0".to_owned(),
+            started,
+            by: Actor::Command,
+            pid: Some(1),
+            typed: vec!["devenv".to_owned(), command.to_owned()],
+            uid: Some(1000),
+            user: Some("ann".to_owned()),
+            branch: None,
+            commit: None,
+            profiles: Vec::new(),
+            manifest: None,
+        }
+    }
 }
 
 #[cfg(test)]
@@ -120,7 +199,7 @@ mod tests {
     }
 
     fn begin(directory: &Path, second: i64, redactor: Redactor) -> Journal {
-        Journal::begin(directory, "up", at(second), redactor).unwrap()
+        Journal::begin(directory, &testing::header("up", at(second)), redactor).unwrap()
     }
 
     fn lines(journal: &Journal) -> Vec<serde_json::Value> {

@@ -182,6 +182,8 @@ fn the_data_comes_back(stage: &Stage) {
     let restored = stage.snapshot(&["restore", "first", "--yes"]);
     let took = restored.assert_code(0).took;
     assert_eq!(stage.data(), ["first\n", "first\n"]);
+    let told = stage.project.devenv(&["history", "show"]).assert_code(0);
+    told.assert_says(&["restore the snapshot first", "result    ok"]);
     say(&format!("           restored and ready after {took:.1?}"));
     stage.write("third");
     let words = ["restore", "first", "--services", LEFT, "--yes"];
@@ -196,6 +198,9 @@ fn data_that_the_services_do_not_come_up_with_is_put_back(stage: &Stage) {
     stage.write("fourth");
     let failed = stage.snapshot(&["restore", "bad", "--yes"]).assert_code(6);
     failed.assert_says(&["left", "the data from before is put back"]);
+    let told = stage.project.devenv(&["history", "show"]).assert_code(0);
+    assert!(!told.stdout.contains("\nchanged\n"), "{told}");
+    told.assert_says(&["exit code 6", "the data from before is put back"]);
     assert_eq!(stage.data(), ["fourth\n", "fourth\n"]);
     stage.project.devenv(&["up"]).assert_code(0);
     stage.snapshot(&["remove", "bad"]).assert_code(0);

@@ -77,6 +77,7 @@ fn every_verb_does_what_its_help_says() {
 
     only_what_is_named_and_what_it_needs_comes_up(&project);
     layers_reach_the_cluster(&project);
+    the_history_tells_what_was_done_and_how_it_ended(&project);
     charts_and_manifests_are_deployed(&project);
     nothing_is_deployed_that_the_policy_forbids(&project);
     figures_are_within_what_the_manifest_allows(&project);
@@ -125,6 +126,40 @@ fn layers_reach_the_cluster(project: &Project) {
     let set = ["up", "web", "--set", "services.web.env.GREETING=set"];
     project.devenv(&set).assert_code(0);
     assert_eq!(greeting(project), "set mine");
+}
+
+fn the_history_tells_what_was_done_and_how_it_ended(project: &Project) {
+    let fails = ["up", "--set", "cluster.ports.http=18499"];
+    project.devenv(&fails).assert_code(5);
+    let history = ["history", "--command", "up", "-o", "json"];
+    let history = valid(&project.devenv(&history).assert_code(0), "history");
+    let runs = history["runs"].as_array().unwrap();
+    let told: Vec<(&str, &str)> = runs
+        .iter()
+        .map(|run| (&run["result"], &run["changed"]))
+        .map(|(result, changed)| (result.as_str().unwrap(), changed.as_str().unwrap()))
+        .collect();
+    let expected = [
+        ("failed", ""),
+        ("succeeded", "web (settings)"),
+        ("succeeded", "web (settings)"),
+        ("succeeded", "+db, +web"),
+    ];
+    assert_eq!(told, expected, "{history:#}");
+    assert_eq!(runs[0]["codes"][0], "cluster.settings-changed");
+    let id = |run: usize| runs[run]["id"].as_str().unwrap();
+    let diff = ["diff", id(3), id(1), "-o", "json"];
+    let diff = valid(&project.devenv(&diff).assert_code(0), "diff");
+    let greeting = serde_json::json!(
+        { "key": "services.web.env.GREETING", "before": "hello", "after": "set" });
+    assert!(
+        diff["keys"].as_array().unwrap().contains(&greeting),
+        "{diff:#}"
+    );
+    assert_eq!(diff["services"], serde_json::json!([]));
+    let show = ["history", "show", id(3), "-o", "json"];
+    let show = valid(&project.devenv(&show).assert_code(0), "history-show");
+    assert!(show["steps"].as_array().unwrap().len() > 4, "{show:#}");
 }
 
 fn charts_and_manifests_are_deployed(project: &Project) {
@@ -228,9 +263,15 @@ fn a_scale_holds_over_an_up(project: &Project) {
     let scaled = project.devenv(&["scale", "db=0", "copy=2", "-o", "json"]);
     let scaled = valid(&scaled.assert_code(0), "scale");
     assert_eq!(names(&scaled["services"]), ["copy", "db"]);
+    project
+        .devenv(&["history", "-n", "1"])
+        .assert_code(0)
+        .assert_says(&["copy (pods 1 -> 2)"]);
     let up = project.devenv(&["up", "-o", "json"]).assert_code(0);
     let up = up.json();
     assert_eq!(up["steps"]["done"], 0, "{up:#}");
+    let diff = project.devenv(&["diff", "last"]).assert_code(0);
+    diff.assert_says(&["nothing differs"]);
     assert_eq!(service(&up, "db")["state"], "stopped");
     let status = status(project, &[], 0);
     assert_eq!(service(&status, "copy")["replicas"]["ready"], 2);

@@ -98,6 +98,9 @@ fn a_shell_that_asks_gets_the_names_of_what_there_is() {
         let path = format!(".local/share/devenv/{id}/snapshots/{name}.json");
         shop.write_home(&path, SNAPSHOT);
     }
+    let journal = format!(".local/state/devenv/{id}/journal/20260102T030405.000000Z-up.jsonl");
+    shop.write_home(&journal, "damaged");
+    let runs = ["last", "20260102T030405"];
     let snapshots = ["before", "cart-full"];
     let targets = ["order", "postgres", "test"];
     for (words, names) in [
@@ -119,6 +122,8 @@ fn a_shell_that_asks_gets_the_names_of_what_there_is() {
         (&["data", "load", ""], &["checkout"]),
         (&["data", "load", "--dataset", "ch"], &["checkout"]),
         (&["data", "reset", "--to", "ch"], &["checkout"]),
+        (&["history", "show", ""], &runs),
+        (&["diff", "last", "2"], &runs[1..]),
         (&["-p", ""], &["ci", "minimal"]),
         (&["up", "--profile", "ci,m"], &["ci,minimal"]),
     ] {

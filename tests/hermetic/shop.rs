@@ -186,6 +186,7 @@ fn minimal_is_what_a_checkout_needs_in_little_memory_with_orders_reachable() {
     let Loaded {
         environment,
         notices,
+        ..
     } = load(&["minimal"]);
     let wanted = [
         "catalog",
@@ -256,6 +257,7 @@ fn production_like_has_two_nodes_and_several_bounded_pods_of_all_but_the_stores(
     let Loaded {
         environment,
         notices,
+        ..
     } = load(&["production-like"]);
     assert_eq!(notices, [""; 0]);
     assert_eq!(names(&environment), names(&shop(&[])));

@@ -13,6 +13,7 @@ mod lookup;
 mod ports;
 mod secret;
 mod sleep;
+mod user;
 
 pub use capacity::{HostError, MemoryState, Space, file_system_of, free_space, memory, space};
 pub use directory::working_directory;
@@ -23,3 +24,4 @@ pub use lookup::addresses_of;
 pub use ports::{PortState, port_owner, port_state};
 pub use secret::secret;
 pub use sleep::slept_since_boot;
+pub use user::{Account, account};

@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     domain::{
-        Desired, ExitClass, Failure, Failures, LoadedDataset, NoticeLevel, ServiceName, SnapshotId,
-        VolumeRef,
+        Desired, EventKind, ExitClass, Failure, Failures, LoadedDataset, NoticeLevel, RunChange,
+        ServiceName, SnapshotId, VolumeRef,
     },
     features::{
         process::Process,
@@ -95,6 +95,10 @@ pub(super) async fn take_place(
             let paths = &site.project.paths;
             ExchangeRecord::settle(paths).map_err(|error| error.failure())?;
             note(site, incoming, steps).await;
+            let change = RunChange::Data {
+                done: incoming.doing.clone(),
+            };
+            settling.outbox.event(EventKind::Changed { change }).await;
             site.remove(&Store::Exchange.of(&incoming.id)).await
         })
         .await?;

@@ -116,12 +116,9 @@ async fn alone<T>(
     let project = &shared.project;
     let _lock = lock(project, command, cancel).await?;
     let (outbox, mut messages) = Outbox::keeping(shared.redactor.clone());
-    let journal = Journal::begin(
-        &project.paths.journal(),
-        "session",
-        Timestamp::now(),
-        outbox.redactor().clone(),
-    );
+    let header = project.run_header(Actor::Session, "session", &[command.to_owned()]);
+    let redactor = outbox.redactor().clone();
+    let journal = Journal::begin(&project.paths.journal(), &header, redactor);
     // A run without its journal is better than no run.
     if let Ok(journal) = journal {
         outbox.listen(Box::new(journal));
@@ -130,7 +127,11 @@ async fn alone<T>(
     tokio::pin!(working);
     loop {
         tokio::select! {
-            done = &mut working => return done,
+            done = &mut working => {
+                let failures = done.as_ref().err();
+                outbox.end_run(failures.map_or(0, Failures::exit_code), failures);
+                return done;
+            }
             // The journal has heard it; nobody else listens.
             _ = messages.recv() => {}
         }
