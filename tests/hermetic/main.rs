@@ -17,6 +17,7 @@ mod hints;
 mod history;
 mod init;
 mod manifests;
+mod reliability;
 mod session;
 mod shop;
 mod sources;
