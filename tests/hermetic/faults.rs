@@ -43,10 +43,10 @@ fn assert_told(output: &CommandOutput, code: i32, words: &[&str]) {
     }
 }
 
-/// Runs devenv in a shell that gives it little memory and, so that a test ends, little time.
-fn in_little_memory(environment: &TestEnvironment, arguments: &str) -> CommandOutput {
+/// Runs devenv in a shell that gives it only so much memory, for any number of processors, and only so much time.
+fn in_bounds(environment: &TestEnvironment, arguments: &str) -> CommandOutput {
     let script =
-        format!("ulimit -v 2000000; /usr/bin/timeout --kill-after=1 20 $DEVENV {arguments}");
+        format!("ulimit -v 8000000; /usr/bin/timeout --kill-after=1 20 $DEVENV {arguments}");
     let begun = Instant::now();
     let output = environment.finished(&mut environment.shell(&script));
     let took = begun.elapsed();
@@ -102,7 +102,7 @@ fn what_is_no_file_is_refused_as_a_manifest_and_waited_for_by_nobody() {
             "`-f`",
         ),
     ] {
-        let output = in_little_memory(&environment, arguments);
+        let output = in_bounds(&environment, arguments);
         assert_told(&output, 3, &[code, why, mend]);
     }
 }
@@ -113,8 +113,8 @@ fn a_manifest_of_any_size_or_depth_is_refused_before_it_takes_the_memory() {
     let path = environment.project().join("devenv.yaml");
     let file = fs::File::create(&path).expect("a file");
     // More than there is memory for.
-    file.set_len(8 << 30).expect("a file with a hole");
-    let output = in_little_memory(&environment, "plan");
+    file.set_len(64 << 30).expect("a file with a hole");
+    let output = in_bounds(&environment, "plan");
     assert_told(
         &output,
         3,
@@ -140,7 +140,7 @@ fn a_manifest_of_any_size_or_depth_is_refused_before_it_takes_the_memory() {
         (deep(100_000), "manifest.syntax", "recursion limit"),
     ] {
         environment.write_project("devenv.yaml", &text);
-        let output = in_little_memory(&environment, "plan");
+        let output = in_bounds(&environment, "plan");
         assert_told(&output, 3, &[code, why, "devenv.yaml:"]);
     }
 }
