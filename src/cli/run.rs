@@ -297,6 +297,7 @@ fn context(
     })?;
     Ok(Context {
         directory,
+        command_line: super::command,
         typed: surroundings.typed,
         file: flags.file,
         profiles: flags.profiles,

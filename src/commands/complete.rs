@@ -1,4 +1,5 @@
-//! The names that a shell completes: of services, tasks, snapshots, datasets, profiles and runs.
+//! The names that a shell completes: of services, tasks, snapshots, datasets, profiles and runs, and the keys of the
+//! manifest.
 //!
 //! Called by `cli`, before anything else. They are read from files alone, so that they come at once and without a
 //! cluster; where anything is wrong there are none, for a shell has no place for a failure.
@@ -18,7 +19,7 @@ use crate::{
         host::{self, HostEnvironment},
     },
     domain::{Environment, TaskName},
-    manifest::{self, NamedFiles, dataset},
+    manifest::{self, NamedFiles, config::View, dataset},
     state::{EnvironmentPaths, KeptSnapshot, RunId, SnapshotStore, UserPaths, runs},
 };
 
@@ -40,6 +41,9 @@ enum Named {
     Dataset,
     Profile,
     Run,
+    Key,
+    Assignment,
+    Layer,
 }
 
 impl Named {
@@ -51,6 +55,9 @@ impl Named {
             "DATASET" => Self::Dataset,
             "PROFILE" => Self::Profile,
             "RUN" => Self::Run,
+            "KEY" => Self::Key,
+            "KEY=VALUE" => Self::Assignment,
+            "LAYER" => Self::Layer,
             _ => return None,
         })
     }
@@ -113,6 +120,20 @@ impl Typed {
                 let last = candidate("last", Some("the newest".to_owned()));
                 std::iter::once(last).chain(known).collect()
             }
+            Named::Key => {
+                let keys = self.keys(directory)?.into_iter();
+                keys.map(CompletionCandidate::new).collect()
+            }
+            Named::Assignment => {
+                let keys = self.keys(directory)?.into_iter();
+                keys.map(|key| CompletionCandidate::new(format!("{key}=")))
+                    .collect()
+            }
+            Named::Layer => {
+                let always = ["manifest", "local"].map(str::to_owned).into_iter();
+                let layers = always.chain(manifest::profiles(&files));
+                layers.map(CompletionCandidate::new).collect()
+            }
             Named::Snapshot => {
                 let environment = self.environment(directory)?;
                 let kept = SnapshotStore::of(&self.paths(&environment)?).list().ok()?;
@@ -138,13 +159,24 @@ impl Typed {
 
     fn environment(&self, directory: PathBuf) -> Option<Environment> {
         let files = files::Project::new(directory.clone());
-        let request = manifest::Request {
+        let request = self.request(directory);
+        Some(manifest::load(&request, &files).ok()?.environment)
+    }
+
+    /// The keys that are written in the manifest.
+    fn keys(&self, directory: PathBuf) -> Option<Vec<String>> {
+        let files = files::Project::new(directory.clone());
+        let view = View::of(&self.request(directory), &files).ok()?;
+        Some(view.keys())
+    }
+
+    fn request(&self, directory: PathBuf) -> manifest::Request {
+        manifest::Request {
             directory,
             file: self.file(),
             named_files: NamedFiles::Assumed,
             ..manifest::Request::default()
-        };
-        Some(manifest::load(&request, &files).ok()?.environment)
+        }
     }
 
     fn paths(&self, environment: &Environment) -> Option<EnvironmentPaths> {

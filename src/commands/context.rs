@@ -16,6 +16,8 @@ use crate::{
 pub struct Context {
     /// The working directory, or that of `--directory`; absolute, without symbolic links.
     pub directory: PathBuf,
+    /// The whole command line that there is, for the manual.
+    pub command_line: fn() -> clap::Command,
     /// The words of the command line, as they were typed.
     pub typed: Vec<String>,
     /// `--file`, as given: relative to `directory`.
@@ -142,6 +144,7 @@ mod tests {
     fn context(consent: Consent, stdin: StreamKind) -> Context {
         Context {
             directory: "/".into(),
+            command_line: clap::Command::default,
             typed: Vec::new(),
             file: None,
             profiles: Vec::new(),

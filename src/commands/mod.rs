@@ -24,6 +24,7 @@ mod history;
 mod init;
 mod kubeconfig;
 mod logs;
+mod man;
 mod open;
 mod plan;
 mod project;
@@ -166,12 +167,13 @@ verbs! {
     History => history for Diagnosis,
     Diff => diff for Diagnosis,
     Completions => completions for Program,
+    Man => man for Program,
     Version => version for Program,
 }
 
 impl Command {
     /// Whether it needs neither a runtime nor settings, so that it answers in a few milliseconds.
     pub const fn is_instant(&self) -> bool {
-        matches!(self, Self::Completions(_) | Self::Version(_))
+        matches!(self, Self::Completions(_) | Self::Man(_) | Self::Version(_))
     }
 }

@@ -6,7 +6,7 @@ use super::{
     format::{Refusal, TextFormat, Whole},
     problem::{Findings, Mending, Problem, nearest, nearest_alone, suggestions},
     shape::{ObjectShape, PROFILE, Shape},
-    tree::{Map, Node, Origin, Scalar, Style, Value},
+    tree::{Entry, Map, Node, Origin, Scalar, Style, Value},
 };
 
 /// What can be wrong with a key or its value.
@@ -209,6 +209,7 @@ impl Conformer<'_> {
         path: &mut String,
     ) -> Option<Json> {
         let mut json = serde_json::Map::new();
+        let mut meant = None;
         for entry in &map.entries {
             let outer = enter(path, &entry.key);
             if let Some(shape) = object.keys.get(&entry.key) {
@@ -223,13 +224,18 @@ impl Conformer<'_> {
                     is_profile_key: outer == 0 && is_profile_key(&entry.key),
                 };
                 self.findings.add(&problem, path.as_str(), entry.key_origin);
+                path.truncate(outer);
+                if let Some((key, value)) = self.meant(map, entry, object, path) {
+                    meant = Some(key);
+                    json.extend(value.map(|value| (key.to_owned(), value)));
+                }
             }
             path.truncate(outer);
         }
         let mut is_complete = true;
         for key in &object.required {
             is_complete &= json.contains_key(key);
-            if !map.has(key) {
+            if !map.has(key) && meant != Some(key) {
                 let outer = enter(path, key);
                 let problem = ShapeProblem::MissingKey {
                     path: path.clone(),
@@ -241,6 +247,31 @@ impl Conformer<'_> {
         }
         // The root goes on without its name, so that everything else is checked.
         (is_complete || path.is_empty()).then(|| json.into())
+    }
+
+    /// The key that an unknown one is a slip of, and the value in its form if that is good: what follows from the slip
+    /// alone is not told.
+    fn meant<'s>(
+        &mut self,
+        map: &Map,
+        entry: &Entry,
+        object: &'s ObjectShape,
+        path: &mut String,
+    ) -> Option<(&'s str, Option<Json>)> {
+        if self.findings.is_full() {
+            return None;
+        }
+        let keys = object.keys.keys().map(String::as_str);
+        let key = nearest_alone(&entry.key, keys).filter(|key| !map.has(key))?;
+        let outer = enter(path, key);
+        self.findings.note_meant(path);
+        let mut silent = Findings::default();
+        let conformer = &mut Conformer {
+            findings: &mut silent,
+        };
+        let value = conformer.value(&entry.node, entry.place(), object.keys.get(key)?, path);
+        path.truncate(outer);
+        Some((key, value.filter(|_| silent.is_empty())))
     }
 
     fn map(

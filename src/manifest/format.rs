@@ -150,7 +150,7 @@ texts! {
     Written, "scalar", "a text, a number or `true`/`false`", true, "", |_| Ok(());
     /// The name of an environment variable.
     EnvName, "environment-variable", "the name of an environment variable", false,
-        "^[A-Za-z_.-][A-Za-z0-9_.-]*$", |text| when(env_file::is_name(text));
+        "^[A-Za-z_.-][A-Za-z0-9_.-]*$", variable_name;
     /// The name of a label.
     LabelName, "label-name", "the name of a label such as `team` or `example.com/team`", false,
         "^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?$", label_name;
@@ -420,6 +420,15 @@ const OWN_LABELS: [&str; 6] = [
     "devenv.service",
     "pod-template-hash",
 ];
+
+fn variable_name(text: &str) -> Result<(), Refusal> {
+    let wanted =
+        "only letters, digits, `_`, `.` and `-` are allowed, and no digit at the beginning";
+    let is_name = env_file::is_name(text);
+    is_name
+        .then_some(())
+        .ok_or_else(|| Refusal::Invalid(wanted.to_owned()))
+}
 
 fn label_name(text: &str) -> Result<(), Refusal> {
     if OWN_LABELS.contains(&text) {

@@ -177,6 +177,8 @@ fn finish(
     };
     let mut checker = Checker::new(&keys, &places, only.as_ref(), files, findings);
     checker.services = keys_below(&root, "services");
+    let named = keys.services.keys().map(ToString::to_string);
+    checker.services.extend(named);
     checker.tasks = keys_below(&root, "tasks");
     let learned = check::check(checker);
     if let Some((name, origin)) = &dataset {

@@ -64,6 +64,8 @@ pub(super) struct Findings {
     list: Vec<Finding>,
     /// Mistakes that were not kept.
     more: usize,
+    /// The keys that were meant where others are written: that they are missing is not worth a word.
+    meant: BTreeSet<String>,
 }
 
 impl Findings {
@@ -79,6 +81,9 @@ impl Findings {
             return;
         }
         let path = path.into();
+        if self.is_meant(&path) {
+            return;
+        }
         let mut failure = problem.failure();
         failure.service = path
             .strip_prefix("services.")
@@ -89,6 +94,15 @@ impl Findings {
             failure,
             mend: problem.mend(),
         });
+    }
+
+    /// Whether a key, or one above it, is written in another way: what is below is looked at when that is mended.
+    fn is_meant(&self, path: &str) -> bool {
+        let is_below = |meant: &String| {
+            let rest = path.strip_prefix(meant.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        self.meant.iter().any(is_below)
     }
 
     /// Whether further mistakes are only counted, so that it is not worth explaining them.
@@ -105,16 +119,22 @@ impl Findings {
         self.list.is_empty()
     }
 
-    /// The paths of all mistakes so far.
+    /// Notes that a mistake is a slip of the key at `path`.
+    pub(super) fn note_meant(&mut self, path: &str) {
+        self.meant.insert(path.to_owned());
+    }
+
+    /// The paths of all mistakes so far, and of what was meant by them.
     pub(super) fn damaged(&self) -> Damaged {
         let paths = self.list.iter().map(|finding| finding.path.clone());
-        Damaged(paths.collect())
+        Damaged(paths.chain(self.meant.iter().cloned()).collect())
     }
 
     /// Adds those of `others` that are not about a key that is damaged already.
     pub(super) fn add_unless_damaged(&mut self, others: Self) {
         let damaged = self.damaged();
         self.more += others.more;
+        self.meant.extend(others.meant);
         let others = others.list.into_iter();
         self.list
             .extend(others.filter(|finding| !damaged.holds(&finding.path)));

@@ -14,9 +14,9 @@ use crate::{
     domain::Stage,
     report::{
         ClusterPhase, ContainerUsage, Debug, Down, FindingLevel, Forward, ForwardedPort, Init,
-        InitFileChange, PlanReport, Replicas, Report, Restart, RestartedBy, Scale, ServiceState,
-        ServiceStatus, StageSeconds, Start, Status, Stop, Up, UpService, VolumeStatus,
-        VolumeStoreKind,
+        InitFileChange, Manual, PlanReport, Replicas, Report, Restart, RestartedBy, Scale,
+        ServiceState, ServiceStatus, StageSeconds, Start, Status, Stop, Up, UpService,
+        VolumeStatus, VolumeStoreKind,
     },
 };
 
@@ -25,6 +25,7 @@ pub(super) fn text(report: &Report, style: &Style, logs: &mut Logs) -> String {
     match report {
         // A script must reach the shell as it is.
         Report::Completions(completions) => completions.script.clone(),
+        Report::Man(manual) => man(manual, style),
         Report::ConfigChange(report) => config::changed(report, style),
         Report::ConfigExplain(report) => config::explained(report, style),
         Report::ConfigGet(report) => config::value(&report.value),
@@ -564,6 +565,16 @@ fn state_cell(state: ServiceState) -> Cell {
         ServiceState::Absent => Cell::toned(Tone::Dim, "absent"),
         ServiceState::Finished => Cell::toned(Tone::Dim, "finished"),
     }
+}
+
+fn man(manual: &Manual, style: &Style) -> String {
+    let Some(directory) = &manual.directory else {
+        // For `man`, which no terminal reads as it is.
+        return manual.pages.iter().map(|page| page.text.as_str()).collect();
+    };
+    let count = count(manual.pages.len(), "page");
+    let directory = safe_text(directory);
+    format!("{} wrote {count} to {directory}\n", good(style))
 }
 
 pub(super) fn good(style: &Style) -> String {

@@ -23,6 +23,7 @@ mod init;
 mod kubeconfig;
 mod live;
 mod log;
+mod manual;
 mod open;
 mod outbox;
 mod plan;
@@ -58,6 +59,7 @@ pub use init::{Finding, FindingLevel, Init, InitFile, InitFileChange, InitMend, 
 pub use kubeconfig::Kubeconfig;
 pub use live::{LiveAction, LiveChange, LiveEvent, LiveLeft, LiveStage, LiveWhat};
 pub use log::{LogDetail, LogLine};
+pub use manual::{Manual, ManualPage};
 pub use open::Open;
 pub use outbox::{Listener, Message, Outbox, OutputStream, Question};
 pub use plan::{PlanReport, PlanStep};
@@ -90,6 +92,9 @@ pub enum Report {
     /// Of `completions`.
     #[serde(rename = "devenv.completions/1")]
     Completions(Completions),
+    /// Of `man`.
+    #[serde(rename = "devenv.man/1")]
+    Man(Manual),
     /// Of `config set` and `config unset`.
     #[serde(rename = "devenv.config-change/1")]
     ConfigChange(ConfigChanged),
@@ -225,6 +230,7 @@ pub enum Report {
 pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
     vec![
         schema_of::<Completions>("completions"),
+        schema_of::<Manual>("man"),
         schema_of::<ConfigChanged>("config-change"),
         schema_of::<ConfigExplained>("config-explain"),
         schema_of::<ConfigValue>("config-get"),

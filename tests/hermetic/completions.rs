@@ -103,11 +103,18 @@ fn a_shell_that_asks_gets_the_names_of_what_there_is() {
     let runs = ["last", "20260102T030405"];
     let snapshots = ["before", "cart-full"];
     let targets = ["order", "postgres", "test"];
+    let keys = ["services.postgres", "services.postgres.image"];
     for (words, names) in [
         (&["up", ""][..], &targets[..2]),
         (&["up", "ord"], &targets[..1]),
         (&["logs", "order", "p"], &targets[1..2]),
         (&["exec", ""], &targets),
+        (&["config", "get", "services.pos"], &keys),
+        (
+            &["config", "set", "services.order.b"],
+            &["services.order.build=", "services.order.build.context="],
+        ),
+        (&["config", "set", "--layer", "m"], &["manifest", "minimal"]),
         (
             &["snapshot", "save", "x", "--services", "order,p"],
             &["order,postgres"],
@@ -144,4 +151,36 @@ fn names_come_from_the_project_that_the_line_is_about_and_from_none_where_there_
     }
     elsewhere.write_project("devenv.yaml", "services: [");
     assert_eq!(offered(&mut elsewhere, &["up", "o"]), [] as [&str; 0]);
+}
+
+#[test]
+fn every_command_has_a_page_of_the_manual() {
+    let environment = TestEnvironment::new();
+    let page = environment.devenv(["man", "snapshot", "save"]);
+    assert_eq!(page.code, Some(0), "{page}");
+    for words in [
+        ".TH devenv-snapshot-save 1",
+        "\\-\\-services",
+        "\\-\\-timeout",
+        ".SH EXAMPLES",
+    ] {
+        assert!(page.stdout.contains(words), "{words}: {page}");
+    }
+    let written = environment.devenv(["man", "--out", "pages", "-o", "json"]);
+    let pages = written.document()["pages"].as_array().unwrap().len();
+    assert!(pages > 40, "{pages}");
+    assert_eq!(
+        environment.read_project("pages/devenv-snapshot-save.1"),
+        page.stdout
+    );
+    // Commands that nobody types have none.
+    assert!(!written.stdout.contains("devenv-session-run"));
+    insta::assert_snapshot!(environment.devenv(["man", "snapshot", "safe"]), @r"
+    ------- stderr -------
+    error[usage.no-page]: `snapshot safe` is no command
+      why:   there is a page for every command, and for nothing else
+      try:
+        devenv --help   # all commands
+    [exit code: 2]
+    ");
 }

@@ -93,7 +93,10 @@ impl Checker<'_> {
     }
 
     fn unknown(&self, name: &ServiceName, path: &str) -> Option<ReferenceProblem> {
-        (!self.services.contains(name.as_str())).then(|| ReferenceProblem::UnknownService {
+        // The word above all services may be misspelt.
+        let are_known = !self.damaged.holds("services");
+        let is_missing = are_known && !self.services.contains(name.as_str());
+        is_missing.then(|| ReferenceProblem::UnknownService {
             path: path.to_owned(),
             name: name.to_string(),
             known: self.services.iter().cloned().collect(),

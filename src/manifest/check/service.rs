@@ -210,7 +210,10 @@ impl Checker<'_> {
         // A source whose value is wrong is left out of the keys, but it is written.
         let written: Vec<&'static str> = sources
             .iter()
-            .filter(|(key, is_set)| *is_set || self.places.has(&format!("{path}.{key}")))
+            .filter(|(key, is_set)| {
+                let path = format!("{path}.{key}");
+                *is_set || self.places.has(&path) || !self.intact(&path)
+            })
             .map(|(key, _)| *key)
             .collect();
         let path_text = path.to_owned();

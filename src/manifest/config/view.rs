@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value as Json;
 
 use super::{
-    key::{KeyPath, follow, place_of},
+    key::{KeyPath, Step, follow, place_of},
     known::{Known, known, typed},
 };
 use crate::{
@@ -95,6 +95,17 @@ impl View {
         typed(&self.root, &KeyPath::of(&[]))
     }
 
+    /// All keys that are written, those above others too, and the other names that keys have.
+    pub fn keys(&self) -> Vec<String> {
+        let mut keys = Vec::new();
+        collect(&self.whole(), &mut Vec::new(), &mut keys);
+        let others = KeyPath::aliases()
+            .iter()
+            .map(|(name, _)| (*name).to_owned());
+        keys.extend(others);
+        keys
+    }
+
     /// What one file says, by its path as in [`files`](Self::files).
     pub fn layer(&self, file: &Path) -> Option<Json> {
         let mut layers = self.layers.iter();
@@ -161,6 +172,27 @@ impl View {
     }
 }
 
+fn collect(value: &Json, above: &mut Vec<Step>, keys: &mut Vec<String>) {
+    let below: Vec<(Step, &Json)> = match value {
+        Json::Object(map) => map
+            .iter()
+            .map(|(key, value)| (Step::Key(key.clone()), value))
+            .collect(),
+        Json::Array(items) => items
+            .iter()
+            .enumerate()
+            .map(|(index, value)| (Step::Item(index), value))
+            .collect(),
+        _ => return,
+    };
+    for (step, value) in below {
+        above.push(step);
+        keys.push(KeyPath::of(above).to_string());
+        collect(value, above, keys);
+        above.pop();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -205,6 +237,24 @@ mod tests {
             )
         };
         explained.written.iter().map(one).collect()
+    }
+
+    #[test]
+    fn all_keys_that_are_written_are_known() {
+        let files = MemoryFiles::with_manifest(
+            "apiVersion: devenv/v1\nname: a\nservices: { x: { image: y, ports: [80], env: { A.B: 1 } } }\n",
+        );
+        let keys = view(&files, &[], &[]).keys();
+        for key in [
+            "services.x",
+            "services.x.ports[0].port",
+            r"services.x.env.A\.B",
+            "kubernetes.version",
+        ] {
+            assert!(keys.iter().any(|known| known == key), "{key}: {keys:?}");
+        }
+        let are_keys = keys.iter().all(|key| key.parse::<KeyPath>().is_ok());
+        assert!(are_keys, "{keys:?}");
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The room as a whole: good manifests resolve, bad ones are explained.
 
 mod bad;
+mod fifty;
 mod files;
 mod good;
 mod layers;
