@@ -13,6 +13,8 @@ use super::files::{FileError, Operation};
 
 /// Only the user may read and write.
 const MODE: u32 = 0o600;
+/// Where the kernel tells who holds what.
+const LOCKS: &str = "/proc/locks";
 
 /// A file that this process holds locked. The kernel frees it when the process ends, however it ends.
 #[derive(Debug)]
@@ -52,6 +54,32 @@ impl Drop for LockedFile {
 pub fn said_of_holder(path: &Path) -> Option<String> {
     let text = super::files::read_text_if_there(path).ok()??;
     (!text.is_empty()).then_some(text)
+}
+
+/// Whether the process of an id holds a file, as the kernel knows. Takes no lock.
+///
+/// The id alone says nothing: after its process was killed, or the machine started anew, another one has it.
+pub fn is_held_by(path: &Path, pid: u32) -> bool {
+    let Ok(file) = std::fs::symlink_metadata(path) else {
+        return false;
+    };
+    match super::files::read_text(Path::new(LOCKS)) {
+        Ok(locks) => locks
+            .lines()
+            .filter_map(flock)
+            .any(|(by, inode)| (by, inode) == (pid, file.ino())),
+        Err(_) => super::process::is_alive(pid),
+    }
+}
+
+/// The process and the inode of a line such as `2: FLOCK  ADVISORY  WRITE 30456 fe:00:1254481 0 EOF`.
+fn flock(line: &str) -> Option<(u32, u64)> {
+    let mut words = line.split_whitespace().skip(1);
+    // The number of the device is not that of the file on every file system.
+    (words.next()? == "FLOCK").then_some(())?;
+    let pid = words.nth(2)?.parse().ok()?;
+    let (_, inode) = words.next()?.rsplit_once(':')?;
+    Some((pid, inode.parse().ok()?))
 }
 
 /// What came of asking for a lock.
@@ -124,6 +152,31 @@ mod tests {
         assert!(matches!(try_lock(&path).unwrap(), LockAttempt::Busy(who) if who == "me"));
         drop(file);
         assert!(matches!(try_lock(&path).unwrap(), LockAttempt::Held(_)));
+    }
+
+    #[test]
+    fn who_holds_it_is_known_without_asking_for_it() {
+        let root = tempfile::tempdir().unwrap();
+        let path = root.path().join("lock");
+        let own = std::process::id();
+        assert!(!is_held_by(&path, own));
+        let LockAttempt::Held(file) = try_lock(&path).unwrap() else {
+            panic!("nobody holds it");
+        };
+        assert!(is_held_by(&path, own));
+        assert!(!is_held_by(&path, 1));
+        drop(file);
+        assert!(!is_held_by(&path, own));
+    }
+
+    #[test]
+    fn the_kernels_lines_are_understood() {
+        let line = "2: FLOCK  ADVISORY  WRITE 30456 fe:00:1254481 0 EOF";
+        assert_eq!(flock(line), Some((30456, 1_254_481)));
+        assert_eq!(flock(&line.replace("FLOCK ", "POSIX ")), None);
+        // One who waits for it holds nothing.
+        assert_eq!(flock(&line.replace("FLOCK", "-> FLOCK")), None);
+        assert_eq!(flock(""), None);
     }
 
     #[test]

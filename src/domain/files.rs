@@ -12,8 +12,12 @@ use super::InputsHash;
 ///
 /// Paths are relative to the project directory or absolute.
 pub trait ProjectFiles {
-    /// The text of a file, which must be UTF-8.
+    /// The text of a regular file, which must be UTF-8.
+    ///
+    /// What else can be opened is [`io::ErrorKind::InvalidInput`]: a pipe waits for who writes, a device may never end.
     fn read(&self, path: &Path) -> io::Result<String>;
+    /// How long a file is, in bytes, without reading it.
+    fn length(&self, path: &Path) -> io::Result<u64>;
     /// Whether a directory is there.
     fn is_directory(&self, path: &Path) -> bool;
     /// Whether a regular file is there.

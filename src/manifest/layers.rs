@@ -21,7 +21,7 @@ use crate::domain::{DatasetName, Failure, Failures, ProfileName, ProjectFiles, S
 /// The name of the manifest file.
 pub(super) const MANIFEST_FILE: &str = "devenv.yaml";
 /// Bytes; a manifest is written by people.
-const LARGEST: usize = 10 * 1024 * 1024;
+const LARGEST: u64 = 10 * 1024 * 1024;
 
 /// What can be wrong before a file is parsed.
 #[derive(Debug, thiserror::Error)]
@@ -30,6 +30,8 @@ pub(super) enum FileProblem {
     NotFound { file: String, directory: String },
     #[error("`{file}` is a directory, not a file")]
     Directory { file: String },
+    #[error("`{file}` is a pipe, a socket or a device, not a file")]
+    Special { file: String },
     #[error("`{file}` is not UTF-8 text")]
     NotText { file: String },
     #[error("`{file}` cannot be read: {reason}")]
@@ -48,9 +50,10 @@ impl Problem for FileProblem {
     fn code(&self) -> &'static str {
         match self {
             Self::NotFound { .. } => "manifest.not-found",
-            Self::Directory { .. } | Self::NotText { .. } | Self::Unreadable { .. } => {
-                "manifest.unreadable"
-            }
+            Self::Directory { .. }
+            | Self::Special { .. }
+            | Self::NotText { .. }
+            | Self::Unreadable { .. } => "manifest.unreadable",
             Self::TooLarge { .. } => "manifest.too-complex",
             Self::OtherTool { .. } => "manifest.other-tool",
             Self::UnknownProfile { .. } => "manifest.unknown-profile",
@@ -64,6 +67,9 @@ impl Problem for FileProblem {
                 "`devenv init` writes one; or name the project's directory with `-C`, the file with `-f`"
             }
             Self::Directory { .. } => "name the file itself with `-f`",
+            Self::Special { .. } => {
+                "it is read again after each change: write it to a file, and name that with `-f`"
+            }
             Self::NotText { .. } => "save it as UTF-8",
             Self::Unreadable { .. } => "make it readable for you",
             Self::TooLarge { .. } => "keep data out of it, and split it into profiles",
@@ -347,10 +353,10 @@ pub(super) fn read(files: &dyn ProjectFiles, file: &Path) -> io::Result<String> 
     if files.is_directory(file) {
         return Err(io::ErrorKind::IsADirectory.into());
     }
-    let text = files.read(file)?;
-    if text.len() > LARGEST {
+    if files.length(file)? > LARGEST {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
+    let text = files.read(file)?;
     Ok(match text.strip_prefix('\u{feff}') {
         Some(rest) => rest.to_owned(),
         None => text,
@@ -362,6 +368,7 @@ pub(super) fn unreadable_problem(file: &Path, error: &io::Error) -> FileProblem 
     let file = file.display().to_string();
     match error.kind() {
         io::ErrorKind::IsADirectory => FileProblem::Directory { file },
+        io::ErrorKind::InvalidInput => FileProblem::Special { file },
         io::ErrorKind::InvalidData => FileProblem::NotText { file },
         io::ErrorKind::FileTooLarge => FileProblem::TooLarge { file },
         _ => FileProblem::Unreadable {

@@ -209,6 +209,9 @@ impl ProjectFiles for AllThere<'_> {
     fn read(&self, path: &Path) -> io::Result<String> {
         self.0.read(path)
     }
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        self.0.length(path)
+    }
     fn is_directory(&self, _: &Path) -> bool {
         true
     }

@@ -95,6 +95,10 @@ impl ProjectFiles for MemoryFiles {
         }
     }
 
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        self.read(path).map(|text| text.len() as u64)
+    }
+
     fn is_directory(&self, path: &Path) -> bool {
         self.directories.contains(&clean(path))
     }

@@ -11,7 +11,6 @@ use crate::{
     adapters::{
         files::FileError,
         lock_file::{self, LockAttempt, LockedFile},
-        process,
     },
     domain::{ExitClass, Failure},
 };
@@ -92,12 +91,12 @@ fn held(holder: Option<&Holder>, now: Timestamp) -> Failure {
 impl Holder {
     /// Who is at work on an environment, as far as can be told without taking its lock.
     pub fn of(paths: &EnvironmentPaths) -> Option<Self> {
-        Self::said(paths).filter(|holder| process::is_alive(holder.pid))
+        Self::said(paths).filter(|holder| lock_file::is_held_by(&paths.lock(), holder.pid))
     }
 
     /// Who was at work on an environment last, if it was killed.
     pub fn killed(paths: &EnvironmentPaths) -> Option<Self> {
-        Self::said(paths).filter(|holder| !process::is_alive(holder.pid))
+        Self::said(paths).filter(|holder| !lock_file::is_held_by(&paths.lock(), holder.pid))
     }
 
     fn said(paths: &EnvironmentPaths) -> Option<Self> {
@@ -203,12 +202,27 @@ mod tests {
     }
 
     #[test]
-    fn a_file_left_by_a_dead_process_locks_nobody_out() {
+    fn a_file_left_by_a_killed_process_locks_nobody_out_whoever_has_its_number_now() {
+        // Nobody has the first; the others run, as after the machine was started anew.
+        for pid in [4_194_304, 1, std::process::id()] {
+            let (_home, paths) = environment();
+            let left = serde_json::json!({
+                "pid": pid, "command": "devenv up", "since": "2026-01-02T03:04:05Z",
+            });
+            files::write_private(&paths.lock(), left.to_string().as_bytes()).unwrap();
+            assert_eq!(Holder::of(&paths), None, "{pid}");
+            let killed = Holder::killed(&paths).unwrap();
+            assert_eq!((killed.pid, &*killed.command), (pid, "devenv up"));
+            EnvironmentLock::take(&paths, Actor::Command, "up", at(0)).unwrap();
+        }
+    }
+
+    #[test]
+    fn a_holder_from_the_future_is_told_all_the_same() {
         let (_home, paths) = environment();
-        let gone = br#"{"pid":4194304,"command":"devenv up","since":"2026-01-02T03:04:05Z"}"#;
-        files::write_private(&paths.lock(), gone).unwrap();
-        assert_eq!(Holder::of(&paths), None);
-        assert_eq!(Holder::killed(&paths).unwrap().command, "devenv up");
-        EnvironmentLock::take(&paths, Actor::Command, "up", at(0)).unwrap();
+        // The clock was set back by an hour since.
+        let _first = EnvironmentLock::take(&paths, Actor::Command, "up", at(3600)).unwrap();
+        let holder = Holder::of(&paths).unwrap();
+        assert!(holder.describe(at(0)).ends_with("0 s ago)"), "{holder:?}");
     }
 }

@@ -90,11 +90,12 @@ impl TestEnvironment {
         &self,
         arguments: impl IntoIterator<Item = S>,
     ) -> CommandOutput {
-        let output = self
-            .command()
-            .args(arguments)
-            .output()
-            .expect("the program can be started");
+        self.finished(self.command().args(arguments))
+    }
+
+    /// Runs a command that was prepared here to its end.
+    pub(crate) fn finished(&self, command: &mut Command) -> CommandOutput {
+        let output = command.output().expect("the program can be started");
         let text = |bytes| {
             String::from_utf8(bytes)
                 .expect("output is UTF-8")

@@ -77,7 +77,7 @@ impl FileError {
             ),
             io::ErrorKind::PermissionDenied => (
                 "files.no-permission",
-                format!("see who owns it: `ls -ld {path}`"),
+                format!("see who owns it: `ls -ld {}`", self.owned().display()),
             ),
             io::ErrorKind::StorageFull => return self.with_space(),
             io::ErrorKind::QuotaExceeded => (
@@ -91,6 +91,21 @@ impl FileError {
             _ => ("files.failed", format!("look at it: `ls -ld {path}`")),
         };
         self.new_failure(code).help(help)
+    }
+
+    /// What decides on the permission: to write takes that for the directory, of which a part may be there.
+    fn owned(&self) -> &Path {
+        let above = match self.operation {
+            Operation::Read | Operation::List | Operation::Inspect | Operation::Lock => 0,
+            Operation::Write
+            | Operation::CreateDirectory
+            | Operation::Remove
+            | Operation::Rename => 1,
+        };
+        let mut places = self.path.ancestors().skip(above);
+        places
+            .find(|place| std::fs::symlink_metadata(place).is_ok())
+            .unwrap_or(&self.path)
     }
 
     fn new_failure(&self, code: &'static str) -> Failure {
@@ -133,6 +148,24 @@ impl<T> At<T> for io::Result<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_decides_on_a_permission_is_there_to_be_looked_at() {
+        let home = tempfile::tempdir().unwrap();
+        let denied = |operation, path| FileError {
+            operation,
+            path,
+            source: io::ErrorKind::PermissionDenied.into(),
+        };
+        let shown = format!("`ls -ld {}`", home.path().display());
+        for path in ["new", "new/deep/er"] {
+            let error = denied(Operation::CreateDirectory, home.path().join(path));
+            let help = &error.failure().help[0];
+            assert!(help.ends_with(&shown), "{help}");
+        }
+        let read = denied(Operation::Read, home.path().to_owned());
+        assert!(read.failure().help[0].ends_with(&shown));
+    }
 
     #[test]
     fn every_cause_has_its_code() {

@@ -158,6 +158,9 @@ impl ProjectFiles for Shared<'_> {
         }
         self.0.read(path)
     }
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        self.0.length(path)
+    }
     fn is_directory(&self, path: &Path) -> bool {
         self.0.is_directory(path)
     }

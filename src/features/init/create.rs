@@ -298,6 +298,12 @@ impl ProjectFiles for Overlay<'_> {
             None => self.project.read(path),
         }
     }
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        match self.drafts.get(path) {
+            Some(text) => Ok(text.len() as u64),
+            None => self.project.length(path),
+        }
+    }
     fn is_directory(&self, path: &Path) -> bool {
         self.project.is_directory(path)
     }

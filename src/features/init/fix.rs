@@ -266,6 +266,12 @@ impl ProjectFiles for Draft<'_> {
             _ => self.project.read(path),
         }
     }
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        match self.text {
+            Some(text) if path == self.file => Ok(text.len() as u64),
+            _ => self.project.length(path),
+        }
+    }
     fn is_directory(&self, path: &Path) -> bool {
         self.project.is_directory(path)
     }

@@ -247,6 +247,13 @@ impl ProjectFiles for Over<'_> {
         }
     }
 
+    fn length(&self, path: &Path) -> io::Result<u64> {
+        match self.texts.get(path) {
+            Some(text) => Ok(text.len() as u64),
+            None => self.below.length(path),
+        }
+    }
+
     fn is_directory(&self, path: &Path) -> bool {
         self.below.is_directory(path)
     }

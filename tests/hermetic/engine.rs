@@ -9,7 +9,7 @@ use std::{
 use serde_json::json;
 
 /// Has an engine without containers answer at `socket` until the test's process ends.
-pub(super) fn empty_engine_at(socket: &Path) {
+pub(crate) fn empty_engine_at(socket: &Path) {
     let listener = UnixListener::bind(socket).expect("a place for a socket");
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
