@@ -6,6 +6,7 @@ use std::{
 };
 
 use devenv::adapters::agent::{Agent, AgentFailure, Means, Progress, Volumes};
+use tokio::sync::Notify;
 
 use super::docker;
 use crate::{
@@ -267,10 +268,10 @@ fn assert_told(told: &[Progress], took_ms: u64) {
 }
 
 async fn a_copy_that_nobody_waits_for_is_undone(stage: &Stage, volumes: &Volumes<'_>) {
-    let (from, to) = (at("bulk"), at("copy"));
+    let (from, to, told) = (at("bulk"), at("copy"), Notify::new());
     tokio::select! {
-        copied = volumes.copy(&from, &to, |_| {}) => panic!("{copied:?}"),
-        () = until(|| stage.unfinished() == 1) => {}
+        copied = volumes.copy(&from, &to, |_| told.notify_one()) => panic!("{copied:?}"),
+        () = told.notified() => {}
     }
     until(|| stage.unfinished() == 0).await;
     let refused = volumes.measure(&at("copy")).await;
@@ -279,17 +280,15 @@ async fn a_copy_that_nobody_waits_for_is_undone(stage: &Stage, volumes: &Volumes
 
 async fn a_killed_agents_copy_goes_with_the_next(stage: &Stage, volumes: &Volumes<'_>) {
     let (from, to) = (at("bulk"), at("copy"));
-    let copying = volumes.copy(&from, &to, |_| {});
-    let killed = async {
-        until(|| stage.unfinished() == 1).await;
-        stage.in_node(
-            "for process in /proc/[0-9]*; do
-                case $(readlink $process/exe) in /var/lib/devenv/agent/*) kill -9 ${process#/proc/} ;; esac
-            done",
-        );
-    };
-    let (copied, ()) = tokio::join!(copying, killed);
-    assert_eq!(code(copied), "agent.gone");
+    // It waits until it is told that nobody writes any more: whoever kills it has all the time.
+    let draft = volumes.draft(&from, &to, |_| {}).await.unwrap();
+    assert_eq!(stage.unfinished(), 1);
+    stage.in_node(
+        "for process in /proc/[0-9]*; do
+            case $(readlink $process/exe) in /var/lib/devenv/agent/*) kill -9 ${process#/proc/} ;; esac
+        done",
+    );
+    assert_eq!(code(draft.complete().await), "agent.gone");
     assert_eq!(stage.unfinished(), 1);
 }
 
