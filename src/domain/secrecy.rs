@@ -33,6 +33,8 @@ const KEYS: [&str; 8] = [
     "auth",
     "master",
 ];
+/// What one of is in every word above.
+const ROOTS: [&[u8]; 6] = [b"pass", b"pw", b"secret", b"token", b"credential", b"key"];
 /// Values that are switches whatever the name says, as in `ALLOW_EMPTY_PASSWORD=yes`.
 const SWITCHES: [&str; 8] = ["yes", "no", "true", "false", "on", "off", "0", "1"];
 /// Last words of names that tell of a secret what is none: where it is, what it is called, how long it lasts.
@@ -58,6 +60,19 @@ const ABOUT: [&str; 16] = [
 /// Whether a variable, flag or key of this name holds a secret, as `POSTGRES_PASSWORD`, `--api-key` and `clientSecret` do,
 /// and `POSTGRES_PASSWORD_FILE` and `secretName` do not.
 pub fn names_a_secret(name: &str) -> bool {
+    has_a_root(name) && is_named_secret(name)
+}
+
+/// Whether any part of a name may be a word that names secrets: most names have none, and there are many.
+fn has_a_root(name: &str) -> bool {
+    let is_in = |root: &[u8]| {
+        let mut parts = name.as_bytes().windows(root.len());
+        parts.any(|part| part.eq_ignore_ascii_case(root))
+    };
+    ROOTS.into_iter().any(is_in)
+}
+
+fn is_named_secret(name: &str) -> bool {
     let words = words(name);
     let is_secret = |word: &String| {
         SECRETS.contains(&word.as_str())
@@ -323,6 +338,18 @@ mod tests {
             "",
         ] {
             assert!(!names_a_secret(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn every_word_has_a_root() {
+        let keys = KEYS.map(|key| format!("{key}_key"));
+        let words = SECRETS.into_iter().chain(ENDS);
+        for word in words.map(str::to_owned).chain(keys) {
+            assert!(
+                has_a_root(&word.to_uppercase()) && names_a_secret(&format!("x_{word}")),
+                "{word}"
+            );
         }
     }
 
