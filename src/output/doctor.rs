@@ -5,8 +5,8 @@ use super::{
     failures,
     style::{Style, Tone},
     text::safe_text,
-    units::count,
 };
+use crate::domain::words::count;
 use crate::report::{Doctor, DoctorFinding, DoctorSeverity, Mending};
 
 /// How much of what was looked at has this severity and is still there.

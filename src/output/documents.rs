@@ -8,15 +8,15 @@ use super::{
     style::{Style, Tone},
     table::{Cell, Table},
     text::{safe_text, width},
-    units::{age, count, cpu, memory, millis, seconds},
+    units::{age, cpu, memory, millis, seconds},
 };
 use crate::{
-    domain::Stage,
+    domain::{Stage, words::count},
     report::{
-        ClusterPhase, ContainerUsage, Debug, Down, FindingLevel, Forward, ForwardedPort, Init,
-        InitFileChange, Manual, PlanReport, Replicas, Report, Restart, RestartedBy, Scale,
-        ServiceState, ServiceStatus, StageSeconds, Start, Status, Stop, Up, UpService,
-        VolumeStatus, VolumeStoreKind,
+        ClusterPhase, ContainerUsage, Debug, Down, Forward, ForwardedPort, Init, InitFileChange,
+        Manual, PlanReport, Replicas, Report, Restart, RestartedBy, Scale, ServiceState,
+        ServiceStatus, StageSeconds, Start, Status, Stop, Up, UpService, VolumeStatus,
+        VolumeStoreKind,
     },
 };
 
@@ -319,19 +319,6 @@ fn scale(report: &Scale, style: &Style) -> String {
 
 fn init(report: &Init, style: &Style) -> String {
     let mut out = String::new();
-    for finding in &report.findings {
-        let sign = match finding.level {
-            FindingLevel::Ok => good(style),
-            FindingLevel::Warning => style.paint(Tone::Warn, "!"),
-            FindingLevel::Problem => style.paint(Tone::Bad, style.glyph("✗", "x")),
-        };
-        let (subject, what) = (safe_text(&finding.subject), safe_text(&finding.what));
-        out.push_str(&format!("{sign} {subject}: {what}\n"));
-        if let Some(help) = &finding.help {
-            let help = style.paint(Tone::Link, safe_text(help));
-            out.push_str(&format!("  {help}\n"));
-        }
-    }
     for file in &report.files {
         let word = match file.change {
             InitFileChange::Created => "created",

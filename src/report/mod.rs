@@ -55,7 +55,7 @@ pub use history::{
     Diff, DiffSide, History, HistoryActor, HistoryChange, HistoryNotice, HistoryResult, HistoryRun,
     HistoryShown, HistoryStep, KeyDifference, ServiceDifference, ServiceMade,
 };
-pub use init::{Finding, FindingLevel, Init, InitFile, InitFileChange, InitMend, NotConverted};
+pub use init::{Init, InitFile, InitFileChange, InitMend, NotConverted};
 pub use kubeconfig::Kubeconfig;
 pub use live::{LiveAction, LiveChange, LiveEvent, LiveLeft, LiveStage, LiveWhat};
 pub use log::{LogDetail, LogLine};
