@@ -79,8 +79,8 @@ pub use snapshot::{
     SnapshotVerified, SnapshotVolumeEntry, UnusableSnapshot, VolumeVerified,
 };
 pub use status::{
-    ClusterPhase, ContainerUsage, NodeTotals, Replicas, ServiceState, ServiceStatus, Status,
-    VolumeStatus, VolumeStoreKind,
+    ClusterPhase, ContainerUsage, NodeUsage, NotFitting, Replicas, ServiceState, ServiceStatus,
+    Status, VolumeStatus, VolumeStoreKind,
 };
 pub use up::{StageSeconds, StepCounts, Up, UpService};
 pub use version::Version;
