@@ -16,6 +16,7 @@ mod finding;
 mod footprint;
 mod live;
 mod names;
+pub mod objects;
 mod observed;
 mod place;
 mod policy;

@@ -30,5 +30,6 @@ pub mod scale;
 pub mod secrecy;
 pub mod status;
 pub mod up;
+pub mod validate;
 
 pub use project::Project;

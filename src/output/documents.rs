@@ -9,7 +9,7 @@ use super::{
     table::{Cell, Table},
     text::{safe_text, width},
     units::{age, millis, seconds},
-    usage,
+    usage, validate,
 };
 use crate::{
     domain::{Stage, words::count},
@@ -59,6 +59,7 @@ pub(super) fn text(report: &Report, style: &Style, logs: &mut Logs) -> String {
         Report::History(report) => history::list(report, style),
         Report::HistoryShow(report) => history::shown(report, style),
         Report::Init(report) => init(report, style),
+        Report::Validate(report) => validate::validated(report, style),
         Report::Kubeconfig(kubeconfig) => format!("{}\n", safe_text(&kubeconfig.path)),
         Report::Live(event) => live::event(event, style),
         Report::Log(line) => logs.line(line),

@@ -23,6 +23,7 @@ mod terminal;
 mod text;
 mod units;
 mod usage;
+mod validate;
 
 pub use reader::{Reader, Redraw, Settings, Talk};
 pub use style::{Colour, Glyphs, Style};

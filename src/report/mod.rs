@@ -35,6 +35,7 @@ mod session;
 mod snapshot;
 mod status;
 mod up;
+mod validate;
 mod version;
 
 pub use completions::Completions;
@@ -83,6 +84,7 @@ pub use status::{
     Status, VolumeStatus, VolumeStoreKind,
 };
 pub use up::{StageSeconds, StepCounts, Up, UpService};
+pub use validate::{Validated, ValidatedService};
 pub use version::Version;
 
 /// Every document that a command can publish.
@@ -221,6 +223,9 @@ pub enum Report {
     /// Of `up`.
     #[serde(rename = "devenv.up/1")]
     Up(Up),
+    /// Of `validate`.
+    #[serde(rename = "devenv.validate/1")]
+    Validate(Validated),
     /// Of `version`.
     #[serde(rename = "devenv.version/1")]
     Version(Version),
@@ -273,6 +278,7 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         schema_of::<Status>("status"),
         schema_of::<Stop>("stop"),
         schema_of::<Up>("up"),
+        schema_of::<Validated>("validate"),
         schema_of::<Version>("version"),
     ]
 }

@@ -34,7 +34,7 @@ pub use containers::{
 pub use endpoint::Endpoint;
 pub use error::DockerError;
 pub use exec::ExecOutput;
-pub use images::LocalImage;
+pub use images::{LocalImage, RemoteImage};
 pub use local_clusters::{ClusterMaker, LocalCluster};
 pub use push::{PushError, PushProgress};
 pub use trace::BuildProgress;

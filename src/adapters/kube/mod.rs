@@ -9,6 +9,7 @@ mod certificate;
 mod claims;
 mod copies;
 mod debug;
+mod dry_run;
 mod error;
 mod exec;
 #[cfg(test)]
@@ -37,6 +38,7 @@ use rustls::{RootCertStore, pki_types::CertificateDer, server::ParsedCertificate
 pub use self::{
     certificate::client_certificate_end,
     claims::{Claims, Unreadable, claims_in, objects_in},
+    dry_run::{Existing, Objection},
     error::{KubeError, runtime_words, shell_code_of},
     exec::{ExecEnd, ExecRequest, TerminalSize},
     logs::{LogLine, LogMark, LogOptions},

@@ -4,10 +4,13 @@ use std::future::Future;
 
 use futures::future::Shared;
 
-use super::{Engine, Scope, within, words::amount};
+use super::{Engine, Scope, within};
 use crate::{
     adapters::docker::{ClusterMaker, LocalCluster},
-    domain::{EnvironmentId, Finding, Memory, Severity, words::count},
+    domain::{
+        EnvironmentId, Finding, Memory, Severity,
+        words::{amount, count},
+    },
     state::{UserPaths, owner_of},
 };
 
