@@ -56,6 +56,36 @@ pub fn said_of_holder(path: &Path) -> Option<String> {
     (!text.is_empty()).then_some(text)
 }
 
+/// A directory that this process holds among those that ask for it. The kernel frees it when the process ends, however it
+/// ends; nothing is written.
+#[derive(Debug)]
+pub struct LockedDirectory {
+    _directory: File,
+}
+
+/// What came of an attempt to lock a directory.
+#[derive(Debug)]
+pub enum DirectoryAttempt {
+    /// This process holds it.
+    Locked(LockedDirectory),
+    /// Another one does.
+    Held,
+    /// Its file system knows no locks.
+    Unsupported,
+}
+
+/// Locks a directory unless another process holds it.
+pub fn try_lock_directory(path: &Path) -> Result<DirectoryAttempt, FileError> {
+    let directory = File::open(path).map_err(failed(path, Operation::Read))?;
+    match directory.try_lock() {
+        Ok(()) => Ok(DirectoryAttempt::Locked(LockedDirectory {
+            _directory: directory,
+        })),
+        Err(TryLockError::WouldBlock) => Ok(DirectoryAttempt::Held),
+        Err(TryLockError::Error(_)) => Ok(DirectoryAttempt::Unsupported),
+    }
+}
+
 /// Whether the process of an id holds a file, as the kernel knows. Takes no lock.
 ///
 /// The id alone says nothing: after its process was killed, or the machine started anew, another one has it.

@@ -130,7 +130,9 @@ impl Typed {
                     .collect()
             }
             Named::Layer => {
-                let always = ["manifest", "local"].map(str::to_owned).into_iter();
+                let always = ["manifest", "branch", "local"]
+                    .map(str::to_owned)
+                    .into_iter();
                 let layers = always.chain(manifest::profiles(&files));
                 layers.map(CompletionCandidate::new).collect()
             }
@@ -172,6 +174,7 @@ impl Typed {
 
     fn request(&self, directory: PathBuf) -> manifest::Request {
         manifest::Request {
+            branch: super::project::branch(&directory),
             directory,
             file: self.file(),
             named_files: NamedFiles::Assumed,

@@ -52,12 +52,13 @@ enum Action {
   devenv config set services.order.replicas=3
   devenv config set kubernetes.version=1.34
   devenv config set logging.level=debug --layer local   # for me alone
+  devenv config set services.order.replicas=2 --layer branch   # for all on this branch
   devenv config set 'services.order.env.GREETING=\"a: b\"' services.order.ports='[8080, 9090]'")]
     Set {
         /// Keys and their values, in YAML
         #[arg(value_name = "KEY=VALUE", required = true)]
         assignments: Vec<Assignment>,
-        /// Change this layer: `manifest`, `local` or a profile
+        /// Change this layer: `manifest`, `branch`, `local` or a profile
         #[arg(long, value_name = "LAYER")]
         layer: Option<Layer>,
     },
@@ -69,7 +70,7 @@ enum Action {
         /// The keys
         #[arg(value_name = "KEY", required = true)]
         keys: Vec<KeyPath>,
-        /// Change this layer: `manifest`, `local` or a profile
+        /// Change this layer: `manifest`, `branch`, `local` or a profile
         #[arg(long, value_name = "LAYER")]
         layer: Option<Layer>,
     },
@@ -79,7 +80,7 @@ enum Action {
   devenv config show -p production-like
   devenv config show --layer local")]
     Show {
-        /// Only this layer: `manifest`, `local` or a profile
+        /// Only this layer: `manifest`, `branch`, `local` or a profile
         #[arg(long, value_name = "LAYER")]
         layer: Option<Layer>,
         /// Show passwords and tokens too
@@ -187,7 +188,7 @@ async fn changed(
 ) -> Result<ConfigChanged, Failures> {
     let request = project::request(context, NamedFiles::Required);
     let mut report = ConfigChanged {
-        changes: config::write(&request, changes, layer)?,
+        changes: config::write(&request, changes, layer).await?,
         is_running: false,
         effects: Vec::new(),
         obstacle: None,

@@ -1,11 +1,11 @@
 //! From the flags of a command to the project it is about.
 
-use std::str::FromStr;
+use std::{path::Path, str::FromStr};
 
 use super::Context;
 use crate::{
-    adapters::{environment::HostVariables, files},
-    domain::{ExitClass, Failure, Failures, NoticeLevel, ServiceName, Task, conceal},
+    adapters::{environment::HostVariables, files, git},
+    domain::{BranchName, ExitClass, Failure, Failures, NoticeLevel, ServiceName, Task, conceal},
     features::{Project, secrecy::hide_secrets},
     manifest::{self, NamedFiles},
     state::{Settings, UserPaths},
@@ -46,7 +46,12 @@ impl Reader {
     /// The project as it is now, and what is worth a line about it.
     pub(super) fn read(&self) -> Result<(Project, Vec<String>), Failures> {
         let files = files::Project::new(self.request.directory.clone());
-        let loaded = manifest::load(&self.request, &files)?;
+        let request = manifest::Request {
+            // Another one may have been checked out since.
+            branch: branch(&self.request.directory),
+            ..self.request.clone()
+        };
+        let loaded = manifest::load(&request, &files)?;
         let mut manifest = loaded.written;
         conceal(&mut manifest);
         let project = Project {
@@ -70,8 +75,10 @@ pub(super) fn request(context: &Context, named_files: NamedFiles) -> manifest::R
         None => manifest::find_project(&context.directory, &here),
     };
     let sets = context.sets.iter();
+    let directory = found.unwrap_or_else(|| context.directory.clone());
     manifest::Request {
-        directory: found.unwrap_or_else(|| context.directory.clone()),
+        branch: branch(&directory),
+        directory,
         file: context.file.clone(),
         profiles: context.profiles.clone(),
         sets: sets
@@ -79,6 +86,11 @@ pub(super) fn request(context: &Context, named_files: NamedFiles) -> manifest::R
             .collect(),
         named_files,
     }
+}
+
+/// The branch that is checked out, if its name can name a file.
+pub(super) fn branch(directory: &Path) -> Option<BranchName> {
+    git::branch(directory)?.parse().ok()
 }
 
 /// Loads it and says nothing: the project, and what is worth a line about it.

@@ -60,8 +60,8 @@ pub use live::{
     BuildRule, Debug, DebugRuntime, Live, MountRule, OnChange, ReloadBy, RunRule, Signal, SyncRule,
 };
 pub use names::{
-    ClusterName, DatasetName, EnvironmentId, InvalidName, ProfileName, ProjectName, ServiceName,
-    SnapshotId, SnapshotName, TaskName, VolumeName,
+    BranchName, ClusterName, DatasetName, EnvironmentId, InvalidName, ProfileName, ProjectName,
+    ServiceName, SnapshotId, SnapshotName, TaskName, VolumeName,
 };
 pub use observed::{
     ClusterIdentity, ClusterState, ContainerState, Observed, ObservedContainer, ObservedPod,

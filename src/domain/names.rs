@@ -136,6 +136,39 @@ label!(
     "environment"
 );
 
+/// A branch of git that can name a file: parts such as `feature` and `cart`, joined by `/`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BranchName(String);
+
+impl BranchName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for BranchName {
+    type Err = InvalidName;
+
+    /// Git allows more than this; but what a file is named by must not lead out of its directory, nor drive a terminal.
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let is_part = |part: &str| !part.is_empty() && !part.starts_with('.');
+        let is_plain = |c: char| !c.is_control() && c != '\\';
+        let reason = if !text.split('/').all(is_part) {
+            "a part of it is empty, or begins with a dot"
+        } else if !text.chars().all(is_plain) {
+            "control characters and `\\` are not allowed"
+        } else {
+            return Ok(Self(text.to_owned()));
+        };
+        Err(InvalidName {
+            kind: "branch",
+            text: text.to_owned(),
+            reason,
+        })
+    }
+}
+
 impl SnapshotId {
     /// An id that follows from `seed`, which is to be another every time.
     pub fn new(seed: &str) -> Self {
@@ -216,6 +249,18 @@ mod tests {
         assert!("order-2".parse::<ServiceName>().is_ok());
         for bad in ["", "Order", "a_b", "-a", "a-", "..", "a/b", &"x".repeat(64)] {
             assert!(bad.parse::<ServiceName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_branch_leads_out_of_no_directory() {
+        for good in ["main", "feature/cart-2", "Fix_#12", "für"] {
+            assert_eq!(good.parse::<BranchName>().unwrap().as_str(), good);
+        }
+        for bad in [
+            "", "/a", "a/", "a//b", "..", "a/../b", ".git", "a\\b", "a\u{1b}b",
+        ] {
+            assert!(bad.parse::<BranchName>().is_err(), "{bad}");
         }
     }
 

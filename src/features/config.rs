@@ -1,11 +1,17 @@
 //! The manifest by its keys: read, explained, changed and checked.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use serde_json::Value;
 
 use crate::{
-    adapters::files,
+    adapters::{
+        files,
+        lock_file::{DirectoryAttempt, LockedDirectory, try_lock_directory},
+    },
     domain::{ExitClass, Failure, Failures, Stage, conceal, conceal_named},
     features::{
         Project,
@@ -21,6 +27,10 @@ use crate::{
         Outbox, PlanStep,
     },
 };
+
+/// How long somebody else may take to change a file.
+const HELD_FOR: Duration = Duration::from_secs(5);
+const TRY_AGAIN: Duration = Duration::from_millis(20);
 
 /// What becomes of the values of passwords, tokens and the like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +83,7 @@ fn shown_of(request: &Request, layer: Option<&Layer>) -> Result<ConfigShown, Fai
             manifest: view.whole(),
         });
     };
-    let file = layer.file(request);
+    let file = layer.file(request)?;
     let manifest = view.layer(&file).ok_or_else(|| {
         let what = format!("there is nothing in the layer {layer}");
         Failure::new("config.no-layer", ExitClass::Usage, what)
@@ -105,18 +115,45 @@ pub fn explain(request: &Request, key: &KeyPath) -> Result<ConfigExplained, Fail
 }
 
 /// Changes keys in the files in which they are written; nothing is written unless all of it leaves a good manifest.
-pub fn write(
+///
+/// One at a time: of two at the same moment the second changes what the first has left.
+pub async fn write(
     request: &Request,
     changes: &[Change],
     layer: Option<&Layer>,
 ) -> Result<Vec<ConfigChange>, Failures> {
+    let _held = hold(&request.directory).await?;
     let edited = change(request, changes, layer, &files_of(request))?;
     for (file, text) in &edited.files {
         let path = request.directory.join(file);
+        if let Some(directory) = path.parent() {
+            files::create_dir(directory).map_err(|error| error.failure())?;
+        }
         files::write_over(&path, text.as_bytes()).map_err(|error| error.failure())?;
     }
     let changes = changes.iter().map(Change::key).zip(edited.changed);
     Ok(changes.map(|(key, changed)| entry(key, changed)).collect())
+}
+
+/// Waits until nobody else changes the files of a project.
+async fn hold(directory: &Path) -> Result<Option<LockedDirectory>, Failure> {
+    let since = Instant::now();
+    loop {
+        match try_lock_directory(directory).map_err(|error| error.failure())? {
+            DirectoryAttempt::Locked(held) => return Ok(Some(held)),
+            // Where nothing can be locked, the later one wins.
+            DirectoryAttempt::Unsupported => return Ok(None),
+            DirectoryAttempt::Held if since.elapsed() < HELD_FOR => {
+                tokio::time::sleep(TRY_AGAIN).await;
+            }
+            DirectoryAttempt::Held => {
+                let what = "another command changes the manifest, and does not end";
+                return Err(Failure::new("config.busy", ExitClass::Locked, what)
+                    .because(format!("{} is locked", directory.display()))
+                    .help("wait for it, and try again"));
+            }
+        }
+    }
 }
 
 /// What it takes until a change of the manifest is in effect.

@@ -28,6 +28,8 @@ mod resources;
 pub mod restart;
 pub mod scale;
 pub mod secrecy;
+#[cfg(test)]
+mod speed;
 pub mod status;
 pub mod up;
 pub mod validate;

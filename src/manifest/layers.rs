@@ -16,7 +16,9 @@ use super::{
     tree::{Map, Node, Origin, Value},
     yaml::{self, YamlProblem},
 };
-use crate::domain::{DatasetName, Failure, Failures, ProfileName, ProjectFiles, ServiceName};
+use crate::domain::{
+    BranchName, DatasetName, Failure, Failures, ProfileName, ProjectFiles, ServiceName,
+};
 
 /// The name of the manifest file.
 pub(super) const MANIFEST_FILE: &str = "devenv.yaml";
@@ -102,7 +104,7 @@ pub(super) struct Layers {
     pub(super) dataset: Option<NamedDataset>,
 }
 
-/// Reads and merges the manifest, its profiles and its local overlay. Nulls are still in it.
+/// Reads and merges the manifest, its profiles and its overlays. Nulls are still in it.
 pub(super) fn gather(
     request: &Request,
     files: &dyn ProjectFiles,
@@ -130,6 +132,11 @@ pub(super) struct Written {
 /// The file of the overlay that is not committed, beside a manifest.
 pub(super) fn local_file(manifest: &Path) -> PathBuf {
     manifest.with_extension("local.yaml")
+}
+
+/// The file of a branch's overlay, relative to the project.
+pub(super) fn branch_file(branch: &BranchName) -> PathBuf {
+    PathBuf::from(format!(".devenv/branches/{}.yaml", branch.as_str()))
 }
 
 /// The file of a profile, relative to the project.
@@ -164,7 +171,10 @@ pub(super) fn each(
     for name in &request.profiles {
         reader.profile(name, None);
     }
-    reader.local(&file)?;
+    if let Some(branch) = &request.branch {
+        reader.overlay(&branch_file(branch))?;
+    }
+    reader.overlay(&local_file(&file))?;
     if reader.is_broken {
         return Ok(None);
     }
@@ -234,14 +244,14 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn local(&mut self, manifest: &Path) -> Result<(), Failures> {
-        let file = local_file(manifest);
-        let text = match read(self.files, &file) {
+    /// Lays a file over the others, if there is one.
+    fn overlay(&mut self, file: &Path) -> Result<(), Failures> {
+        let text = match read(self.files, file) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(unreadable(&file, &error).into()),
+            Err(error) => return Err(unreadable(file, &error).into()),
         };
-        let file = self.shown(&file);
+        let file = self.shown(file);
         if let Some(node) = self.parse_overlay(&file, text) {
             self.lay(node, &file);
         }

@@ -59,7 +59,9 @@ use self::{
     tree::Node,
     types::ManifestKeys,
 };
-use crate::domain::{Environment, ExitClass, Failure, Failures, ProfileName, ProjectFiles};
+use crate::domain::{
+    BranchName, Environment, ExitClass, Failure, Failures, ProfileName, ProjectFiles,
+};
 
 /// What of the files that a manifest names: contexts, charts, secrets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,6 +82,8 @@ pub struct Request {
     pub file: Option<PathBuf>,
     /// The profiles to lay over it, in order.
     pub profiles: Vec<ProfileName>,
+    /// The branch of git that is checked out, whose overlay is laid over the profiles; none if `None`.
+    pub branch: Option<BranchName>,
     /// `key=value` settings to lay over everything, in order.
     pub sets: Vec<String>,
     /// What of the files that it names.

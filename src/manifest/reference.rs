@@ -22,7 +22,8 @@ Unknown keys are errors. All mistakes of a manifest are reported at once; [error
 ## Layers
 
 Later layers win: built-in defaults, `devenv.yaml`, the profiles in the order given (each after those it `extends`),
-`devenv.local.yaml` beside the manifest (not committed), `--set key=value`. With `-f other.yaml` the local file is
+`.devenv/branches/BRANCH.yaml` of the branch of git that is checked out (committed; of `feature/cart` it is
+`.devenv/branches/feature/cart.yaml`), `devenv.local.yaml` beside the manifest (not committed), `--set key=value`. With `-f other.yaml` the local file is
 `other.local.yaml`.
 
 - Maps merge. Lists replace, except lists whose items all have a `name`: they merge by it.

@@ -1,8 +1,8 @@
 //! `devenv config`: the manifest by its keys.
 
-use std::os::unix::fs::PermissionsExt as _;
+use std::{os::unix::fs::PermissionsExt as _, thread};
 
-use crate::support::TestEnvironment;
+use crate::support::{CommandOutput, TestEnvironment};
 
 const MANIFEST: &str = "\
 apiVersion: devenv/v1
@@ -344,4 +344,88 @@ fn a_line_of_the_manifest_is_shown_without_its_secrets() {
       ╵
     [exit code: 3]
     ");
+}
+
+#[track_caller]
+fn good(output: &CommandOutput) {
+    assert_eq!(output.code, Some(0), "{output}");
+}
+
+#[test]
+fn a_branch_has_a_layer_of_its_own_that_comes_and_goes_with_it() {
+    let environment = project();
+    let set = [
+        "config",
+        "set",
+        "services.web.replicas=5",
+        "--layer",
+        "branch",
+    ];
+    let refused = environment.devenv(set);
+    assert_eq!(refused.code, Some(2), "{refused}");
+    assert!(
+        refused.stderr.contains("error[config.no-branch]"),
+        "{refused}"
+    );
+    let check_out = |branch: &str| {
+        let head = format!("ref: refs/heads/{branch}\n");
+        environment.write_project(".git/HEAD", &head);
+    };
+    check_out("feature/cart");
+    good(&environment.devenv(set));
+    let replicas = || {
+        let get = environment.devenv(["config", "get", "services.web.replicas", "-p", "load"]);
+        good(&get);
+        get.stdout.trim().to_owned()
+    };
+    assert_eq!(replicas(), "5");
+    let explained =
+        environment.devenv(["config", "explain", "services.web.replicas", "-p", "load"]);
+    assert!(
+        explained
+            .stdout
+            .contains(".devenv/branches/feature/cart.yaml:"),
+        "{explained}"
+    );
+    let shown = environment.devenv(["config", "show", "--layer", "branch"]);
+    assert_eq!(
+        shown.stdout, "services:\n  web:\n    replicas: 5\n",
+        "{shown}"
+    );
+    check_out("main");
+    assert_eq!(replicas(), "4");
+    // A name that leads out of the directory of the overlays names none.
+    environment.write_project(
+        ".devenv/escaped.yaml",
+        "services: { web: { replicas: 6 } }\n",
+    );
+    check_out("../escaped");
+    assert_eq!(replicas(), "4");
+}
+
+#[test]
+fn of_changes_at_the_same_moment_none_is_lost() {
+    let environment = project();
+    let variables: Vec<String> = (0..8).map(|n| format!("V{n}")).collect();
+    thread::scope(|scope| {
+        for variable in &variables {
+            let environment = &environment;
+            scope.spawn(move || {
+                let set = format!("services.web.env.{variable}=set");
+                good(&environment.devenv(["config", "set", &set]));
+            });
+        }
+    });
+    let shown = environment.devenv(["config", "get", "services.web.env"]);
+    for variable in &variables {
+        assert!(
+            shown.stdout.contains(&format!("{variable}: set")),
+            "{shown}"
+        );
+    }
+    assert!(
+        environment
+            .read_project("devenv.yaml")
+            .contains("# What people see.")
+    );
 }

@@ -58,6 +58,7 @@ struct Profile {
 pub fn handbook(request: &Request) -> Result<String, Failures> {
     let request = &Request {
         profiles: Vec::new(),
+        branch: None,
         sets: Vec::new(),
         ..request.clone()
     };
@@ -97,7 +98,7 @@ fn profile(name: &str, request: &Request, files: &dyn ProjectFiles) -> Result<Pr
         profiles: vec![name],
         ..request.clone()
     };
-    let written = View::of(&with_it, files)?.layer(&layer.file(request));
+    let written = View::of(&with_it, files)?.layer(&layer.file(request)?);
     let mut written = written.unwrap_or_default();
     conceal(&mut written);
     let mut keys = Vec::new();

@@ -25,6 +25,8 @@ use crate::{
 pub enum Layer {
     /// The manifest itself.
     Manifest,
+    /// The overlay of the branch that is checked out, which is committed.
+    Branch,
     /// The overlay beside it that is not committed.
     Local,
     /// A profile.
@@ -33,7 +35,7 @@ pub enum Layer {
 
 /// A text that names no layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a layer is `manifest`, `local` or the name of a profile")]
+#[error("a layer is `manifest`, `branch`, `local` or the name of a profile")]
 pub struct InvalidLayer;
 
 impl FromStr for Layer {
@@ -42,6 +44,7 @@ impl FromStr for Layer {
     fn from_str(text: &str) -> Result<Self, InvalidLayer> {
         match text {
             "manifest" => Ok(Self::Manifest),
+            "branch" => Ok(Self::Branch),
             "local" => Ok(Self::Local),
             name => name.parse().map(Self::Profile).map_err(|_| InvalidLayer),
         }
@@ -52,6 +55,7 @@ impl fmt::Display for Layer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Manifest => f.write_str("manifest"),
+            Self::Branch => f.write_str("branch"),
             Self::Local => f.write_str("local"),
             Self::Profile(name) => f.write_str(name.as_str()),
         }
@@ -71,15 +75,29 @@ impl Layer {
     }
 
     /// Its file, relative to the project or as the request names it.
-    pub fn file(&self, request: &Request) -> PathBuf {
-        let manifest = request.file.clone();
-        let manifest = manifest.unwrap_or_else(|| PathBuf::from(MANIFEST_FILE));
-        match self {
-            Self::Manifest => manifest,
-            Self::Local => layers::local_file(&manifest),
+    ///
+    /// Fails for that of a branch where none is checked out.
+    pub fn file(&self, request: &Request) -> Result<PathBuf, Failure> {
+        Ok(match self {
+            Self::Manifest => manifest_file(request),
+            Self::Branch => layers::branch_file(request.branch.as_ref().ok_or_else(no_branch)?),
+            Self::Local => layers::local_file(&manifest_file(request)),
             Self::Profile(name) => layers::profile_file(name),
-        }
+        })
     }
+}
+
+fn manifest_file(request: &Request) -> PathBuf {
+    let named = request.file.clone();
+    named.unwrap_or_else(|| PathBuf::from(MANIFEST_FILE))
+}
+
+fn no_branch() -> Failure {
+    let what = "there is no branch whose layer could be meant";
+    Failure::new("config.no-branch", ExitClass::Usage, what)
+        .because("the project is in no git repository, or no branch is checked out")
+        .help("git switch BRANCH")
+        .help("or name another layer: manifest, local or a profile")
 }
 
 /// What is to be done with a key.
@@ -168,12 +186,12 @@ fn file_for(
 ) -> Result<PathBuf, Failure> {
     let key = change.key();
     let file = match layer {
-        Some(layer) => return Ok(layer.file(request)),
+        Some(layer) => return layer.file(request),
         None => view.last_file(key).map(Path::to_owned),
     };
     match (file, change) {
         (Some(file), _) => Ok(file),
-        (None, Change::Set(..)) => Ok(Layer::Manifest.file(request)),
+        (None, Change::Set(..)) => Ok(manifest_file(request)),
         (None, Change::Unset(_)) => Err(not_written(key, "no file")),
     }
 }

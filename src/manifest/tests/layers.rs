@@ -253,3 +253,29 @@ fn bad_flags_are_named() {
     ];
     insta::assert_snapshot!("bad-flags", bad(&project(), &[], &sets));
 }
+
+#[test]
+fn the_overlay_of_a_branch_lies_between_the_profiles_and_what_is_mine() {
+    let overlay = |replicas: u32, mode: &str| {
+        format!("services: {{ order: {{ replicas: {replicas}, env: {{ {mode}: here }} }} }}\n")
+    };
+    let files = project()
+        .file(".devenv/branches/feature/cart.yaml", &overlay(4, "BRANCH"))
+        .file(
+            "devenv.local.yaml",
+            "services: { order: { replicas: 5 } }\n",
+        );
+    let on = |branch: Option<&str>| {
+        let request = crate::manifest::Request {
+            directory: crate::manifest::testing::DIRECTORY.into(),
+            branch: branch.map(|branch| branch.parse().unwrap()),
+            ..crate::manifest::Request::default()
+        };
+        let loaded = crate::manifest::load(&request, &files).map_err(|f| render(&f));
+        let order = &loaded.unwrap().written["services"]["order"];
+        (order["replicas"].clone(), order["env"]["BRANCH"].clone())
+    };
+    assert_eq!(on(Some("feature/cart")), (5.into(), "here".into()));
+    assert_eq!(on(Some("main")), (5.into(), serde_json::Value::Null));
+    assert_eq!(on(None), (5.into(), serde_json::Value::Null));
+}

@@ -7,7 +7,6 @@ mod good;
 mod layers;
 mod live;
 mod properties;
-mod speed;
 
 use std::{collections::BTreeSet, path::Path};
 
