@@ -35,6 +35,7 @@ mod snapshot;
 mod start;
 mod status;
 mod stop;
+mod trust;
 mod up;
 mod version;
 

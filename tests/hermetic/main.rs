@@ -21,5 +21,6 @@ mod reliability;
 mod session;
 mod shop;
 mod sources;
+mod trust;
 mod usage;
 mod version;
