@@ -18,6 +18,7 @@ mod history;
 mod init;
 mod manifests;
 mod reliability;
+mod rights;
 mod session;
 mod shop;
 mod sources;
