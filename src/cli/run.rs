@@ -219,12 +219,16 @@ fn with_runtime(
     // A second call is refused, and then the first one's provider is there.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let Cli { flags, command } = cli;
-    let prepared = settings(&surroundings)
-        .and_then(|settings| context(flags, surroundings, settings, outbox.clone()));
-    let context = match prepared {
+    let (settings, settings_failures) = match settings(&surroundings) {
+        Ok(settings) => (settings, None),
+        Err(failures) if command.works_without_settings() => (Settings::default(), Some(failures)),
+        Err(failures) => return failures.into(),
+    };
+    let mut context = match context(flags, surroundings, settings, outbox.clone()) {
         Ok(context) => context,
         Err(failures) => return failures.into(),
     };
+    context.settings_failures = settings_failures;
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()
@@ -311,6 +315,7 @@ fn context(
         variables: surroundings.variables,
         host: surroundings.host,
         settings,
+        settings_failures: None,
         format: flags.output,
         streams: surroundings.streams,
         outbox,

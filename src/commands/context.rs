@@ -36,6 +36,8 @@ pub struct Context {
     pub host: HostEnvironment,
     /// The settings of this machine.
     pub settings: Settings,
+    /// Why they are the defaults: only a command that can do without them sees that.
+    pub settings_failures: Option<Failures>,
     /// `--output`. A command reports the same in all forms; only passed-through bytes need to know.
     pub format: OutputFormat,
     /// What the standard streams are.
@@ -162,6 +164,7 @@ mod tests {
             variables: HostVariables::default(),
             host: HostEnvironment::from_variables([]),
             settings: Settings::default(),
+            settings_failures: None,
             format: OutputFormat::Text,
             streams: Streams {
                 stdin,

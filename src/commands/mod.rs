@@ -173,6 +173,11 @@ verbs! {
 }
 
 impl Command {
+    /// Whether it says itself what is wrong with the settings, and goes on.
+    pub const fn works_without_settings(&self) -> bool {
+        matches!(self, Self::Doctor(_))
+    }
+
     /// Whether it needs neither a runtime nor settings, so that it answers in a few milliseconds.
     pub const fn is_instant(&self) -> bool {
         matches!(self, Self::Completions(_) | Self::Man(_) | Self::Version(_))

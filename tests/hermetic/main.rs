@@ -4,6 +4,7 @@
 mod support;
 
 mod arrows;
+mod bundle;
 mod completions;
 mod config;
 mod datasets;
