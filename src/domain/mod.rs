@@ -34,6 +34,7 @@ mod template;
 pub(crate) mod testing;
 mod trouble;
 mod volume_store;
+pub mod words;
 
 pub use claim::{AccessMode, Claim};
 pub use data_value::{

@@ -25,6 +25,7 @@ mod podless;
 pub mod power;
 mod process;
 pub mod project;
+mod resources;
 pub mod restart;
 pub mod scale;
 pub mod secrecy;

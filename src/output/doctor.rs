@@ -5,9 +5,11 @@ use super::{
     failures,
     style::{Style, Tone},
     text::safe_text,
-    units::count,
 };
-use crate::report::{Bundle, Doctor, DoctorFinding, DoctorSeverity, Mending};
+use crate::{
+    domain::words::count,
+    report::{Bundle, Doctor, DoctorFinding, DoctorSeverity, Mending},
+};
 
 /// How much of what was looked at has this severity and is still there.
 fn left(report: &Doctor, severity: DoctorSeverity) -> usize {

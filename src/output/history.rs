@@ -8,10 +8,10 @@ use super::{
     style::{Style, Tone},
     table::{Cell, Table},
     text::{safe_text, truncate},
-    units::{age, count, seconds},
+    units::{age, seconds},
 };
 use crate::{
-    domain::shell_words,
+    domain::{shell_words, words::count},
     report::{
         Diff, DiffSide, History, HistoryActor, HistoryChange, HistoryResult, HistoryRun,
         HistoryShown, HistoryStep, ServiceDifference,

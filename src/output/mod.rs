@@ -22,6 +22,7 @@ mod table;
 mod terminal;
 mod text;
 mod units;
+mod usage;
 
 pub use reader::{Reader, Redraw, Settings, Talk};
 pub use style::{Colour, Glyphs, Style};

@@ -55,7 +55,7 @@ pub use history::{
     Diff, DiffSide, History, HistoryActor, HistoryChange, HistoryNotice, HistoryResult, HistoryRun,
     HistoryShown, HistoryStep, KeyDifference, ServiceDifference, ServiceMade,
 };
-pub use init::{Finding, FindingLevel, Init, InitFile, InitFileChange, InitMend, NotConverted};
+pub use init::{Init, InitFile, InitFileChange, InitMend, NotConverted};
 pub use kubeconfig::Kubeconfig;
 pub use live::{LiveAction, LiveChange, LiveEvent, LiveLeft, LiveStage, LiveWhat};
 pub use log::{LogDetail, LogLine};
@@ -79,8 +79,8 @@ pub use snapshot::{
     SnapshotVerified, SnapshotVolumeEntry, UnusableSnapshot, VolumeVerified,
 };
 pub use status::{
-    ClusterPhase, ContainerUsage, NodeTotals, Replicas, ServiceState, ServiceStatus, Status,
-    VolumeStatus, VolumeStoreKind,
+    ClusterPhase, ContainerUsage, NodeUsage, NotFitting, Replicas, ServiceState, ServiceStatus,
+    Status, VolumeStatus, VolumeStoreKind,
 };
 pub use up::{StageSeconds, StepCounts, Up, UpService};
 pub use version::Version;

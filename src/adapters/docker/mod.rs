@@ -21,6 +21,7 @@ mod remove_tree;
 mod session;
 mod trace;
 mod transport;
+mod usage;
 mod volumes;
 
 pub use attach::{Attached, AttachedInput, AttachedOutput, ExecId, Said};
@@ -37,4 +38,5 @@ pub use images::LocalImage;
 pub use local_clusters::{ClusterMaker, LocalCluster};
 pub use push::{PushError, PushProgress};
 pub use trace::BuildProgress;
+pub use usage::ContainerUse;
 pub use volumes::EngineVolume;

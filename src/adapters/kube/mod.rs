@@ -17,9 +17,9 @@ mod forward;
 mod logs;
 mod map;
 mod marks;
-mod metrics;
 mod observe;
 mod pods;
+mod room;
 mod run;
 mod secrets;
 mod view;
@@ -40,9 +40,9 @@ pub use self::{
     error::{KubeError, runtime_words, shell_code_of},
     exec::{ExecEnd, ExecRequest, TerminalSize},
     logs::{LogLine, LogMark, LogOptions},
-    metrics::{Capacity, NodeUse, PodUse, Usage},
     observe::ClusterContents,
     pods::PodEnd,
+    room::{Amounts, NodeRoom, PodAmounts, Room},
     run::{NotRun, Ran},
     view::{ClusterView, Connection, LiveView},
 };

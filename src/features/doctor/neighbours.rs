@@ -4,13 +4,10 @@ use std::future::Future;
 
 use futures::future::Shared;
 
-use super::{
-    Engine, Scope, within,
-    words::{amount, count},
-};
+use super::{Engine, Scope, within, words::amount};
 use crate::{
     adapters::docker::{ClusterMaker, LocalCluster},
-    domain::{EnvironmentId, Finding, Memory, Severity},
+    domain::{EnvironmentId, Finding, Memory, Severity, words::count},
     state::{UserPaths, owner_of},
 };
 

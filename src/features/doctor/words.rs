@@ -1,4 +1,4 @@
-//! Amounts and lists in words.
+//! Amounts in words.
 
 use crate::domain::Memory;
 
@@ -14,41 +14,13 @@ pub(super) fn amount(memory: Memory) -> String {
     }
 }
 
-/// Such as `a`, `a and b`, `a, b and c`.
-pub(super) fn list<T: AsRef<str>>(items: &[T]) -> String {
-    let items: Vec<&str> = items.iter().map(AsRef::as_ref).collect();
-    match items.as_slice() {
-        [rest @ .., before, last] => {
-            let mut all: Vec<&str> = rest.to_vec();
-            let end = format!("{before} and {last}");
-            all.push(&end);
-            all.join(", ")
-        }
-        few => few.concat(),
-    }
-}
-
-/// Such as `1 service`, `2 services`.
-pub(super) fn count(number: usize, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn amounts_and_lists_are_as_people_write_them() {
+    fn amounts_are_as_people_write_them() {
         assert_eq!(amount(Memory::from_bytes(851_443_712)), "812 MiB");
         assert_eq!(amount("2560Mi".parse().unwrap()), "2.5 GiB");
-        assert_eq!(list(&["a"]), "a");
-        assert_eq!(list(&["a", "b"]), "a and b");
-        assert_eq!(list(&["a", "b", "c"]), "a, b and c");
-        assert_eq!(list::<&str>(&[]), "");
-        assert_eq!(
-            (count(1, "hit"), count(2, "hit")),
-            ("1 hit".to_owned(), "2 hits".to_owned())
-        );
     }
 }
