@@ -1,6 +1,6 @@
 //! Helm releases: repair, install, remove.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
@@ -71,10 +71,12 @@ pub(in crate::engine) async fn install(
         let names = workload.volumes.iter().map(|volume| volume.name.as_str());
         volumes::make(world, service, names).await?;
     }
+    let chart = chart(world, service, release)?;
+    let _passing = Passing::of(release, &chart);
     let request = ReleaseRequest {
         service: service.clone(),
         namespace: NAMESPACE.to_owned(),
-        chart: chart(world, release)?,
+        chart,
         values: start::values(world, service, release, progress).await?,
         values_files: release.values_files.clone(),
         inputs: release.inputs.clone(),
@@ -143,7 +145,32 @@ pub(in crate::engine) async fn remove(
     Ok(Finished::Done)
 }
 
-fn chart(world: &World, release: &DesiredRelease) -> Result<ChartReference, Failure> {
+/// The chart around plain manifests, which may be Secrets: it is there for as long as Helm reads it.
+struct Passing(Option<PathBuf>);
+
+impl Passing {
+    fn of(release: &DesiredRelease, chart: &ChartReference) -> Self {
+        Self(match (&release.chart, chart) {
+            (ReleaseChart::Manifests(_), ChartReference::Directory(path)) => Some(path.clone()),
+            _ => None,
+        })
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        if let Some(directory) = &self.0 {
+            // What stays is for the user alone, like all of the state.
+            let _ = files::remove_tree(directory);
+        }
+    }
+}
+
+fn chart(
+    world: &World,
+    service: &ServiceName,
+    release: &DesiredRelease,
+) -> Result<ChartReference, Failure> {
     let charts = &world.places.charts;
     Ok(match &release.chart {
         ReleaseChart::Service => {
@@ -164,7 +191,7 @@ fn chart(world: &World, release: &DesiredRelease) -> Result<ChartReference, Fail
                 paths.iter().map(|path| files::read(path)).collect();
             let texts = texts.map_err(|e| e.failure())?;
             ChartReference::Directory(
-                helm::wrap_manifests(charts, &texts).map_err(|e| e.failure())?,
+                helm::wrap_manifests(charts, service, &texts).map_err(|e| e.failure())?,
             )
         }
     })
