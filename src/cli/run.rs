@@ -19,11 +19,11 @@ use crate::{
         environment::HostVariables,
         host::{HostEnvironment, working_directory},
     },
-    commands::{Command, Consent, Context, Exit, StreamKind, Streams},
+    commands::{Assignment, Command, Consent, Context, Exit, StreamKind, Streams},
     domain::{ExitClass, Failure, Failures},
     output::{Colour, Glyphs, Reader, Redraw, Settings as OutputSettings, Style, Talk},
     report::{Message, Outbox, OutputFormat},
-    state::{Settings, UserPaths},
+    state::{SessionRequest, Settings, UserPaths},
 };
 
 /// How long the last output may take to be written.
@@ -282,10 +282,11 @@ fn settings(surroundings: &Surroundings) -> Result<Settings, Failures> {
 
 fn context(
     flags: GlobalFlags,
-    surroundings: Surroundings,
+    mut surroundings: Surroundings,
     settings: Settings,
     outbox: Outbox,
 ) -> Result<Context, Failures> {
+    let of_session = sets_of_session(&mut surroundings.variables);
     let directory = working_directory(flags.directory.as_deref()).map_err(|error| {
         let wanted = flags
             .directory
@@ -305,7 +306,7 @@ fn context(
         typed: surroundings.typed,
         file: flags.file,
         profiles: flags.profiles,
-        sets: flags.sets,
+        sets: flags.sets.into_iter().chain(of_session).collect(),
         consent: if flags.yes {
             Consent::Given
         } else {
@@ -321,6 +322,14 @@ fn context(
         outbox,
         cancel: CancellationToken::new(),
     })
+}
+
+/// What the command that started this session was given by `--set`.
+fn sets_of_session(variables: &mut HostVariables) -> Vec<Assignment> {
+    let text = variables.take(SessionRequest::SETS_VARIABLE);
+    let sets = text.and_then(|text| serde_json::from_str::<Vec<String>>(&text).ok());
+    let sets = sets.unwrap_or_default();
+    sets.iter().filter_map(|set| set.parse().ok()).collect()
 }
 
 /// Writes what devenv does inside to standard error, if it was asked for.
