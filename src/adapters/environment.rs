@@ -26,6 +26,11 @@ impl HostVariables {
             .filter(|value| !value.is_empty())
     }
 
+    /// Takes a variable out, so that no child inherits it.
+    pub fn take(&mut self, name: &str) -> Option<String> {
+        self.variables.remove(name)
+    }
+
     /// Every variable, in order of the names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.variables

@@ -6,6 +6,7 @@
 
 pub mod agent;
 pub mod archive;
+pub mod bundle;
 pub mod context;
 pub mod docker;
 pub mod environment;

@@ -19,11 +19,11 @@ use crate::{
         environment::HostVariables,
         host::{HostEnvironment, working_directory},
     },
-    commands::{Command, Consent, Context, Exit, StreamKind, Streams},
+    commands::{Assignment, Command, Consent, Context, Exit, StreamKind, Streams},
     domain::{ExitClass, Failure, Failures},
     output::{Colour, Glyphs, Reader, Redraw, Settings as OutputSettings, Style, Talk},
     report::{Message, Outbox, OutputFormat},
-    state::{Settings, UserPaths},
+    state::{SessionRequest, Settings, UserPaths},
 };
 
 /// How long the last output may take to be written.
@@ -219,12 +219,16 @@ fn with_runtime(
     // A second call is refused, and then the first one's provider is there.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let Cli { flags, command } = cli;
-    let prepared = settings(&surroundings)
-        .and_then(|settings| context(flags, surroundings, settings, outbox.clone()));
-    let context = match prepared {
+    let (settings, settings_failures) = match settings(&surroundings) {
+        Ok(settings) => (settings, None),
+        Err(failures) if command.works_without_settings() => (Settings::default(), Some(failures)),
+        Err(failures) => return failures.into(),
+    };
+    let mut context = match context(flags, surroundings, settings, outbox.clone()) {
         Ok(context) => context,
         Err(failures) => return failures.into(),
     };
+    context.settings_failures = settings_failures;
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()
@@ -278,10 +282,11 @@ fn settings(surroundings: &Surroundings) -> Result<Settings, Failures> {
 
 fn context(
     flags: GlobalFlags,
-    surroundings: Surroundings,
+    mut surroundings: Surroundings,
     settings: Settings,
     outbox: Outbox,
 ) -> Result<Context, Failures> {
+    let of_session = sets_of_session(&mut surroundings.variables);
     let directory = working_directory(flags.directory.as_deref()).map_err(|error| {
         let wanted = flags
             .directory
@@ -301,7 +306,7 @@ fn context(
         typed: surroundings.typed,
         file: flags.file,
         profiles: flags.profiles,
-        sets: flags.sets,
+        sets: flags.sets.into_iter().chain(of_session).collect(),
         consent: if flags.yes {
             Consent::Given
         } else {
@@ -311,11 +316,20 @@ fn context(
         variables: surroundings.variables,
         host: surroundings.host,
         settings,
+        settings_failures: None,
         format: flags.output,
         streams: surroundings.streams,
         outbox,
         cancel: CancellationToken::new(),
     })
+}
+
+/// What the command that started this session was given by `--set`.
+fn sets_of_session(variables: &mut HostVariables) -> Vec<Assignment> {
+    let text = variables.take(SessionRequest::SETS_VARIABLE);
+    let sets = text.and_then(|text| serde_json::from_str::<Vec<String>>(&text).ok());
+    let sets = sets.unwrap_or_default();
+    sets.iter().filter_map(|set| set.parse().ok()).collect()
 }
 
 /// Writes what devenv does inside to standard error, if it was asked for.

@@ -36,6 +36,8 @@ pub struct Context {
     pub host: HostEnvironment,
     /// The settings of this machine.
     pub settings: Settings,
+    /// Why they are the defaults: only a command that can do without them sees that.
+    pub settings_failures: Option<Failures>,
     /// `--output`. A command reports the same in all forms; only passed-through bytes need to know.
     pub format: OutputFormat,
     /// What the standard streams are.
@@ -115,16 +117,24 @@ impl Context {
         UserPaths::of(&self.host).map_err(|error| error.failure().into())
     }
 
+    /// Whether a user is there who can be asked.
+    pub(super) fn can_ask(&self) -> bool {
+        self.streams.can_ask() && self.format == OutputFormat::Text
+    }
+
+    /// Asks a user who is there, with lines that the question is about; Ctrl-C is a no.
+    pub(super) async fn ask(&self, about: Vec<String>, question: &str) -> bool {
+        tokio::select! {
+            answer = self.outbox.ask(about, question) => answer,
+            () = self.cancel.cancelled() => false,
+        }
+    }
+
     /// Asks before something that cannot be undone; `true` means go on.
     pub async fn confirm(&self, question: &str) -> Result<bool, Failures> {
         match self.consent {
             Consent::Given => Ok(true),
-            Consent::Ask if self.streams.can_ask() && self.format == OutputFormat::Text => {
-                Ok(tokio::select! {
-                    answer = self.outbox.ask(question) => answer,
-                    () = self.cancel.cancelled() => false,
-                })
-            }
+            Consent::Ask if self.can_ask() => Ok(self.ask(Vec::new(), question).await),
             Consent::Ask => Err(Failure::new(
                 "usage.not-confirmed",
                 ExitClass::Usage,
@@ -154,6 +164,7 @@ mod tests {
             variables: HostVariables::default(),
             host: HostEnvironment::from_variables([]),
             settings: Settings::default(),
+            settings_failures: None,
             format: OutputFormat::Text,
             streams: Streams {
                 stdin,

@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     adapters::files,
-    domain::{DatasetBase, DatasetName, ExitClass, Failure, Failures, SnapshotName},
+    domain::{
+        DatasetBase, DatasetName, ExitClass, Failure, Failures, HookMoment, HostMoment,
+        SnapshotName,
+    },
     features::{
         Project,
         data::{Again, Backup, Load, ResetTo, find, import, load, remove, reset, restore},
@@ -167,6 +170,12 @@ async fn reset_it(
         }
         None => (ResetTo::FirstUp, "what the first `up` made".to_owned()),
     };
+    if matches!(to, ResetTo::FirstUp) {
+        let moment = HostMoment::Hook(HookMoment::AfterUp);
+        context
+            .confirm_commands(project, "data reset", &[moment])
+            .await?;
+    }
     let kept = match backup {
         Backup::Snapshot => "A snapshot is made of it first.",
         Backup::None => "What is there now is gone then.",

@@ -1,14 +1,17 @@
 //! `devenv doctor`
 
-use super::{Context, Exit, project, session};
+use std::path::PathBuf;
+
+use super::{Context, Exit, project, session, version};
 use crate::{
     domain::{EnvironmentId, ExitClass, Failure, Failures, Finding, Mend, Severity},
     features::{
         Project,
+        bundle::{Begun, Sources},
         doctor::{Removal, Scope, examine, remove_environment, start_registry},
     },
     manifest::NamedFiles,
-    report::{Doctor, DoctorFinding, DoctorSeverity, Mending, Report},
+    report::{Bundle, Doctor, DoctorFinding, DoctorSeverity, Mending, Report},
     session::end as end_session,
     state::UserPaths,
 };
@@ -18,7 +21,7 @@ const NO_MANIFEST: &str = "manifest.not-found";
 
 /// Look for what is wrong with this machine and the environment, and say what mends it
 ///
-/// Works anywhere, also without a project, without docker, and with a manifest that is wrong. Changes nothing unless
+/// Works anywhere, also without a project, without docker, and with a manifest or settings that are wrong. Changes nothing unless
 /// --fix is given: then it starts again what died, and removes what is left of environments whose project is gone and
 /// that have no data; it asks first. Every finding is explained in docs/doctor.md. Exits with 0 if there is no
 /// problem, with 4 if there is one.
@@ -27,16 +30,30 @@ const NO_MANIFEST: &str = "manifest.not-found";
   devenv doctor
   devenv doctor --fix
   devenv doctor --fix --yes     # asks nothing
+  devenv doctor --bundle support.tar.zst   # for somebody who helps: without secrets
   devenv doctor -o json | jq '.findings[] | select(.severity == \"problem\")'")]
 pub struct Args {
     /// Mend what can be mended safely
     #[arg(long)]
     pub fix: bool,
+
+    /// Write what somebody who helps needs into a file, a tar archive compressed with zstd, without secrets; nothing may be there
+    #[arg(long, value_name = "FILE")]
+    pub bundle: Option<PathBuf>,
 }
 
 /// Runs the command.
 pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures> {
-    let mut found = Vec::new();
+    let bundle = args
+        .bundle
+        .map(|file| Begun::at(context.directory.join(file)));
+    let bundle = bundle.transpose()?;
+    let mut found: Vec<Finding> = context
+        .settings_failures
+        .clone()
+        .into_iter()
+        .flat_map(problems)
+        .collect();
     let users = match context.user_paths() {
         Ok(users) => Some(users),
         Err(failures) => {
@@ -72,13 +89,39 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     } else {
         Exit::Success
     };
-    let environment = project.map(|project| project.environment.id.to_string());
-    let report = Doctor {
-        environment,
+    let environment = project.as_ref().map(|project| &project.environment.id);
+    let mut report = Doctor {
+        environment: environment.map(ToString::to_string),
         findings: shown,
+        bundle: None,
     };
+    if let Some(bundle) = bundle {
+        report.bundle = Some(write(bundle, &report, &scope, context).await?);
+    }
     context.outbox.report(Report::Doctor(report)).await;
     Ok(exit)
+}
+
+/// Writes the bundle, unless the user ends it before.
+async fn write(
+    bundle: Begun,
+    doctor: &Doctor,
+    scope: &Scope<'_>,
+    context: &Context,
+) -> Result<Bundle, Failures> {
+    let request = project::request(context, NamedFiles::Assumed);
+    let version = version::own();
+    let sources = Sources {
+        doctor,
+        version: &version,
+        users: scope.users,
+        request: &request,
+        project: scope.project,
+        redactor: context.outbox.redactor(),
+    };
+    let writing = Box::pin(bundle.write(&sources));
+    let written = context.cancel.run_until_cancelled(writing).await;
+    Ok(written.ok_or_else(Failure::interrupted)??)
 }
 
 /// The project, if there is one; what is wrong with its manifest is found.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Context, Exit, begin::Rollout, project};
 use crate::{
     adapters::files,
-    domain::{ExitClass, Failure, Failures},
+    domain::{ExitClass, Failure, Failures, HookMoment, HostMoment},
     features::{
         debug::undo_killed,
         down::{down, is_untouched, question},
@@ -68,6 +68,10 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         context.outbox.report(Report::Down(report)).await;
         return Ok(Exit::Success);
     }
+    let moment = HostMoment::Hook(HookMoment::BeforeDown);
+    context
+        .confirm_commands(&project, "down", &[moment])
+        .await?;
     let extent = args.extent();
     if extent >= Extent::AllButSnapshots
         && let Some(question) = question(&project, extent).await?

@@ -35,6 +35,7 @@ mod snapshot;
 mod start;
 mod status;
 mod stop;
+mod trust;
 mod up;
 mod validate;
 mod version;
@@ -174,6 +175,11 @@ verbs! {
 }
 
 impl Command {
+    /// Whether it says itself what is wrong with the settings, and goes on.
+    pub const fn works_without_settings(&self) -> bool {
+        matches!(self, Self::Doctor(_))
+    }
+
     /// Whether it needs neither a runtime nor settings, so that it answers in a few milliseconds.
     pub const fn is_instant(&self) -> bool {
         matches!(self, Self::Completions(_) | Self::Man(_) | Self::Version(_))

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Context, Exit, begin::Rollout, project, session};
 use crate::{
-    domain::Failures,
+    domain::{Failures, HostMoment},
     features::power::{is_there, nothing_to_start, start},
     report::Report,
 };
@@ -27,6 +27,9 @@ pub(super) async fn run(_: Args, context: &Context) -> Result<Exit, Failures> {
     if !is_there(&project).await? {
         return Err(nothing_to_start().into());
     }
+    context
+        .confirm_commands(&project, "start", &[HostMoment::LiveBuild])
+        .await?;
     let _lock = context
         .begin_run(&project, "start", Rollout::Awaited)
         .await?;

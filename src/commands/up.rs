@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use super::{Context, Exit, attach, begin::Rollout, data, project, session};
 use crate::{
     adapters::files,
-    domain::{Failures, NoticeLevel},
+    domain::{Failures, HostMoment, NoticeLevel},
     features::{
         Project,
         data::{Again, load},
@@ -81,6 +81,9 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         scope: Scope::WithDependencies,
         deadline: context.timeout.unwrap_or(DEADLINE),
     };
+    context
+        .confirm_commands(&project, "up", &HostMoment::ALL)
+        .await?;
     let session_use = args.session_use();
     let lock = context.begin_run(&project, "up", Rollout::Awaited).await?;
     context.undo_killed(&project).await?;

@@ -15,13 +15,15 @@ pub struct Args {}
 
 /// Runs the command.
 pub(super) async fn run(_args: Args, context: &Context) -> Result<Exit, Failures> {
-    context
-        .outbox
-        .report(Report::Version(Version {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            platform: format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
-            manifest: "devenv/v1".to_owned(),
-        }))
-        .await;
+    context.outbox.report(Report::Version(own())).await;
     Ok(Exit::Success)
+}
+
+/// Which devenv this is.
+pub(super) fn own() -> Version {
+    Version {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        platform: format!("{}/{}", std::env::consts::OS, std::env::consts::ARCH),
+        manifest: "devenv/v1".to_owned(),
+    }
 }

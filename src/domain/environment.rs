@@ -411,7 +411,7 @@ impl Hooks {
 }
 
 /// When a hook runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HookMoment {
     /// After `up`, when every service is ready.
     AfterUp,

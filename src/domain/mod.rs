@@ -14,6 +14,7 @@ mod failure;
 mod files;
 mod finding;
 mod footprint;
+mod host_command;
 mod live;
 mod names;
 pub mod objects;
@@ -26,6 +27,7 @@ mod run;
 mod said;
 mod sanitize;
 mod secrecy;
+mod shell;
 mod snapshot;
 mod starts;
 mod template;
@@ -56,6 +58,7 @@ pub use failure::{Code, Evidence, ExitClass, Failure, Failures};
 pub use files::{DataFiles, FileKind, ProjectFiles};
 pub use finding::{Finding, Mend, Severity};
 pub use footprint::{Footprint, Presence};
+pub use host_command::{Approval, HostCommand, HostMoment, Trust, not_confirmed};
 pub use live::{
     BuildRule, Debug, DebugRuntime, Live, MountRule, OnChange, ReloadBy, RunRule, Signal, SyncRule,
 };
@@ -82,6 +85,7 @@ pub use sanitize::{
 pub use secrecy::{
     REDACTED, conceal, conceal_line, conceal_named, is_secret, names_a_secret, without_secrets,
 };
+pub use shell::shell_words;
 pub use snapshot::{
     CopyMeans, LoadedDataset, Maker, Sanitized, Snapshot, SnapshotVolume, VolumeRef,
 };

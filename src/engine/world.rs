@@ -24,8 +24,8 @@ use crate::{
         process::ChildEnvironment,
     },
     domain::{
-        ClusterIdentity, ClusterName, Desired, Environment, ExitClass, Failure, NodeStarts,
-        ServiceName, VolumeStore,
+        ClusterIdentity, ClusterName, Desired, Environment, ExitClass, Failure, HostCommand,
+        NodeStarts, ServiceName, VolumeStore,
     },
     plan::{Action, Step},
 };
@@ -94,6 +94,8 @@ pub trait Remember: Send + Sync {
     fn volume_store(&self) -> Result<Option<VolumeStore>, Failure>;
     /// Whether they may be kept in an image.
     fn may_use_image(&self) -> bool;
+    /// The failure of a command of the manifest that the user has not confirmed: it must not run on this machine.
+    fn check_trust(&self, command: &HostCommand) -> Result<(), Failure>;
     /// The volumes are kept in this from now on.
     fn keeps_volumes_in(&self, store: &VolumeStore) -> Result<(), Failure>;
 }

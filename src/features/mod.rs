@@ -3,6 +3,7 @@
 //! Called by `commands`. A feature puts together state, adapters, plan and engine; it returns reports
 //! and failures, speaks through the outbox, and knows neither flags nor the terminal.
 
+pub mod bundle;
 mod check;
 pub mod config;
 pub mod data;

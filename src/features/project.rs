@@ -1,6 +1,6 @@
 //! An environment with everything around it: its paths, the machine's settings, the tools.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::Path};
 
 use jiff::Timestamp;
 
@@ -16,14 +16,14 @@ use crate::{
         process::ChildEnvironment,
     },
     domain::{
-        ClusterIdentity, Environment, Failure, InputsHash, NoticeLevel, ServiceName, VolumeStore,
-        without_secrets,
+        ClusterIdentity, Environment, Failure, HostCommand, InputsHash, NoticeLevel, ServiceName,
+        Trust, VolumeStore, without_secrets,
     },
     engine::{Places, Remember, Tools},
     report::Outbox,
     state::{
         Actor, EnvironmentPaths, LoadedRecord, PortsRecord, Record, RunHeader, Settings,
-        VolumeSetting, load_volume_store, save_owner, save_volume_store,
+        VolumeSetting, load_volume_store, save_owner, save_volume_store, trust_of,
     },
 };
 
@@ -161,6 +161,20 @@ impl Project {
         }
     }
 
+    /// Which commands of the manifest may run on this machine, as it is now.
+    pub fn trust(&self) -> Result<Trust, Failure> {
+        let home = self.variables.get("HOME").map(Path::new);
+        let directory = &self.environment.directory;
+        trust_of(&self.paths, directory, &self.settings.trust, home)
+            .map_err(|error| error.failure())
+    }
+
+    /// The failure of a command of the manifest that may not run on this machine. Asked right before it runs, by whatever
+    /// runs it: a manifest may have changed since the user was asked.
+    pub fn check_trust(&self, command: &HostCommand) -> Result<(), Failure> {
+        self.trust()?.check(command, &self.environment.directory)
+    }
+
     /// The engine's memory of who the cluster is.
     pub fn memory(&self, record: Option<&Record>) -> RecordMemory {
         RecordMemory {
@@ -293,6 +307,10 @@ impl Remember for RecordMemory {
 
     fn may_use_image(&self) -> bool {
         self.project.settings.volumes == VolumeSetting::Auto
+    }
+
+    fn check_trust(&self, command: &HostCommand) -> Result<(), Failure> {
+        self.project.check_trust(command)
     }
 
     fn keeps_volumes_in(&self, store: &VolumeStore) -> Result<(), Failure> {

@@ -1,11 +1,15 @@
 //! What must never be said: the secrets of files, and those that are written in the manifest itself.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
+use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use serde_json::{Value, json};
 
 use crate::{
-    adapters::files,
+    adapters::{files, kube::objects_in},
     domain::{Environment, Failure, ImageName, Service, Source, conceal},
     manifest,
     report::Redactor,
@@ -47,8 +51,16 @@ pub fn hide_secrets(environment: &Environment, redactor: &Redactor) {
                 workload.args,
                 args_of(&workload.image)
             ]),
-            Source::Chart(chart) => chart.values.clone(),
-            Source::Manifests(_) => continue,
+            Source::Chart(chart) => {
+                let files = chart.values_files.iter().flat_map(|path| documents(path));
+                files.for_each(|values| hide(values, redactor));
+                chart.values.clone()
+            }
+            Source::Manifests(paths) => {
+                let objects = paths.iter().flat_map(|path| documents(path));
+                objects.for_each(|object| hide_object(object, redactor));
+                continue;
+            }
         };
         hide(written, redactor);
     }
@@ -58,6 +70,29 @@ pub fn hide_secrets(environment: &Environment, redactor: &Redactor) {
             redactor,
         );
     }
+}
+
+/// The documents of a YAML file; none of one that cannot be read, which is the affair of `up`.
+fn documents(path: &Path) -> Vec<Value> {
+    let text = files::read_text(path).unwrap_or_default();
+    objects_in(&text).unwrap_or_default()
+}
+
+/// Hides what a Kubernetes object holds: all values of a Secret, and of others those whose names say so.
+fn hide_object(object: Value, redactor: &Redactor) {
+    if object["kind"] == "Secret" {
+        for key in ["stringData", "data"] {
+            let values = object[key].as_object().into_iter().flatten();
+            for text in values.filter_map(|(_, value)| value.as_str()) {
+                register(text, redactor);
+                let decoded = BASE64.decode(text).ok().filter(|_| key == "data");
+                if let Some(decoded) = decoded.and_then(|bytes| String::from_utf8(bytes).ok()) {
+                    register(&decoded, redactor);
+                }
+            }
+        }
+    }
+    hide(object, redactor);
 }
 
 const fn args_of(image: &ImageName) -> Option<&BTreeMap<String, String>> {
@@ -70,11 +105,67 @@ const fn args_of(image: &ImageName) -> Option<&BTreeMap<String, String>> {
 /// Hides what is written in the manifest as a secret. Words such as `postgres` and `password` are none: they are in
 /// too many sentences.
 fn hide(mut written: Value, redactor: &Redactor) {
-    let is_word =
-        |text: &String| text.len() <= LONGEST_WORD && text.chars().all(char::is_alphabetic);
     for secret in conceal(&mut written) {
-        if !is_word(&secret) {
-            redactor.register(&secret);
+        register(&secret, redactor);
+    }
+}
+
+fn register(secret: &str, redactor: &Redactor) {
+    let is_word = secret.len() <= LONGEST_WORD && secret.chars().all(char::is_alphabetic);
+    if !is_word {
+        redactor.register(secret);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::{
+        Chart, ChartOrigin,
+        testing::{environment, name},
+    };
+
+    #[test]
+    fn secrets_of_values_files_and_of_plain_objects_are_hidden() {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |file: &str, text: &str| {
+            let path = directory.path().join(file);
+            files::write_private(&path, text.as_bytes()).unwrap();
+            vec![path]
+        };
+        let encoded = BASE64.encode("decoded-secret");
+        let objects = write(
+            "objects.yaml",
+            &format!(
+                "kind: ConfigMap\ndata: {{ colour: only-a-colour, API_TOKEN: named-secret }}\n---\n\
+                 kind: Secret\ndata: {{ any: {encoded} }}\nstringData: {{ other: written-secret, word: postgres }}\n"
+            ),
+        );
+        let mut environment = environment(&[("chart", &[]), ("plain", &[])]);
+        let source = |environment: &mut Environment, service: &str, source| {
+            environment.services.get_mut(&name(service)).unwrap().source = source;
+        };
+        source(&mut environment, "plain", Source::Manifests(objects));
+        let chart = Chart {
+            origin: ChartOrigin::Path("/chart".into()),
+            values: json!({ "adminPassword": "value-secret" }),
+            values_files: write("values.yaml", "db: { password: file-secret }\n"),
+        };
+        source(&mut environment, "chart", Source::Chart(chart));
+        let redactor = Redactor::default();
+        hide_secrets(&environment, &redactor);
+        for secret in [
+            "decoded-secret",
+            &encoded,
+            "named-secret",
+            "written-secret",
+            "value-secret",
+            "file-secret",
+        ] {
+            assert_eq!(redactor.text(secret), "[redacted]", "{secret}");
+        }
+        for open in ["only-a-colour", "postgres"] {
+            assert_eq!(redactor.text(open), open);
         }
     }
 }

@@ -6,8 +6,10 @@ use super::{
     style::{Style, Tone},
     text::safe_text,
 };
-use crate::domain::words::count;
-use crate::report::{Doctor, DoctorFinding, DoctorSeverity, Mending};
+use crate::{
+    domain::words::count,
+    report::{Bundle, Doctor, DoctorFinding, DoctorSeverity, Mending},
+};
 
 /// How much of what was looked at has this severity and is still there.
 fn left(findings: &[DoctorFinding], severity: DoctorSeverity) -> usize {
@@ -18,11 +20,20 @@ fn left(findings: &[DoctorFinding], severity: DoctorSeverity) -> usize {
 }
 
 pub(super) fn doctor(report: &Doctor, style: &Style) -> String {
-    found(&report.findings, style)
+    let mut out = listed(&report.findings, style);
+    if let Some(written) = &report.bundle {
+        out.push('\n');
+        out.push_str(&bundle(written, style));
+    }
+    out + "\n" + &summary(&report.findings, style)
 }
 
 /// What was found, with how much of it in a last line.
 pub(super) fn found(findings: &[DoctorFinding], style: &Style) -> String {
+    listed(findings, style) + "\n" + &summary(findings, style)
+}
+
+fn listed(findings: &[DoctorFinding], style: &Style) -> String {
     let (fine, bad): (Vec<_>, Vec<_>) = findings
         .iter()
         .partition(|finding| finding.severity == DoctorSeverity::Ok);
@@ -35,8 +46,25 @@ pub(super) fn found(findings: &[DoctorFinding], style: &Style) -> String {
         out.push_str(&failures::finding(finding, style));
         out.push_str(&mending(&finding.mending, style));
     }
-    out.push('\n');
-    out.push_str(&summary(findings, style));
+    out
+}
+
+fn bundle(bundle: &Bundle, style: &Style) -> String {
+    let file = safe_text(&bundle.file);
+    let mut out = format!(
+        "{} wrote {file}: {}, without the secrets that are known; look through it before you give it away\n",
+        good(style),
+        count(bundle.entries.len(), "file")
+    );
+    for entry in &bundle.entries {
+        let (path, what) = (safe_text(&entry.path), safe_text(&entry.what));
+        out.push_str(&format!("    {path}: {what}\n"));
+    }
+    for gap in &bundle.missing {
+        let sign = style.paint(Tone::Warn, "!");
+        let (what, why) = (safe_text(&gap.what), safe_text(&gap.why));
+        out.push_str(&format!("  {sign} without {what}: {why}\n"));
+    }
     out
 }
 
@@ -80,13 +108,34 @@ mod tests {
     use crate::{
         domain::{Finding, Mend},
         output::style::samples::{ANSI, PLAIN},
+        report::{BundleEntry, BundleGap},
     };
 
     fn report(findings: &[Finding]) -> Doctor {
         Doctor {
             environment: Some("shop-1a2b3c4d".to_owned()),
             findings: findings.iter().map(DoctorFinding::from).collect(),
+            bundle: None,
         }
+    }
+
+    #[test]
+    fn what_is_in_a_bundle_is_listed_with_what_is_not() {
+        let mut report = report(&[Finding::ok("docker", "docker answers")]);
+        report.bundle = Some(Bundle {
+            file: "/tmp/a\u{1b}.tar.zst".to_owned(),
+            bytes: 5_000,
+            entries: vec![BundleEntry {
+                path: "about.txt".to_owned(),
+                what: "what is in it".to_owned(),
+                bytes: 3,
+            }],
+            missing: vec![BundleGap {
+                what: "the plan".to_owned(),
+                why: "docker does not answer".to_owned(),
+            }],
+        });
+        insta::assert_snapshot!(doctor(&report, &PLAIN));
     }
 
     #[test]

@@ -10,10 +10,12 @@ use super::{
     text::{safe_text, truncate},
     units::{age, seconds},
 };
-use crate::domain::words::count;
-use crate::report::{
-    Diff, DiffSide, History, HistoryActor, HistoryChange, HistoryResult, HistoryRun, HistoryShown,
-    HistoryStep, ServiceDifference,
+use crate::{
+    domain::{shell_words, words::count},
+    report::{
+        Diff, DiffSide, History, HistoryActor, HistoryChange, HistoryResult, HistoryRun,
+        HistoryShown, HistoryStep, ServiceDifference,
+    },
 };
 
 /// Columns of a command in a list of many.
@@ -269,17 +271,7 @@ fn typed(run: &HistoryRun) -> String {
     if run.typed.is_empty() {
         return run.command.clone();
     }
-    let words: Vec<String> = run.typed.iter().map(|word| quoted(word)).collect();
-    words.join(" ")
-}
-
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_=.,:/@%+[]".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
+    shell_words(&run.typed)
 }
 
 const fn tone(result: HistoryResult) -> Tone {

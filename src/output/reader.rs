@@ -288,6 +288,10 @@ impl<O: Write, E: Write> Show<O, E> {
 
     fn question(&mut self, question: Question) {
         self.clear();
+        // Whole and with nothing taken out: what is agreed to must not hide behind what looks like a secret.
+        for line in &question.about {
+            self.talk(&format!("{}\n", super::safe_text(line)));
+        }
         let text = super::safe_text(&self.redactor.text(&question.text));
         let style = &self.settings.stderr;
         let prompt = wrap(&format!("{text} [y/N]"), style.width.saturating_sub(1)).join("\n");

@@ -1,7 +1,10 @@
 use super::{super::style::samples::PLAIN, *};
 use crate::{
-    domain::{ExitClass, Failure, NoticeLevel},
-    report::{Kubeconfig, Outbox},
+    domain::{
+        ExitClass, Failure, Finding, NoticeLevel, Outcome, Place, Stage, StepId, StepSummary,
+        Trouble, TroubleKind,
+    },
+    report::{Doctor, DoctorFinding, Kubeconfig, Outbox, PlanReport, PlanStep},
 };
 
 /// What is on standard output and standard error after `messages`.
@@ -134,4 +137,114 @@ fn the_reader_ends_when_it_is_told_to_although_senders_are_left() {
     Show::new(settings, Redactor::default(), &mut stdout, &mut stderr).run(message_rx);
     assert!(stdout.starts_with(b"{"));
     drop(outbox);
+}
+
+/// What would name the window, clear the screen, go back in the line, reorder text and colour it, if it got there.
+const HOSTILE: &str = "fine\u{1b}]0;owned\u{7}\u{1b}[2J\rover\u{202e}written\u{9b}31m\u{2028}";
+
+/// Everything that others may say: an event of Kubernetes, metadata of a chart in what Helm says, titles, names, lines of tools.
+fn said_by_others() -> Vec<Message> {
+    let step = StepId::new("deploy", "web");
+    let hostile = || HOSTILE.to_owned();
+    let mut failure = Failure::new("helm.failed", ExitClass::Cluster, hostile())
+        .because(hostile())
+        .with_evidence(hostile(), vec![hostile()])
+        .help(hostile());
+    failure.place = Some(Box::new(Place {
+        file: HOSTILE.into(),
+        line: 1,
+        column: 1,
+        length: 400,
+        source_line: hostile(),
+    }));
+    let trouble = Trouble {
+        service: "web".parse().unwrap(),
+        pod: Some(hostile()),
+        container: Some(hostile()),
+        kind: TroubleKind::CannotStart { reason: hostile() },
+        message: hostile(),
+        is_final: false,
+    };
+    let summary = StepSummary {
+        id: step.clone(),
+        title: hostile(),
+        reason: hostile(),
+        stage: Stage::Images,
+        service: None,
+        needs: Vec::new(),
+    };
+    let plan = PlanReport {
+        environment: hostile(),
+        steps: vec![PlanStep::from(&summary)],
+    };
+    let finding = Finding::problem("disk.full", hostile())
+        .because(hostile())
+        .seen(HOSTILE, vec![hostile()])
+        .fix(hostile());
+    let doctor = Doctor {
+        environment: Some(hostile()),
+        findings: vec![DoctorFinding::from(&finding)],
+        bundle: None,
+    };
+    let events = [
+        EventKind::RunStarted { command: hostile() },
+        EventKind::PlanReady {
+            steps: vec![summary],
+        },
+        EventKind::StepStarted { step: step.clone() },
+        EventKind::StepProgress {
+            step: step.clone(),
+            note: hostile(),
+        },
+        EventKind::ServiceTrouble { trouble },
+        EventKind::Notice {
+            level: NoticeLevel::Warning,
+            text: hostile(),
+        },
+        EventKind::StepFinished {
+            step,
+            outcome: Outcome::Failed {
+                failure: Box::new(failure.clone()),
+            },
+            took: Duration::from_secs(1),
+        },
+    ];
+    let items = [Report::Plan(plan), Report::Doctor(doctor)];
+    let failures = Message::Failures {
+        exit_code: 5,
+        failures: failure.into(),
+    };
+    let events = events.into_iter().map(Message::Event);
+    let items = items
+        .into_iter()
+        .map(|report| Message::Item(Box::new(report)));
+    events.chain(items).chain([failures]).collect()
+}
+
+#[test]
+fn what_others_say_drives_no_terminal() {
+    for format in [OutputFormat::Text, OutputFormat::Json, OutputFormat::Yaml] {
+        for talk in [Talk::Lines, Talk::Live] {
+            let (stdout, stderr) = show(format, talk, said_by_others());
+            let all = format!("{stdout}{stderr}");
+            assert!(
+                all.matches("owned").count() > 5,
+                "{format:?} {talk:?}: {all:?}"
+            );
+            for part in [
+                "\u{1b}]",
+                "\u{7}",
+                "\u{1b}[2J",
+                "\rover",
+                "\u{202e}",
+                "\u{9b}",
+                "\u{2028}",
+            ] {
+                assert!(
+                    !all.contains(part),
+                    "{part:?} in {format:?} {talk:?}: {all:?}"
+                );
+            }
+        }
+    }
 }

@@ -14,6 +14,44 @@ pub struct Doctor {
     pub environment: Option<String>,
     /// Everything that was looked at, what is gravest last.
     pub findings: Vec<DoctorFinding>,
+    /// The archive that `--bundle` wrote.
+    pub bundle: Option<Bundle>,
+}
+
+/// An archive for somebody who helps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Bundle {
+    /// Its path, absolute.
+    pub file: String,
+    /// Its length, in bytes.
+    pub bytes: u64,
+    /// What is in it, in the order of the archive.
+    pub entries: Vec<BundleEntry>,
+    /// What could not be had.
+    pub missing: Vec<BundleGap>,
+}
+
+/// A file in an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BundleEntry {
+    /// Its path, below the archive's only directory.
+    pub path: String,
+    /// What it is.
+    pub what: String,
+    /// Its length, in bytes.
+    pub bytes: u64,
+}
+
+/// What is not in an archive.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct BundleGap {
+    /// What it would have been.
+    pub what: String,
+    /// Why it could not be had.
+    pub why: String,
 }
 
 /// One thing that was looked at.

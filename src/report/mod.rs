@@ -46,7 +46,7 @@ pub use config::{
 pub use data::{BrokenDataset, DataList, DataLoaded, DataReset, DatasetEntry};
 pub use debug::Debug;
 pub use docs::DocsGenerated;
-pub use doctor::{Doctor, DoctorFinding, DoctorSeverity, Mending};
+pub use doctor::{Bundle, BundleEntry, BundleGap, Doctor, DoctorFinding, DoctorSeverity, Mending};
 pub use down::{Down, Kept};
 pub use exec::{CopiedFile, Exec};
 pub use failure::{EvidenceEntry, FailureEntry, FailureReport, PlaceEntry};

@@ -48,6 +48,8 @@ pub enum OutputStream {
 /// A question that is answered with yes or no.
 #[derive(Debug)]
 pub struct Question {
+    /// What is shown above it: lines, each as it is.
+    pub about: Vec<String>,
     /// The question, one sentence with its question mark.
     pub text: String,
     /// Where the answer goes; dropped means no.
@@ -143,11 +145,15 @@ impl Outbox {
     }
 
     /// Asks the user, and waits for the answer; no answer is a no.
-    pub async fn ask(&self, text: impl Into<String>) -> bool {
+    pub async fn ask(&self, about: Vec<String>, text: impl Into<String>) -> bool {
         let (answer_tx, answer_rx) = oneshot::channel();
         let text = text.into();
-        self.send(Message::Question(Question { text, answer_tx }))
-            .await;
+        self.send(Message::Question(Question {
+            about,
+            text,
+            answer_tx,
+        }))
+        .await;
         answer_rx.await.unwrap_or(false)
     }
 
@@ -221,6 +227,6 @@ mod tests {
     async fn a_question_that_nobody_answers_is_a_no() {
         let (outbox, message_rx) = Outbox::new();
         drop(message_rx);
-        assert!(!outbox.ask("Remove it?").await);
+        assert!(!outbox.ask(Vec::new(), "Remove it?").await);
     }
 }

@@ -238,11 +238,14 @@ fn invocation(launch: &Launch<'_>, record: &SessionRecord) -> Invocation {
         .fold(ChildEnvironment::default(), |all, (name, value)| {
             all.with(name, value)
         });
+    let environment = environment.with(
+        SessionRequest::SETS_VARIABLE,
+        serde_json::json!(sets).to_string(),
+    );
     let mut invocation = Invocation::new(&record.program.path, environment, ANSWERS_WITHIN)
         .arg(flag("--directory=", directory))
         .args(file.iter().map(|file| flag("--file=", file)))
         .args(profiles.iter().map(|name| format!("--profile={name}")))
-        .args(sets.iter().map(|set| format!("--set={set}")))
         .args(["session", "run", "--detached"]);
     // It outlives the directory that it is started from.
     invocation.directory = Some("/".into());

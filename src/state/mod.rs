@@ -17,6 +17,7 @@ mod runs;
 mod session;
 mod settings;
 mod snapshots;
+mod trust;
 mod volume_store;
 
 pub use exchange::{Before, ExchangeRecord, Exchanged};
@@ -32,6 +33,9 @@ pub use session::{
     SessionHolder, SessionLife, SessionLock, SessionLockAttempt, SessionProgram, SessionRecord,
     SessionRequest,
 };
-pub use settings::{Binaries, Settings, SettingsError, SupportImages, VolumeSetting};
+pub use settings::{
+    Binaries, Settings, SettingsError, SupportImages, TrustedDirectory, VolumeSetting,
+};
 pub use snapshots::{KeptSnapshot, SnapshotError, SnapshotStore, describe, understand};
+pub use trust::{approve, trust_of};
 pub use volume_store::{load_volume_store, save_volume_store};

@@ -156,6 +156,11 @@ impl EnvironmentPaths {
         self.data.with_file_name("debuggers")
     }
 
+    /// Which commands of which projects the user has confirmed, for all environments.
+    pub fn trust(&self) -> PathBuf {
+        self.state.with_file_name("trust.json")
+    }
+
     /// The lock file.
     pub fn lock(&self) -> PathBuf {
         self.state.join("lock")

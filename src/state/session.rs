@@ -32,6 +32,11 @@ pub struct SessionRequest {
     pub sets: Vec<String>,
 }
 
+impl SessionRequest {
+    /// The variable by which a session is given `sets`, as JSON: every user of the machine can read its arguments.
+    pub const SETS_VARIABLE: &str = "DEVENV_SESSION_SETS";
+}
+
 /// Which program a session runs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]

@@ -30,6 +30,40 @@ pub struct Settings {
     pub volumes: VolumeSetting,
     /// Which snapshots stay where a manifest does not say it.
     pub snapshots: SnapshotSettings,
+    /// Directories of projects whose commands may run on this machine, and of all projects below.
+    pub trust: Vec<TrustedDirectory>,
+}
+
+/// A directory whose projects are trusted: `/home/you/work`, or `~/work`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TrustedDirectory(String);
+
+/// A directory that depends on where devenv is started.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is not where a directory always is: write it like `/home/you/work` or `~/work`")]
+pub struct RelativeDirectory(String);
+
+impl TryFrom<String> for TrustedDirectory {
+    type Error = RelativeDirectory;
+    fn try_from(text: String) -> Result<Self, RelativeDirectory> {
+        let is_below_home = text == "~" || text.starts_with("~/");
+        if is_below_home || Path::new(&text).is_absolute() {
+            Ok(Self(text))
+        } else {
+            Err(RelativeDirectory(text))
+        }
+    }
+}
+
+impl TrustedDirectory {
+    /// The directory, absolute; `None` if it is below a home and there is none.
+    pub fn path(&self, home: Option<&Path>) -> Option<PathBuf> {
+        match self.0.strip_prefix('~') {
+            Some(below) => Some(home?.join(below.trim_start_matches('/'))),
+            None => Some(PathBuf::from(&self.0)),
+        }
+    }
 }
 
 /// What the volumes of new environments are kept in.
@@ -131,7 +165,7 @@ impl SettingsError {
             )
             .caused_by(self)
             .at(place.as_deref().cloned())
-            .help("known keys are nodeImages, images, binaries, volumes and snapshots"),
+            .help("known keys are nodeImages, images, binaries, volumes, snapshots and trust"),
             Self::File(error) => error.failure(),
         }
     }
@@ -245,6 +279,20 @@ mod tests {
         };
         assert_eq!(settings.snapshots.retention(), retention);
         assert!(parse("snapshots: { olderThan: soon }\n").is_err());
+    }
+
+    #[test]
+    fn a_trusted_directory_is_the_same_wherever_devenv_is_started() {
+        let settings = parse("trust: [/srv/ci, ~/work, \"~\"]\n").unwrap();
+        let home = Some(Path::new("/home/ann"));
+        let paths: Vec<_> = settings.trust.iter().map(|t| t.path(home)).collect();
+        let expected = ["/srv/ci", "/home/ann/work", "/home/ann"];
+        assert_eq!(paths, expected.map(|path| Some(PathBuf::from(path))));
+        assert_eq!(settings.trust[1].path(None), None);
+        for wrong in ["work", ".", "~bob/work", "\"\""] {
+            let error = parse(&format!("trust: [{wrong}]\n")).unwrap_err();
+            assert!(error.failure().why[0].contains("~/work"), "{error:?}");
+        }
     }
 
     #[test]

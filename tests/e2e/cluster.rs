@@ -364,7 +364,8 @@ async fn releases_in_parallel_scale_and_restart(stage: &Stage, live: &LiveView) 
 
 async fn plain_manifests_keep_their_braces(stage: &Stage) {
     let manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: { name: plain }\ndata: { text: '{{ .Values.nothing }}' }\n";
-    let chart = devenv::adapters::helm::wrap_manifests(&stage.charts, &[manifest]).unwrap();
+    let chart =
+        devenv::adapters::helm::wrap_manifests(&stage.charts, &name("plain"), &[manifest]).unwrap();
     let mut request = stage.release("plain", json!({}));
     request.chart = ChartReference::Directory(chart);
     let rendered = stage

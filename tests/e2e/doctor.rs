@@ -2,6 +2,8 @@
 
 #![expect(clippy::disallowed_methods, reason = "breaks things by hand")]
 
+mod canaries;
+
 use std::{
     net::TcpListener,
     path::PathBuf,
@@ -10,7 +12,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::program::{BASE, Project, Run};
+use crate::program::{Project, Run};
 
 /// How long something that was broken may take to be so.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -58,13 +60,10 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
 
 #[test]
 fn what_is_broken_is_found_and_mended_and_what_is_well_is_left_alone() {
-    let project = Project::new(
-        "doctor",
-        "services:\n  app: { build: app, resources: { requests: { memory: 16Mi } } }\n",
-    );
-    let dockerfile = format!("FROM {BASE}\nCMD [\"sleep\", \"infinity\"]\n");
-    project.write("app/Dockerfile", &dockerfile);
-    project.devenv(&["up"]).assert_code(0);
+    let project = Project::new("doctor", canaries::SERVICES);
+    canaries::plant(&project);
+    canaries::bring_up(&project);
+    canaries::look_everywhere(&project);
 
     let well = doctor(&project, &[]);
     assert_well(&well);

@@ -364,6 +364,12 @@ fn mounted_directories_and_what_a_build_on_this_machine_makes_are_live() {
     let build =
         "{ build: { command: [sh, make.sh], on: [words] }, sync: [out/text:/app/src/text] }";
     let mut scene = Scene::new("live-made", &manifest(mount, build));
+    scene
+        .project
+        .devenv(&["up"])
+        .assert_code(2)
+        .assert_says(&["trust.not-confirmed", "  | sh make.sh"]);
+    scene.project.devenv(&["up", "--yes"]).assert_code(0);
     let make = "! grep -q broken words || { echo no such word >&2; exit 1; }\nmkdir -p out && tr a-z A-Z < words > out/text\n";
     scene.project.write("greeter/make.sh", make);
     scene.project.write("greeter/words", "hello");
@@ -387,5 +393,24 @@ fn mounted_directories_and_what_a_build_on_this_machine_makes_are_live() {
         .map(|stage| stage["name"].as_str().unwrap())
         .collect();
     assert_eq!(stages, ["detect", "build", "copy", "restart", "ready"]);
+    a_build_that_came_with_an_edit_runs_when_it_is_confirmed(&mut scene, &manifest(mount, build));
     scene.end();
+}
+
+fn a_build_that_came_with_an_edit_runs_when_it_is_confirmed(scene: &mut Scene, manifest: &str) {
+    let other = "sh -c 'touch foreign; sh make.sh'";
+    let manifest = manifest.replace("[sh, make.sh]", "[sh, -c, touch foreign; sh make.sh]");
+    scene.project.manifest(&manifest);
+    scene.until_told("done", |event| event["change"]["action"] == "redeploy");
+    scene.project.write("greeter/words", "good night");
+    let told = scene.until_told("failed", |event| {
+        event["failures"][0]["code"] == "trust.not-confirmed"
+    });
+    assert!(told.to_string().contains(other), "{told}");
+    let foreign = scene.project.directory().join("greeter/foreign");
+    assert!(!foreign.exists(), "it ran without a yes");
+    scene.project.devenv(&["up", "--yes"]).assert_code(0);
+    scene.project.write("greeter/words", "good morning again");
+    scene.until_answers("greeter", "GOOD MORNING AGAIN");
+    assert!(foreign.exists());
 }

@@ -20,7 +20,8 @@ const SERVE: &str = "trap 'exit 0' TERM; echo serving; sleep infinity & wait";
 
 /// A project whose services are built of `image`.
 fn project(name: &str, rest: &str) -> Project {
-    let project = Project::new(name, rest);
+    let mut project = Project::new(name, rest);
+    project.trust();
     project.write("image/Dockerfile", &format!("FROM {BASE}\n"));
     project
 }

@@ -65,6 +65,7 @@ fn every_verb_does_what_its_help_says() {
     let mut project = Project::new("verbs", SERVICES);
     // Also on a machine whose disk does not clone files.
     project.settings("volumes: directory");
+    project.trust();
     project.write("image/Dockerfile", &format!("FROM {BASE}\nCOPY . /\n"));
     project.write("image/server.pl", SERVER);
     project.write(".env.web", &format!("TOKEN={SECRET}\n"));

@@ -4,6 +4,7 @@
 mod support;
 
 mod arrows;
+mod bundle;
 mod completions;
 mod config;
 mod datasets;
@@ -18,8 +19,10 @@ mod history;
 mod init;
 mod manifests;
 mod reliability;
+mod rights;
 mod session;
 mod shop;
 mod sources;
+mod trust;
 mod usage;
 mod version;

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{super::files, HelmError};
-use crate::domain::InputsHash;
+use crate::domain::{InputsHash, ServiceName};
 
 macro_rules! embedded {
     ($($path:literal),* $(,)?) => {
@@ -50,8 +50,13 @@ pub fn service_chart(cache: &Path) -> Result<PathBuf, HelmError> {
     materialise(cache, "service", &files)
 }
 
-/// Writes a chart below `cache` that installs `manifests` as they are, in their order, and returns its directory.
-pub fn wrap_manifests<B: AsRef<[u8]>>(cache: &Path, manifests: &[B]) -> Result<PathBuf, HelmError> {
+/// Writes a chart below `cache` that installs the `manifests` of a service as they are, in their order, and returns its
+/// directory, which no other service has.
+pub fn wrap_manifests<B: AsRef<[u8]>>(
+    cache: &Path,
+    service: &ServiceName,
+    manifests: &[B],
+) -> Result<PathBuf, HelmError> {
     let names: Vec<String> = (0..manifests.len())
         .map(|index| format!("manifests/{index:04}.yaml"))
         .collect();
@@ -62,7 +67,8 @@ pub fn wrap_manifests<B: AsRef<[u8]>>(cache: &Path, manifests: &[B]) -> Result<P
         .iter()
         .map(String::as_str)
         .zip(manifests.iter().map(AsRef::as_ref));
-    materialise(cache, "manifests", &fixed.chain(given).collect::<Vec<_>>())
+    let name = format!("manifests-{service}");
+    materialise(cache, &name, &fixed.chain(given).collect::<Vec<_>>())
 }
 
 fn hash<'a>(files: impl Iterator<Item = (&'a str, &'a [u8])>) -> InputsHash {
@@ -141,8 +147,9 @@ mod tests {
     #[test]
     fn other_manifests_are_another_chart() {
         let cache = tempfile::tempdir().unwrap();
-        let one = wrap_manifests(cache.path(), &["a: {{ 1 }}", "b: 2"]).unwrap();
-        let two = wrap_manifests(cache.path(), &["b: 2", "a: {{ 1 }}"]).unwrap();
+        let service = "web".parse().unwrap();
+        let one = wrap_manifests(cache.path(), &service, &["a: {{ 1 }}", "b: 2"]).unwrap();
+        let two = wrap_manifests(cache.path(), &service, &["b: 2", "a: {{ 1 }}"]).unwrap();
         assert_ne!(one, two);
         let kept = std::fs::File::open(one.join("manifests/0000.yaml")).unwrap();
         assert_eq!(std::io::read_to_string(kept).unwrap(), "a: {{ 1 }}");

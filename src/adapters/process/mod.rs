@@ -35,6 +35,7 @@ pub use self::{
     orphans::end_orphans,
 };
 use self::{group::ProcessGroup, output::Collected};
+use crate::domain::shell_words;
 
 /// How long a group may take to end after it was asked to.
 const GRACE: Duration = Duration::from_secs(2);
@@ -122,11 +123,11 @@ impl Invocation {
 
     /// The command as one would type it, for messages.
     pub fn command_line(&self) -> String {
-        std::iter::once(self.program.as_os_str())
+        let words: Vec<_> = std::iter::once(self.program.as_os_str())
             .chain(self.args.iter().map(OsString::as_os_str))
-            .map(|word| quoted(&word.to_string_lossy()))
-            .collect::<Vec<_>>()
-            .join(" ")
+            .map(|word| word.to_string_lossy())
+            .collect();
+        shell_words(&words)
     }
 }
 
@@ -136,16 +137,6 @@ impl std::fmt::Debug for Invocation {
             .field("command", &self.command_line())
             .field("deadline", &self.deadline)
             .finish_non_exhaustive()
-    }
-}
-
-/// Quotes a word for a shell where it needs it.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_./=:,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
     }
 }
 

@@ -37,7 +37,7 @@ pub(in crate::engine) async fn run(
         .place(&format!("hooks.{}[{index}]", moment.key()))
         .cloned();
     let command = hook.command.join(" ");
-    let said = run_hook(world, cluster, hook, progress, cancel).await?;
+    let said = run_hook(world, cluster, (moment, index), progress, cancel).await?;
     if said.code != 0 {
         let mut failure = Failure::new(
             "hook.failed",
@@ -70,14 +70,18 @@ pub(in crate::engine) async fn run(
 async fn run_hook(
     world: &World,
     cluster: &Cluster,
-    hook: &Hook,
+    (moment, index): (HookMoment, usize),
     progress: &Progress,
     cancel: &CancellationToken,
 ) -> Result<Said, Failure> {
-    match &hook.service {
-        Some(service) => in_service(cluster, service, hook, progress, cancel).await,
-        None => on_host(world, hook, progress, cancel).await,
+    let hook = &world.environment.hooks.of(moment)[index];
+    if let Some(service) = &hook.service {
+        return in_service(cluster, service, hook, progress, cancel).await;
     }
+    if let Some(command) = world.environment.host_hook(moment, index) {
+        world.memory.check_trust(&command)?;
+    }
+    on_host(world, hook, progress, cancel).await
 }
 
 async fn on_host(

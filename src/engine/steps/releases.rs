@@ -1,6 +1,9 @@
 //! Helm releases: repair, install, remove.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -70,10 +73,12 @@ pub(in crate::engine) async fn install(
         let names = workload.volumes.iter().map(|volume| volume.name.as_str());
         volumes::make(world, service, names).await?;
     }
+    let chart = chart(&world.places.charts, service, release)?;
+    let _passing = Passing::of(release, &chart);
     let request = ReleaseRequest {
         service: service.clone(),
         namespace: NAMESPACE.to_owned(),
-        chart: chart(&world.places.charts, release)?,
+        chart,
         values: start::values(world, service, release, progress).await?,
         values_files: release.values_files.clone(),
         inputs: release.inputs.clone(),
@@ -161,7 +166,7 @@ pub async fn render(
     let request = ReleaseRequest {
         service: service.clone(),
         namespace: NAMESPACE.to_owned(),
-        chart: chart(charts, release)?,
+        chart: chart(charts, service, release)?,
         values,
         values_files: release.values_files.clone(),
         inputs: release.inputs.clone(),
@@ -199,7 +204,32 @@ fn release_of<'a>(
     })
 }
 
-fn chart(charts: &Path, release: &DesiredRelease) -> Result<ChartReference, Failure> {
+/// The chart around plain manifests, which may be Secrets: it is there for as long as Helm reads it.
+struct Passing(Option<PathBuf>);
+
+impl Passing {
+    fn of(release: &DesiredRelease, chart: &ChartReference) -> Self {
+        Self(match (&release.chart, chart) {
+            (ReleaseChart::Manifests(_), ChartReference::Directory(path)) => Some(path.clone()),
+            _ => None,
+        })
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        if let Some(directory) = &self.0 {
+            // What stays is for the user alone, like all of the state.
+            let _ = files::remove_tree(directory);
+        }
+    }
+}
+
+fn chart(
+    charts: &Path,
+    service: &ServiceName,
+    release: &DesiredRelease,
+) -> Result<ChartReference, Failure> {
     Ok(match &release.chart {
         ReleaseChart::Service => {
             ChartReference::Embedded(helm::service_chart(charts).map_err(|e| e.failure())?)
@@ -219,7 +249,7 @@ fn chart(charts: &Path, release: &DesiredRelease) -> Result<ChartReference, Fail
                 paths.iter().map(|path| files::read(path)).collect();
             let texts = texts.map_err(|e| e.failure())?;
             ChartReference::Directory(
-                helm::wrap_manifests(charts, &texts).map_err(|e| e.failure())?,
+                helm::wrap_manifests(charts, service, &texts).map_err(|e| e.failure())?,
             )
         }
     })

@@ -9,7 +9,10 @@ mod references;
 mod server;
 mod totals;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use futures::{StreamExt as _, stream};
 use serde_json::Value;
@@ -19,6 +22,7 @@ use super::{Project, desire::desire, observe::observe};
 use crate::{
     adapters::{
         docker::Docker,
+        files,
         kube::{Cluster, Existing, Room},
     },
     domain::{
@@ -47,6 +51,23 @@ struct Rendered {
     judged: BTreeSet<ServiceName>,
     /// Where the services stand in the manifest.
     places: BTreeMap<ServiceName, Place>,
+}
+
+/// Where charts are written for Helm: in a place of this process's own, as an `up` may be at work beside it.
+struct Charts(PathBuf);
+
+impl Charts {
+    fn of(project: &Project) -> Self {
+        let own = format!("validate-{}", std::process::id());
+        Self(project.paths.charts().join(own))
+    }
+}
+
+impl Drop for Charts {
+    fn drop(&mut self) {
+        // What stays is for the user alone, like all of the state.
+        let _ = files::remove_tree(&self.0);
+    }
 }
 
 /// What a cluster that runs says of itself.
@@ -140,9 +161,9 @@ async fn render_all(
     cancel: &CancellationToken,
 ) -> (Rendered, Vec<Finding>) {
     let environment = &project.environment;
-    let (helm, charts) = (project.helm(), project.paths.charts());
+    let (helm, charts) = (project.helm(), Charts::of(project));
     let rendering = environment.services.keys().map(|service| {
-        let (helm, charts) = (&helm, &charts);
+        let (helm, charts) = (&helm, charts.0.as_path());
         async move {
             let objects = render(helm, charts, (environment, desired), service, cancel).await;
             (service, objects)

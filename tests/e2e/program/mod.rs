@@ -152,12 +152,22 @@ impl Project {
 
     /// Adds to the settings of the machine, for the commands that follow.
     pub(crate) fn settings(&mut self, more: &str) {
-        let machine =
-            std::env::var("DEVENV_CONFIG").map(|path| std::fs::read_to_string(path).unwrap());
-        let settings = format!("{}\n{more}\n", machine.unwrap_or_default());
         let path = self.home().join("settings.yaml");
+        let machine = std::env::var_os("DEVENV_CONFIG").map(PathBuf::from);
+        let before = if path.exists() {
+            Some(&path)
+        } else {
+            machine.as_ref()
+        };
+        let before = before.map(|path| std::fs::read_to_string(path).unwrap());
+        let settings = format!("{}\n{more}\n", before.unwrap_or_default());
         std::fs::write(&path, settings).unwrap();
         self.set("DEVENV_CONFIG", path.to_str().unwrap());
+    }
+
+    /// Trusts the project: what its manifest runs on this machine is confirmed beforehand, as on a build server.
+    pub(crate) fn trust(&mut self) {
+        self.settings(&format!("trust: [\"{}\"]", self.directory().display()));
     }
 
     /// Takes back what [`set`](Self::set) set.

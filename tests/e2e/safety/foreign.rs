@@ -92,11 +92,24 @@ fn assert_private_directories(project: &Project) {
 fn assert_private(project: &Project) {
     assert_private_directories(project);
     assert_eq!(mode(&project.kubeconfig()), 0o600);
-    for directory in [project.state(), project.state().join("journal")] {
-        for entry in std::fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
-            let expected = if path.is_dir() { 0o700 } else { 0o600 };
-            assert_eq!(mode(&path), expected, "{}", path.display());
+    let state = project.state();
+    let data = project.home().join(".local/share/devenv");
+    let data = data.join(state.file_name().unwrap());
+    let trust = state.with_file_name("trust.json");
+    let mut left = vec![state, data, trust];
+    while let Some(path) = left.pop() {
+        // What services and the registry keep is theirs; nobody else comes through the directory above it.
+        let is_theirs = path.parent().is_some_and(|directory| {
+            directory.ends_with("volumes") || directory.ends_with("registry")
+        });
+        if is_theirs || !path.exists() {
+            continue;
+        }
+        let expected = if path.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(mode(&path), expected, "{}", path.display());
+        if path.is_dir() {
+            let entries = std::fs::read_dir(path).unwrap();
+            left.extend(entries.map(|entry| entry.unwrap().path()));
         }
     }
 }
