@@ -6,6 +6,7 @@ mod support;
 mod arrows;
 mod completions;
 mod config;
+mod crashes;
 mod datasets;
 mod docs;
 mod doctor;
