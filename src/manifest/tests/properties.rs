@@ -132,6 +132,17 @@ proptest! {
     }
 }
 
+/// Found by damaging manifests: the circle was looked for in a service that is none.
+#[test]
+fn a_service_may_depend_on_one_that_cannot_be_read() {
+    for service in ["text", "[]", "null", "{ image: 1, 2: 3 }"] {
+        let manifest = format!(
+            "apiVersion: devenv/v1\nname: x\nservices: {{ a: {{ image: i, dependsOn: [b] }}, b: {service} }}\n"
+        );
+        assert!(MemoryFiles::with_manifest(&manifest).load().is_err());
+    }
+}
+
 /// Manifests of the shapes that people write, and of those that only YAML knows.
 #[test]
 fn manifests_of_the_corpus_are_answered_whatever_is_done_to_them() {
