@@ -4,6 +4,7 @@
 mod support;
 
 mod arrows;
+mod broken;
 mod completions;
 mod config;
 mod crashes;
