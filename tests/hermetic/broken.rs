@@ -1,6 +1,8 @@
 //! Environments that are broken in one way each: `up` says one thing, with its cause and what mends it, and `doctor`
 //! finds the same.
 
+#![expect(clippy::disallowed_methods, reason = "a test's own files")]
+
 use std::{
     any::Any,
     fs,
