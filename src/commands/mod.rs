@@ -36,6 +36,7 @@ mod start;
 mod status;
 mod stop;
 mod up;
+mod validate;
 mod version;
 
 pub use complete::{Typed, with_names};
@@ -162,6 +163,7 @@ verbs! {
     Data => data for Data,
     Snapshot => snapshot for Data,
     Config => config for Manifest,
+    Validate => validate for Manifest,
     Docs => docs for Manifest,
     Doctor => doctor for Diagnosis,
     History => history for Diagnosis,

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::{Context, Exit, StreamKind, project, session};
 use crate::{
     adapters::kube::{ClusterView, LiveView},
-    domain::{Failures, NoticeLevel},
+    domain::{Failure, Failures, NoticeLevel},
     engine::Tools,
     features::{
         Project,
@@ -32,7 +32,7 @@ const BURST: Duration = Duration::from_millis(300);
   devenv status --watch
   devenv status -o json | jq '.services[] | select(.state != \"ready\")'")]
 pub struct Args {
-    /// Processor and memory in use, against requests and limits
+    /// Processor and memory in use of services and nodes, against requests and limits, and what would not fit
     #[arg(long)]
     pub resources: bool,
 
@@ -55,8 +55,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
         return watch(context, &project, &tools, detail).await;
     }
     let seen = look(&project, &tools, detail, &context.outbox).await?;
-    if seen.lacks_figures {
-        say_no_figures(context).await;
+    if let Some(why) = &seen.without_figures {
+        say_no_figures(why, context).await;
     }
     if seen.is_outdated {
         say_outdated(context).await;
@@ -66,8 +66,8 @@ pub(super) async fn run(args: Args, context: &Context) -> Result<Exit, Failures>
     Ok(exit)
 }
 
-async fn say_no_figures(context: &Context) {
-    let text = "no figures of use: the cluster has no metrics server, or it has not measured yet";
+async fn say_no_figures(why: &Failure, context: &Context) {
+    let text = format!("no figures of use: {}", why.what);
     context.outbox.notice(NoticeLevel::Info, text).await;
 }
 
@@ -98,8 +98,8 @@ async fn watch(
             return Ok(Exit::Success);
         };
         let seen = seen?;
-        if seen.lacks_figures && shown.is_none() {
-            say_no_figures(context).await;
+        if let (Some(why), None) = (&seen.without_figures, &shown) {
+            say_no_figures(why, context).await;
         }
         if seen.is_outdated && shown.is_none() {
             say_outdated(context).await;

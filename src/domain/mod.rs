@@ -16,6 +16,7 @@ mod finding;
 mod footprint;
 mod live;
 mod names;
+pub mod objects;
 mod observed;
 mod place;
 mod policy;
@@ -32,6 +33,7 @@ mod template;
 pub(crate) mod testing;
 mod trouble;
 mod volume_store;
+pub mod words;
 
 pub use claim::{AccessMode, Claim};
 pub use data_value::{

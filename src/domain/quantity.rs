@@ -14,14 +14,14 @@ pub struct InvalidQuantity {
 }
 
 /// Processor time in thousandths of a core. `2`, `0.5` and `500m` are texts for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Cpu {
     millis: u64,
 }
 
 /// Memory in bytes. `256Mi`, `1Gi`, `500M` and `1048576` are texts for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Memory {
     bytes: u64,

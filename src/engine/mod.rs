@@ -17,5 +17,6 @@ pub use explain::explain;
 pub use own::{OwnContainers, not_ours};
 pub use remove::remove_directory;
 pub use run::{Execute, Finished, Progress, RunResult, run};
+pub use steps::releases::render;
 pub use wait::{Target, log_lines, newest_ready_pod, no_pod};
 pub use world::{NAMESPACE, Places, Remember, Tools, World, check_identity};

@@ -66,7 +66,7 @@ pub fn show(
 }
 
 fn shown_of(request: &Request, layer: Option<&Layer>) -> Result<ConfigShown, Failures> {
-    let view = view(&with_layer(request, layer))?;
+    let view = view(&Layer::among(layer, request))?;
     let Some(layer) = layer else {
         return Ok(ConfigShown {
             files: view.files().iter().map(|file| shown(file)).collect(),
@@ -84,17 +84,6 @@ fn shown_of(request: &Request, layer: Option<&Layer>) -> Result<ConfigShown, Fai
         files: vec![shown(&file)],
         manifest,
     })
-}
-
-/// A profile that is shown is one of those that are asked for.
-fn with_layer(request: &Request, layer: Option<&Layer>) -> Request {
-    let mut request = request.clone();
-    if let Some(Layer::Profile(name)) = layer
-        && !request.profiles.contains(name)
-    {
-        request.profiles.push(name.clone());
-    }
-    request
 }
 
 /// Where the value of a key comes from.

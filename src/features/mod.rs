@@ -24,10 +24,12 @@ mod podless;
 pub mod power;
 mod process;
 pub mod project;
+mod resources;
 pub mod restart;
 pub mod scale;
 pub mod secrecy;
 pub mod status;
 pub mod up;
+pub mod validate;
 
 pub use project::Project;

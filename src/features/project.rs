@@ -55,9 +55,7 @@ impl Project {
         let docker = Docker::connect(&host)
             .await
             .map_err(|error| error.failure())?;
-        let inherited = self.owned_variables();
-        let children = ChildEnvironment::inherit(inherited.map(|(k, v)| (k.into(), v.into())))
-            .started_for(self.paths.state());
+        let children = self.children();
         let binaries = &self.settings.binaries;
         let images = HelperImages {
             load_balancer: self.settings.images.load_balancer.clone(),
@@ -65,21 +63,31 @@ impl Project {
             registry: self.settings.images.registry.clone(),
         };
         let k3d = binaries.k3d.clone().unwrap_or_else(|| "k3d".into());
-        let helm = binaries.helm.clone().unwrap_or_else(|| "helm".into());
-        let context = format!("k3d-{}", self.environment.id.cluster());
         let paths = &self.paths;
         Ok(Tools {
             docker,
             k3d: K3d::new(k3d, children.clone(), images, paths.state()),
-            helm: Helm::new(
-                helm,
-                children.clone(),
-                &paths.kubeconfig(),
-                context,
-                &paths.helm(),
-            ),
+            helm: self.helm(),
             children,
         })
+    }
+
+    /// Helm, bound to the environment's own kubeconfig.
+    pub fn helm(&self) -> Helm {
+        let binary = self.settings.binaries.helm.clone();
+        Helm::new(
+            binary.unwrap_or_else(|| "helm".into()),
+            self.children(),
+            &self.paths.kubeconfig(),
+            format!("k3d-{}", self.environment.id.cluster()),
+            &self.paths.helm(),
+        )
+    }
+
+    fn children(&self) -> ChildEnvironment {
+        let inherited = self.owned_variables();
+        ChildEnvironment::inherit(inherited.map(|(k, v)| (k.into(), v.into())))
+            .started_for(self.paths.state())
     }
 
     fn owned_variables(&self) -> impl Iterator<Item = (String, String)> + '_ {

@@ -4,19 +4,16 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 
-use super::{Project, observe::observe};
+use super::{Project, observe::observe, resources};
 use crate::{
-    adapters::kube::{Cluster, Usage},
+    adapters::kube::Cluster,
     domain::{
-        ClusterState, Cpu, Desired, ExitClass, Failure, Memory, Observed, ObservedPod,
-        ReleaseStatus, ServiceName, Trouble,
+        ClusterState, Desired, ExitClass, Failure, Observed, ObservedPod, ReleaseStatus,
+        ServiceName, Trouble,
     },
     engine::{Tools, explain},
     plan::diagnose,
-    report::{
-        ClusterPhase, ContainerUsage, NodeTotals, Outbox, Replicas, ServiceState, ServiceStatus,
-        Status,
-    },
+    report::{ClusterPhase, Outbox, Replicas, ServiceState, ServiceStatus, Status},
     state::{Holder, live_times, load_volume_store},
 };
 
@@ -35,8 +32,8 @@ pub struct Look {
     pub status: Status,
     /// The cluster that answered.
     pub cluster: Option<Cluster>,
-    /// Whether figures of use were asked for and there are none.
-    pub lacks_figures: bool,
+    /// Why there are no figures of use, if they were asked for.
+    pub without_figures: Option<Box<Failure>>,
     /// Whether the settings under `cluster` are not those that the cluster was created from.
     pub is_outdated: bool,
 }
@@ -73,27 +70,26 @@ pub async fn look(
         }
     }
     status.volumes = load_volume_store(&project.paths)?.map(Into::into);
-    let mut lacks_figures = false;
+    let mut without_figures = None;
     if let (Some(cluster), Detail::Resources) = (&sight.cluster, detail) {
-        let (usage, capacity) = futures::try_join!(cluster.usage(), cluster.capacity())
-            .map_err(|error| error.failure())?;
-        lacks_figures = usage.is_none();
-        let usage = usage.as_ref();
-        for service in &mut status.services {
-            service.resources = resources(project, &sight.observed, &service.name, usage);
-        }
-        let nodes = usage.map(|usage| usage.nodes.as_slice());
-        status.nodes = Some(NodeTotals {
-            cpu_millis: nodes.map(|nodes| nodes.iter().map(|n| n.cpu.millis()).sum()),
-            cpu_capacity_millis: capacity.cpu.millis(),
-            memory_bytes: nodes.map(|nodes| nodes.iter().map(|n| n.memory.bytes()).sum()),
-            memory_capacity_bytes: capacity.memory.bytes(),
+        let room = cluster.room().await.map_err(|error| error.failure())?;
+        let pods = &sight.observed.pods;
+        let figures = resources::measure(&tools.docker, pods, &room).await;
+        // What was promised is known all the same.
+        let figures = figures.unwrap_or_else(|failure| {
+            without_figures = Some(Box::new(failure));
+            resources::Figures::default()
         });
+        for service in &mut status.services {
+            service.resources = resources::of_service(&service.name, pods, &room, &figures);
+        }
+        status.nodes = Some(resources::of_nodes(&room, &figures));
+        status.not_fitting = resources::not_fitting(project, &sight.observed, &room);
     }
     Ok(Look {
         status,
         cluster: sight.cluster,
-        lacks_figures,
+        without_figures,
         is_outdated,
     })
 }
@@ -146,6 +142,7 @@ fn status(project: &Project, observed: &Observed, now: Timestamp) -> Status {
         services: services.collect(),
         volumes: None,
         nodes: None,
+        not_fitting: Vec::new(),
     }
 }
 
@@ -261,57 +258,10 @@ fn words(project: &Project, trouble: &Trouble) -> String {
     parts.join(": ")
 }
 
-/// What the containers of a service use, and what the manifest allows its pods together.
-fn resources(
-    project: &Project,
-    observed: &Observed,
-    name: &str,
-    usage: Option<&Usage>,
-) -> Option<ContainerUsage> {
-    let pods: Vec<&str> = observed
-        .pods
-        .iter()
-        .filter(|pod| pod.service.as_str() == name && !pod.deleting)
-        .map(|pod| pod.name.as_str())
-        .collect();
-    if pods.is_empty() {
-        return None;
-    }
-    let used: Option<Vec<_>> = usage.map(|usage| {
-        let ours = usage.pods.iter();
-        ours.filter(|pod| pods.contains(&pod.pod.as_str()))
-            .collect()
-    });
-    // A pod that was started just now has no figures yet.
-    let used = used.filter(|used| !used.is_empty());
-    let services = project.environment.services.iter();
-    let mut named = services.filter(|(service, _)| service.as_str() == name);
-    let allowed = named
-        .next()
-        .and_then(|(_, service)| service.workload())
-        .map(|workload| workload.resources.clone())
-        .unwrap_or_default();
-    let count = pods.len() as u64;
-    let all = |one: Option<u64>| one.map(|one| one * count);
-    Some(ContainerUsage {
-        cpu_millis: used
-            .as_ref()
-            .map(|pods| pods.iter().map(|pod| pod.cpu.millis()).sum()),
-        cpu_request_millis: all(allowed.request_cpu.map(Cpu::millis)),
-        cpu_limit_millis: all(allowed.limit_cpu.map(Cpu::millis)),
-        memory_bytes: used
-            .as_ref()
-            .map(|pods| pods.iter().map(|pod| pod.memory.bytes()).sum()),
-        memory_request_bytes: all(allowed.request_memory.map(Memory::bytes)),
-        memory_limit_bytes: all(allowed.limit_memory.map(Memory::bytes)),
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        adapters::kube::PodUse,
         domain::{
             ContainerState, ObservedContainer,
             testing::{achieved, desired, name},
@@ -428,40 +378,6 @@ mod tests {
         assert_eq!(
             (status.services[0].state, wrong),
             (ServiceState::Stopped, None)
-        );
-    }
-
-    #[test]
-    fn use_is_added_up_over_the_pods_and_limits_are_those_of_all_of_them() {
-        let mut project = shop();
-        let order = project
-            .environment
-            .services
-            .get_mut(&name("order"))
-            .unwrap();
-        if let crate::domain::Source::Workload(workload) = &mut order.source {
-            workload.resources.limit_memory = Some("64Mi".parse().unwrap());
-        }
-        let mut observed = up(&project);
-        let mut second = observed.pods[0].clone();
-        second.name = "order-1-b".to_owned();
-        observed.pods.push(second);
-        let pod = |pod: &str| PodUse {
-            pod: pod.to_owned(),
-            cpu: "5m".parse().unwrap(),
-            memory: "10Mi".parse().unwrap(),
-        };
-        let usage = Usage {
-            pods: vec![pod("order-1-a"), pod("order-1-b"), pod("other")],
-            nodes: Vec::new(),
-        };
-        let used = resources(&project, &observed, "order", Some(&usage)).unwrap();
-        assert_eq!(used.cpu_millis, Some(10));
-        assert_eq!(used.memory_limit_bytes, Some(128 << 20));
-        let unmeasured = resources(&project, &observed, "order", None).unwrap();
-        assert_eq!(
-            (unmeasured.cpu_millis, unmeasured.memory_limit_bytes),
-            (None, Some(128 << 20))
         );
     }
 }

@@ -8,8 +8,8 @@ use super::{
     style::{Style, Tone},
     table::{Cell, Table},
     text::safe_text,
-    units::count,
 };
+use crate::domain::words::count;
 use crate::report::{ConfigChange, ConfigChanged, ConfigExplained, ConfigValidated};
 
 /// A value as it would be written: a text without quotes, so that scripts can use it.

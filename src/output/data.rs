@@ -5,8 +5,9 @@ use super::{
     style::{Style, Tone},
     table::{Cell, Table},
     text::safe_text,
-    units::{age, count, seconds},
+    units::{age, seconds},
 };
+use crate::domain::words::count;
 use crate::report::{DataList, DataLoaded, DataReset};
 
 pub(super) fn loaded(report: &DataLoaded, style: &Style) -> String {

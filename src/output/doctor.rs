@@ -5,34 +5,38 @@ use super::{
     failures,
     style::{Style, Tone},
     text::safe_text,
-    units::count,
 };
+use crate::domain::words::count;
 use crate::report::{Doctor, DoctorFinding, DoctorSeverity, Mending};
 
 /// How much of what was looked at has this severity and is still there.
-fn left(report: &Doctor, severity: DoctorSeverity) -> usize {
-    let findings = report.findings.iter();
+fn left(findings: &[DoctorFinding], severity: DoctorSeverity) -> usize {
+    let findings = findings.iter();
     findings
         .filter(|finding| finding.severity == severity && finding.is_left())
         .count()
 }
 
 pub(super) fn doctor(report: &Doctor, style: &Style) -> String {
-    let (fine, found): (Vec<_>, Vec<_>) = report
-        .findings
+    found(&report.findings, style)
+}
+
+/// What was found, with how much of it in a last line.
+pub(super) fn found(findings: &[DoctorFinding], style: &Style) -> String {
+    let (fine, bad): (Vec<_>, Vec<_>) = findings
         .iter()
         .partition(|finding| finding.severity == DoctorSeverity::Ok);
     let mut out: String = fine
         .iter()
         .map(|finding| format!("{} {}\n", good(style), safe_text(&finding.what)))
         .collect();
-    for finding in found {
+    for finding in bad {
         out.push('\n');
         out.push_str(&failures::finding(finding, style));
         out.push_str(&mending(&finding.mending, style));
     }
     out.push('\n');
-    out.push_str(&summary(report, style));
+    out.push_str(&summary(findings, style));
     out
 }
 
@@ -47,7 +51,7 @@ fn mending(mending: &Mending, style: &Style) -> String {
     }
 }
 
-fn summary(report: &Doctor, style: &Style) -> String {
+fn summary(findings: &[DoctorFinding], style: &Style) -> String {
     let mut counts: Vec<String> = [
         (DoctorSeverity::Problem, "problem", Tone::Bad),
         (DoctorSeverity::Warning, "warning", Tone::Warn),
@@ -55,12 +59,12 @@ fn summary(report: &Doctor, style: &Style) -> String {
     ]
     .into_iter()
     .filter_map(|(severity, noun, tone)| {
-        let number = left(report, severity);
+        let number = left(findings, severity);
         (number > 0).then(|| style.paint(tone, count(number, noun)))
     })
     .collect();
     let is_mended = |finding: &&DoctorFinding| !finding.is_left();
-    let mended = report.findings.iter().filter(is_mended).count();
+    let mended = findings.iter().filter(is_mended).count();
     if mended > 0 {
         counts.push(style.paint(Tone::Good, format!("{mended} mended")));
     }

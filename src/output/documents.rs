@@ -8,15 +8,15 @@ use super::{
     style::{Style, Tone},
     table::{Cell, Table},
     text::{safe_text, width},
-    units::{age, count, cpu, memory, millis, seconds},
+    units::{age, millis, seconds},
+    usage, validate,
 };
 use crate::{
-    domain::Stage,
+    domain::{Stage, words::count},
     report::{
-        ClusterPhase, ContainerUsage, Debug, Down, FindingLevel, Forward, ForwardedPort, Init,
-        InitFileChange, Manual, PlanReport, Replicas, Report, Restart, RestartedBy, Scale,
-        ServiceState, ServiceStatus, StageSeconds, Start, Status, Stop, Up, UpService,
-        VolumeStatus, VolumeStoreKind,
+        ClusterPhase, Debug, Down, Forward, ForwardedPort, Init, InitFileChange, Manual,
+        PlanReport, Replicas, Report, Restart, RestartedBy, Scale, ServiceState, ServiceStatus,
+        StageSeconds, Start, Status, Stop, Up, UpService, VolumeStatus, VolumeStoreKind,
     },
 };
 
@@ -59,6 +59,7 @@ pub(super) fn text(report: &Report, style: &Style, logs: &mut Logs) -> String {
         Report::History(report) => history::list(report, style),
         Report::HistoryShow(report) => history::shown(report, style),
         Report::Init(report) => init(report, style),
+        Report::Validate(report) => validate::validated(report, style),
         Report::Kubeconfig(kubeconfig) => format!("{}\n", safe_text(&kubeconfig.path)),
         Report::Live(event) => live::event(event, style),
         Report::Log(line) => logs.line(line),
@@ -319,19 +320,6 @@ fn scale(report: &Scale, style: &Style) -> String {
 
 fn init(report: &Init, style: &Style) -> String {
     let mut out = String::new();
-    for finding in &report.findings {
-        let sign = match finding.level {
-            FindingLevel::Ok => good(style),
-            FindingLevel::Warning => style.paint(Tone::Warn, "!"),
-            FindingLevel::Problem => style.paint(Tone::Bad, style.glyph("✗", "x")),
-        };
-        let (subject, what) = (safe_text(&finding.subject), safe_text(&finding.what));
-        out.push_str(&format!("{sign} {subject}: {what}\n"));
-        if let Some(help) = &finding.help {
-            let help = style.paint(Tone::Link, safe_text(help));
-            out.push_str(&format!("  {help}\n"));
-        }
-    }
     for file in &report.files {
         let word = match file.change {
             InitFileChange::Created => "created",
@@ -402,7 +390,7 @@ fn status(report: &Status, style: &Style) -> String {
         .any(|service| service.resources.is_some())
     {
         out.push('\n');
-        out.push_str(&usage_table(report, style));
+        out.push_str(&usage::tables(report, style));
     }
     let next = match report.cluster_state {
         _ if report.at_work.is_some() => Vec::new(),
@@ -499,61 +487,6 @@ fn images(images: &[String]) -> String {
         }
     };
     images.iter().map(short).collect::<Vec<_>>().join(" ")
-}
-
-fn usage_table(report: &Status, style: &Style) -> String {
-    let mut table = Table::new(&[
-        "SERVICE", "CPU", "REQUEST", "LIMIT", "MEMORY", "REQUEST", "LIMIT", "USE",
-    ]);
-    let amount = |value: Option<u64>, unit: fn(u64) -> String| -> Cell {
-        value
-            .map_or_else(|| style.glyph("–", "-").to_owned(), unit)
-            .into()
-    };
-    let measured = |service: &ServiceStatus| Some((service.name.clone(), service.resources?));
-    for (name, usage) in report.services.iter().filter_map(measured) {
-        table.row(vec![
-            name.into(),
-            amount(usage.cpu_millis, cpu),
-            amount(usage.cpu_request_millis, cpu),
-            amount(usage.cpu_limit_millis, cpu),
-            amount(usage.memory_bytes, memory),
-            amount(usage.memory_request_bytes, memory),
-            amount(usage.memory_limit_bytes, memory),
-            memory_share(&usage),
-        ]);
-    }
-    let mut out = table.render(style);
-    if let Some(nodes) = &report.nodes {
-        let share = |used: Option<u64>, of: u64, unit: fn(u64) -> String| match used {
-            Some(used) => format!("{} of {}", unit(used), unit(of)),
-            None => unit(of),
-        };
-        out.push_str(&format!(
-            "\nnodes: cpu {} {} memory {}\n",
-            share(nodes.cpu_millis, nodes.cpu_capacity_millis, cpu),
-            style.dot(),
-            share(nodes.memory_bytes, nodes.memory_capacity_bytes, memory)
-        ));
-    }
-    out
-}
-
-/// Memory in use in percent of its limit: near 100 the process is killed.
-fn memory_share(usage: &ContainerUsage) -> Cell {
-    const NEAR: u64 = 85;
-    match (usage.memory_bytes, usage.memory_limit_bytes) {
-        (Some(used), Some(limit)) if limit > 0 => {
-            let percent = used.saturating_mul(100) / limit;
-            let tone = if percent >= NEAR {
-                Tone::Warn
-            } else {
-                Tone::Dim
-            };
-            Cell::toned(tone, format!("{percent} %"))
-        }
-        _ => "".into(),
-    }
 }
 
 fn state_cell(state: ServiceState) -> Cell {

@@ -7,9 +7,9 @@ use super::{
 use crate::{
     domain::Stage,
     report::{
-        Kept, LiveAction, LiveEdit, LiveTimes, NodeTotals, PlanStep, Redactor, Replicas,
-        SanitizedColumn, SanitizedData, SanitizedDatabase, SanitizedTable, SnapshotEntry,
-        SnapshotExported, VolumeStatus, VolumeStoreKind,
+        ContainerUsage, Kept, LiveAction, LiveEdit, LiveTimes, NodeUsage, NotFitting, PlanStep,
+        Redactor, Replicas, SanitizedColumn, SanitizedData, SanitizedDatabase, SanitizedTable,
+        SnapshotEntry, SnapshotExported, VolumeStatus, VolumeStoreKind,
     },
 };
 
@@ -98,12 +98,35 @@ fn sample_status() -> Status {
                 Some("exit code 1\x1b[2J"),
             ),
         ],
-        nodes: Some(NodeTotals {
+        nodes: Some(vec![NodeUsage {
+            name: "k3d-shop-server-0".into(),
             cpu_millis: Some(420),
+            cpu_request_millis: 350,
             cpu_capacity_millis: 2_000,
             memory_bytes: Some(3 << 30),
+            memory_request_bytes: 5 << 30,
             memory_capacity_bytes: 6 << 30,
-        }),
+        }]),
+        not_fitting: vec![
+            NotFitting {
+                service: "report\x1b[2J".into(),
+                pods: 1,
+                fitting: 0,
+                cpu_request_millis: 100,
+                cpu_free_millis: 1_650,
+                memory_request_bytes: 2 << 30,
+                memory_free_bytes: 1 << 30,
+            },
+            NotFitting {
+                service: "search".into(),
+                pods: 3,
+                fitting: 1,
+                cpu_request_millis: 1_000,
+                cpu_free_millis: 1_650,
+                memory_request_bytes: 0,
+                memory_free_bytes: 1 << 30,
+            },
+        ],
     }
 }
 
@@ -161,7 +184,11 @@ fn status_shows_state_trouble_and_use() {
     order    12m  50m      –      230 Mi  –        256 Mi  89 %
     payment  12m  50m      –      230 Mi  –        256 Mi  89 %
 
-    nodes: cpu 420m of 2.0 · memory 3.0 Gi of 6.0 Gi
+    NODE               CPU   REQUESTED  OF   MEMORY  REQUESTED  OF      USE
+    k3d-shop-server-0  420m  350m       2.0  3.0 Gi  5.0 Gi     6.0 Gi  50 %
+
+    ! no place for another pod of report^[[2J: it requests 2.0 Gi memory (1.0 Gi left) and 100m cpu (1.6 left)
+    ! place for 1 of 3 pods of search: it requests 1.0 cpu (1.6 left)
 
     next:
       devenv logs payment
@@ -172,6 +199,7 @@ fn status_shows_state_trouble_and_use() {
 fn status_shows_how_fast_edits_are_live_within_eighty_columns() {
     let mut status = sample_status();
     status.nodes = None;
+    status.not_fitting.clear();
     for service in &mut status.services {
         service.resources = None;
     }

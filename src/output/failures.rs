@@ -5,10 +5,9 @@ use std::collections::BTreeSet;
 use super::{
     style::{Style, Tone},
     text::{Underline, safe_text, truncate, wrap},
-    units::count,
 };
 use crate::{
-    domain::{Failure, Failures},
+    domain::{Failure, Failures, words::count},
     report::{DoctorFinding, DoctorSeverity, FailureEntry, PlaceEntry, Redactor},
 };
 

@@ -8,8 +8,9 @@ use super::{
     style::{Style, Tone},
     table::{Cell, Table},
     text::{safe_text, truncate},
-    units::{age, count, seconds},
+    units::{age, seconds},
 };
+use crate::domain::words::count;
 use crate::report::{
     Diff, DiffSide, History, HistoryActor, HistoryChange, HistoryResult, HistoryRun, HistoryShown,
     HistoryStep, ServiceDifference,

@@ -7,8 +7,9 @@ use super::{
     style::{Style, Tone, service_tone},
     table::{Cell, Table},
     text::safe_text,
-    units::{age, count, millis},
+    units::{age, millis},
 };
+use crate::domain::words::count;
 use crate::report::{
     LiveAction, LiveChange, LiveEvent, LiveLeft, LiveStage, LiveTimes, LiveWhat, ServiceStatus,
     Session, SessionStop, Standing, StandingState,

@@ -22,6 +22,8 @@ mod table;
 mod terminal;
 mod text;
 mod units;
+mod usage;
+mod validate;
 
 pub use reader::{Reader, Redraw, Settings, Talk};
 pub use style::{Colour, Glyphs, Style};

@@ -9,8 +9,9 @@ use super::{
     style::{Style, Tone},
     table::{Cell, Table},
     text::safe_text,
-    units::{age, count, memory, millis, seconds},
+    units::{age, memory, millis, seconds},
 };
+use crate::domain::words::count;
 use crate::report::{
     RetentionBound, SanitizedData, SanitizedTable, SnapshotEntry, SnapshotExported,
     SnapshotImported, SnapshotList, SnapshotMeans, SnapshotPruned, SnapshotRemoved,

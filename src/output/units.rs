@@ -62,12 +62,6 @@ pub(super) fn cpu(millis: u64) -> String {
     }
 }
 
-/// A count with its noun: `1 error`, `2 errors`.
-pub(super) fn count(number: usize, noun: &str) -> String {
-    let plural = if number == 1 { "" } else { "s" };
-    format!("{number} {noun}{plural}")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,7 +85,5 @@ mod tests {
         assert_eq!(cpu(50), "50m");
         assert_eq!(cpu(1_250), "1.2");
         assert_eq!(age(7_300), "2h");
-        assert_eq!(count(1, "error"), "1 error");
-        assert_eq!(count(2, "error"), "2 errors");
     }
 }

@@ -87,7 +87,7 @@ pub struct ConfigChange {
 }
 
 /// What was found to be good.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ConfigValidated {
     /// The files of the manifest with the profiles that were named.

@@ -17,8 +17,6 @@ pub struct Init {
     pub not_converted: Vec<NotConverted>,
     /// What `--fix` changed, or would change.
     pub mends: Vec<InitMend>,
-    /// The checks of the machine.
-    pub findings: Vec<Finding>,
     /// What to type next.
     pub next_steps: Vec<String>,
 }
@@ -69,30 +67,4 @@ pub enum InitFileChange {
     Updated,
     /// It was there and is as it was.
     Kept,
-}
-
-/// The result of one check.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Finding {
-    /// How it came out.
-    pub level: FindingLevel,
-    /// What was checked, such as `docker`.
-    pub subject: String,
-    /// What was found, one sentence.
-    pub what: String,
-    /// What mends it: a command to paste.
-    pub help: Option<String>,
-}
-
-/// How a check came out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub enum FindingLevel {
-    /// As it must be.
-    Ok,
-    /// It works, but look at it.
-    Warning,
-    /// It must be mended first.
-    Problem,
 }

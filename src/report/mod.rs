@@ -35,6 +35,7 @@ mod session;
 mod snapshot;
 mod status;
 mod up;
+mod validate;
 mod version;
 
 pub use completions::Completions;
@@ -55,7 +56,7 @@ pub use history::{
     Diff, DiffSide, History, HistoryActor, HistoryChange, HistoryNotice, HistoryResult, HistoryRun,
     HistoryShown, HistoryStep, KeyDifference, ServiceDifference, ServiceMade,
 };
-pub use init::{Finding, FindingLevel, Init, InitFile, InitFileChange, InitMend, NotConverted};
+pub use init::{Init, InitFile, InitFileChange, InitMend, NotConverted};
 pub use kubeconfig::Kubeconfig;
 pub use live::{LiveAction, LiveChange, LiveEvent, LiveLeft, LiveStage, LiveWhat};
 pub use log::{LogDetail, LogLine};
@@ -79,10 +80,11 @@ pub use snapshot::{
     SnapshotVerified, SnapshotVolumeEntry, UnusableSnapshot, VolumeVerified,
 };
 pub use status::{
-    ClusterPhase, ContainerUsage, NodeTotals, Replicas, ServiceState, ServiceStatus, Status,
-    VolumeStatus, VolumeStoreKind,
+    ClusterPhase, ContainerUsage, NodeUsage, NotFitting, Replicas, ServiceState, ServiceStatus,
+    Status, VolumeStatus, VolumeStoreKind,
 };
 pub use up::{StageSeconds, StepCounts, Up, UpService};
+pub use validate::{Validated, ValidatedService};
 pub use version::Version;
 
 /// Every document that a command can publish.
@@ -221,6 +223,9 @@ pub enum Report {
     /// Of `up`.
     #[serde(rename = "devenv.up/1")]
     Up(Up),
+    /// Of `validate`.
+    #[serde(rename = "devenv.validate/1")]
+    Validate(Validated),
     /// Of `version`.
     #[serde(rename = "devenv.version/1")]
     Version(Version),
@@ -273,6 +278,7 @@ pub fn json_schemas() -> Vec<(&'static str, serde_json::Value)> {
         schema_of::<Status>("status"),
         schema_of::<Stop>("stop"),
         schema_of::<Up>("up"),
+        schema_of::<Validated>("validate"),
         schema_of::<Version>("version"),
     ]
 }

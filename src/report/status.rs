@@ -25,8 +25,10 @@ pub struct Status {
     pub services: Vec<ServiceStatus>,
     /// How data of volumes is copied, where that is known.
     pub volumes: Option<VolumeStatus>,
-    /// The nodes together, where their use was asked for.
-    pub nodes: Option<NodeTotals>,
+    /// The nodes, where their use was asked for.
+    pub nodes: Option<Vec<NodeUsage>>,
+    /// Services of which no other pod would find a place, where use was asked for.
+    pub not_fitting: Vec<NotFitting>,
 }
 
 /// What the volumes are kept in, and so how snapshots are made of them.
@@ -169,16 +171,42 @@ pub struct ContainerUsage {
     pub memory_limit_bytes: Option<u64>,
 }
 
-/// What the nodes use and have, together.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+/// What a node uses, what its pods have requested, and what they can have.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct NodeTotals {
-    /// Processor time in use, in thousandths of a core.
+pub struct NodeUsage {
+    /// Its name.
+    pub name: String,
+    /// Processor time in use, in thousandths of a core, that of Kubernetes itself too.
     pub cpu_millis: Option<u64>,
+    /// Processor time that is kept for its pods, in thousandths of a core.
+    pub cpu_request_millis: u64,
     /// Processor time that pods can have, in thousandths of a core.
     pub cpu_capacity_millis: u64,
-    /// Memory in use, in bytes.
+    /// Memory in use, in bytes, that of Kubernetes itself too.
     pub memory_bytes: Option<u64>,
+    /// Memory that is kept for its pods, in bytes.
+    pub memory_request_bytes: u64,
     /// Memory that pods can have, in bytes.
     pub memory_capacity_bytes: u64,
+}
+
+/// A service for whose pods there is no place: by what they request, not by what they use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NotFitting {
+    /// The service.
+    pub service: String,
+    /// How many pods were tried: one more, or as many as it is to have if it has none.
+    pub pods: u32,
+    /// How many of them would find a place.
+    pub fitting: u32,
+    /// Processor time that each requests, in thousandths of a core.
+    pub cpu_request_millis: u64,
+    /// Processor time that is free on the node that has most, in thousandths of a core.
+    pub cpu_free_millis: u64,
+    /// Memory that each requests, in bytes.
+    pub memory_request_bytes: u64,
+    /// Memory that is free on the node that has most, in bytes.
+    pub memory_free_bytes: u64,
 }

@@ -210,9 +210,9 @@ fn journals(paths: &EnvironmentPaths) -> Result<Vec<(RunId, std::path::PathBuf)>
 }
 
 impl RecordedRun {
-    /// Reads a journal.
-    fn read(id: RunId, command: &str, bytes: &[u8]) -> Self {
-        let mut run = Self {
+    /// A run of which nothing is known yet.
+    pub(crate) fn new(id: RunId, command: &str) -> Self {
+        Self {
             id,
             command: command.to_owned(),
             header: None,
@@ -224,7 +224,12 @@ impl RecordedRun {
             end: None,
             elapsed: Duration::ZERO,
             broken_lines: 0,
-        };
+        }
+    }
+
+    /// Reads a journal.
+    fn read(id: RunId, command: &str, bytes: &[u8]) -> Self {
+        let mut run = Self::new(id, command);
         let mut lines = bytes.split(|byte| *byte == b'\n');
         let first = lines.next().unwrap_or_default();
         run.header = serde_json::from_slice(first).ok();

@@ -10,7 +10,9 @@ use std::{
 
 use devenv::{
     adapters::{
+        docker::Docker,
         helm::{ChartReference, HelmCause, service_chart},
+        host::HostEnvironment,
         k3d::K3dCause,
         kube::{ClusterView, Connection, ExecRequest, LiveView, LogOptions},
         registry,
@@ -52,7 +54,7 @@ async fn play(stage: &Stage) {
     plain_manifests_keep_their_braces(stage).await;
     a_killed_helm_is_repaired(stage).await;
     troubles_are_found_from_the_live_view(stage, &live).await;
-    use_of_resources_is_measured(stage).await;
+    the_nodes_have_room_and_use_some(stage).await;
     everything_survives_a_stop(stage, &live).await;
     stage
         .timed("uninstall", async {
@@ -464,20 +466,17 @@ async fn troubles_are_found_from_the_live_view(stage: &Stage, live: &LiveView) {
     }
 }
 
-async fn use_of_resources_is_measured(stage: &Stage) {
-    let cluster = stage.connect().await;
-    let started = Instant::now();
-    let usage = loop {
-        assert!(
-            started.elapsed() < LONG,
-            "the metrics server never had figures"
-        );
-        match cluster.usage().await.unwrap() {
-            Some(usage) if !usage.nodes.is_empty() && !usage.pods.is_empty() => break usage,
-            _ => tokio::time::sleep(Duration::from_secs(1)).await,
-        }
-    };
-    assert!(usage.nodes[0].memory.bytes() > 1 << 20);
+async fn the_nodes_have_room_and_use_some(stage: &Stage) {
+    let room = stage.connect().await.room().await.unwrap();
+    let node = room.nodes.first().unwrap();
+    assert!(node.allocatable.memory > node.requested.memory, "{node:?}");
+    // Those of Kubernetes itself request something.
+    assert!(node.requested.memory.bytes() > 1 << 20, "{node:?}");
+    let host = HostEnvironment::from_variables(std::env::vars());
+    let docker = Docker::connect(&host).await.unwrap();
+    let used = docker.usage_of(&node.node).await.unwrap().unwrap();
+    assert!(used.memory.bytes() > 1 << 20 && used.cpu_us > 0, "{used:?}");
+    assert_eq!(docker.usage_of("nobody-has-this-name").await.unwrap(), None);
 }
 
 async fn everything_survives_a_stop(stage: &Stage, live: &LiveView) {

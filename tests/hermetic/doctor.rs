@@ -196,8 +196,10 @@ fn used() -> BTreeSet<String> {
 
 #[test]
 fn every_finding_is_explained_once_and_what_is_explained_exists() {
-    let explained: Vec<String> = sources::text(Path::new("docs/doctor.md"))
-        .lines()
+    let pages = ["docs/doctor.md", "docs/validate.md"].map(|page| sources::text(Path::new(page)));
+    let explained: Vec<String> = pages
+        .iter()
+        .flat_map(|page| page.lines())
         .filter_map(|line| line.strip_prefix("| `")?.split('`').next())
         .map(str::to_owned)
         .collect();

@@ -34,6 +34,7 @@ fn every_command_that_a_text_names_is_one() {
         "docs/errors.md",
         "docs/manifest.md",
         "docs/testing.md",
+        "docs/validate.md",
         "examples/shop/README.md",
         "scripts/demo.sh",
     ] {

@@ -1,6 +1,6 @@
 //! The images the engine holds.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, time::Duration};
 
 use bollard::query_parameters::{
     ListImagesOptionsBuilder, RemoveImageOptionsBuilder, TagImageOptionsBuilder,
@@ -25,6 +25,43 @@ pub struct LocalImage {
     pub created: i64,
 }
 
+/// What a registry says of an image.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RemoteImage {
+    /// It has it.
+    There,
+    /// It has not; in its words.
+    Absent {
+        /// The words.
+        said: String,
+    },
+    /// It does not tell everybody: the image is private, or there is none.
+    Denied {
+        /// The words.
+        said: String,
+    },
+}
+
+impl RemoteImage {
+    /// What the answer to the question means, if it is one.
+    fn of(error: DockerError) -> Result<Self, DockerError> {
+        let DockerError::Refused {
+            status, message, ..
+        } = &error
+        else {
+            return Err(error);
+        };
+        let said = message.clone();
+        match status {
+            404 => Ok(Self::Absent { said }),
+            // The engine gives what it heard from the registry as its own failure.
+            _ if message.contains("manifest unknown") => Ok(Self::Absent { said }),
+            401 | 403 => Ok(Self::Denied { said }),
+            _ => Err(error),
+        }
+    }
+}
+
 impl Docker {
     /// The id of an image, `sha256:...`; `None` if the engine does not hold it.
     pub async fn image_id(&self, reference: &str) -> Result<Option<String>, DockerError> {
@@ -34,6 +71,20 @@ impl Docker {
             Ok(image) => Ok(image.id),
             Err(error) if error.is_not_found() => Ok(None),
             Err(error) => Err(error),
+        }
+    }
+
+    /// Whether the registry of an image has it, as it tells those without a login.
+    pub async fn remote_image(
+        &self,
+        reference: &str,
+        within: Duration,
+    ) -> Result<RemoteImage, DockerError> {
+        let asking = self.client().inspect_registry_image(reference, None);
+        let what = format!("ask the registry for {reference}");
+        match self.call(&what, within, asking).await {
+            Ok(_) => Ok(RemoteImage::There),
+            Err(error) => RemoteImage::of(error),
         }
     }
 

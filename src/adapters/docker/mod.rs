@@ -21,6 +21,7 @@ mod remove_tree;
 mod session;
 mod trace;
 mod transport;
+mod usage;
 mod volumes;
 
 pub use attach::{Attached, AttachedInput, AttachedOutput, ExecId, Said};
@@ -33,8 +34,9 @@ pub use containers::{
 pub use endpoint::Endpoint;
 pub use error::DockerError;
 pub use exec::ExecOutput;
-pub use images::LocalImage;
+pub use images::{LocalImage, RemoteImage};
 pub use local_clusters::{ClusterMaker, LocalCluster};
 pub use push::{PushError, PushProgress};
 pub use trace::BuildProgress;
+pub use usage::ContainerUse;
 pub use volumes::EngineVolume;

@@ -37,18 +37,21 @@ impl fmt::Display for HeldObject {
 impl Cluster {
     /// The objects of a service that were deleted and that finalizers keep, of the kinds that charts are made of.
     pub async fn held(&self, service: &ServiceName) -> Result<Vec<HeldObject>, KubeError> {
-        let of = futures::try_join!(
-            held_of(self.api::<Deployment>(), service),
-            held_of(self.api::<StatefulSet>(), service),
-            held_of(self.api::<DaemonSet>(), service),
-            held_of(self.api::<Job>(), service),
-            held_of(self.api::<Service>(), service),
-            held_of(self.api::<Ingress>(), service),
-            held_of(self.api::<ConfigMap>(), service),
-            held_of(self.api::<Secret>(), service),
-            held_of(self.api::<PersistentVolumeClaim>(), service),
-            held_of(self.api::<Pod>(), service),
-        )?;
+        let lists = async {
+            futures::try_join!(
+                held_of(self.api::<Deployment>(), service),
+                held_of(self.api::<StatefulSet>(), service),
+                held_of(self.api::<DaemonSet>(), service),
+                held_of(self.api::<Job>(), service),
+                held_of(self.api::<Service>(), service),
+                held_of(self.api::<Ingress>(), service),
+                held_of(self.api::<ConfigMap>(), service),
+                held_of(self.api::<Secret>(), service),
+                held_of(self.api::<PersistentVolumeClaim>(), service),
+                held_of(self.api::<Pod>(), service),
+            )
+        };
+        let of = Box::pin(lists).await?;
         let kinds = [of.0, of.1, of.2, of.3, of.4, of.5, of.6, of.7, of.8, of.9];
         Ok(kinds.concat())
     }

@@ -9,6 +9,7 @@ mod certificate;
 mod claims;
 mod copies;
 mod debug;
+mod dry_run;
 mod error;
 mod exec;
 #[cfg(test)]
@@ -18,9 +19,9 @@ mod held;
 mod logs;
 mod map;
 mod marks;
-mod metrics;
 mod observe;
 mod pods;
+mod room;
 mod run;
 mod secrets;
 mod view;
@@ -38,13 +39,14 @@ use rustls::{RootCertStore, pki_types::CertificateDer, server::ParsedCertificate
 pub use self::{
     certificate::client_certificate_end,
     claims::{Claims, Unreadable, claims_in, objects_in},
+    dry_run::{Existing, Objection},
     error::{KubeError, runtime_words, shell_code_of},
     exec::{ExecEnd, ExecRequest, TerminalSize},
     held::HeldObject,
     logs::{LogLine, LogMark, LogOptions},
-    metrics::{Capacity, NodeUse, PodUse, Usage},
     observe::ClusterContents,
     pods::PodEnd,
+    room::{Amounts, NodeRoom, PodAmounts, Room},
     run::{NotRun, Ran},
     view::{ClusterView, Connection, LiveView},
 };

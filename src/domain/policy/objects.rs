@@ -3,21 +3,10 @@
 use serde_json::Value;
 
 use super::{Policy, Privilege, Rule, Violation};
-use crate::domain::ServiceName;
-
-/// What runs pods, and where in it their template is.
-const TEMPLATES: [(&str, &str); 8] = [
-    ("Pod", ""),
-    ("Deployment", "/spec/template"),
-    ("StatefulSet", "/spec/template"),
-    ("DaemonSet", "/spec/template"),
-    ("ReplicaSet", "/spec/template"),
-    ("ReplicationController", "/spec/template"),
-    ("Job", "/spec/template"),
-    ("CronJob", "/spec/jobTemplate/spec/template"),
-];
-/// Lists of containers of a pod.
-const CONTAINERS: [&str; 3] = ["containers", "initContainers", "ephemeralContainers"];
+use crate::domain::{
+    ServiceName,
+    objects::{containers, kind_of, name_of, pod_template, single_objects},
+};
 
 /// Something that breaks a rule: the rule, what it is, how it is mended.
 type Broken = (Rule, String, String);
@@ -26,22 +15,17 @@ impl Policy {
     /// What objects of a service break. Objects that make pods in ways of their own are not understood.
     pub fn broken_by_objects(&self, service: &ServiceName, objects: &[Value]) -> Vec<Violation> {
         let mut found = Vec::new();
-        for object in objects {
+        for object in single_objects(objects) {
             self.judge_object(service, object, &mut found);
         }
         self.without_exceptions(found)
     }
 
     fn judge_object(&self, service: &ServiceName, object: &Value, found: &mut Vec<Violation>) {
-        for item in object["items"].as_array().into_iter().flatten() {
-            self.judge_object(service, item, found);
-        }
-        let kind = object["kind"].as_str().unwrap_or_default();
-        let template = TEMPLATES.iter().find(|(of, _)| *of == kind);
-        let Some(pod) = template.and_then(|(_, path)| object.pointer(path)) else {
+        let Some(pod) = pod_template(object) else {
             return;
         };
-        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        let (kind, name) = (kind_of(object), name_of(object));
         let broken = self.judge_pod(pod).into_iter();
         found.extend(broken.map(|(rule, what, mend)| Violation {
             rule,
@@ -83,10 +67,8 @@ impl Policy {
         let mut volumes = spec["volumes"].as_array().into_iter().flatten();
         let of_host = volumes.any(|volume| volume.get("hostPath").is_some());
         self.forbid(spec, Privilege::HostPath, of_host, &mut found);
-        for list in CONTAINERS {
-            for container in spec[list].as_array().into_iter().flatten() {
-                self.judge_container(container, &mut found);
-            }
+        for container in containers(spec) {
+            self.judge_container(container, &mut found);
         }
         found
     }
@@ -234,13 +216,20 @@ mod tests {
         resources.limits: search: Deployment a: container first has no `resources.limits.memory`
         resources.requests: search: Deployment a: container first has no `resources.requests.memory`
         ");
-        let others = TEMPLATES.iter().filter(|(kind, _)| *kind != "Pod");
-        for (kind, path) in others {
+        for (kind, path) in [
+            ("Deployment", "/spec/template"),
+            ("StatefulSet", "/spec/template"),
+            ("DaemonSet", "/spec/template"),
+            ("ReplicaSet", "/spec/template"),
+            ("ReplicationController", "/spec/template"),
+            ("Job", "/spec/template"),
+            ("CronJob", "/spec/jobTemplate/spec/template"),
+        ] {
             let mut inside = bad_pod();
             for key in path.rsplit('/').filter(|key| !key.is_empty()) {
                 inside = json!({ key: inside });
             }
-            inside["kind"] = (*kind).into();
+            inside["kind"] = kind.into();
             let list = json!({ "kind": "List", "items": [inside] });
             assert_eq!(told(list).len(), deployment.len(), "{kind}");
         }

@@ -6,15 +6,19 @@ use std::{
     time::{Duration, Instant},
 };
 
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     adapters::{
         files,
-        helm::{self, ChartReference, ReleaseRequest},
-        kube::{Cluster, HeldObject},
+        helm::{self, ChartReference, Helm, ReleaseRequest},
+        kube::{Cluster, HeldObject, objects_in},
     },
-    domain::{DesiredRelease, ExitClass, Failure, NoticeLevel, ReleaseChart, ServiceName},
+    domain::{
+        Desired, DesiredRelease, Environment, ExitClass, Failure, NoticeLevel, ReleaseChart,
+        ServiceName,
+    },
     engine::{
         Finished, Progress, World,
         steps::{claims, policy, start, volumes},
@@ -63,13 +67,7 @@ pub(in crate::engine) async fn install(
 ) -> Result<Finished, Failure> {
     world.checked_cluster().await?;
     world.prefetch.go_on();
-    let release = world.desired.releases.get(service).ok_or_else(|| {
-        Failure::new(
-            "run.inconsistent",
-            ExitClass::Internal,
-            format!("no release of {service} is known"),
-        )
-    })?;
+    let release = release_of(&world.desired, service)?;
     if let Some(workload) = world
         .environment
         .services
@@ -82,7 +80,7 @@ pub(in crate::engine) async fn install(
     let request = ReleaseRequest {
         service: service.clone(),
         namespace: NAMESPACE.to_owned(),
-        chart: chart(world, release)?,
+        chart: chart(&world.places.charts, release)?,
         values: start::values(world, service, release, progress).await?,
         values_files: release.values_files.clone(),
         inputs: release.inputs.clone(),
@@ -169,7 +167,7 @@ async fn until_held(
     loop {
         tokio::time::sleep(LOOK_AGAIN).await;
         // Helm says it where the cluster does not answer.
-        let held = Box::pin(cluster.held(service)).await.unwrap_or_default();
+        let held = cluster.held(service).await.unwrap_or_default();
         let Some(first) = held.first() else {
             since = None;
             continue;
@@ -210,8 +208,64 @@ fn not_removed(service: &ServiceName, held: &[HeldObject], kubeconfig: &Path) ->
     failure
 }
 
-fn chart(world: &World, release: &DesiredRelease) -> Result<ChartReference, Failure> {
-    let charts = &world.places.charts;
+/// The objects that a service comes to, before anything is made; secrets are among them. Asks neither docker nor the cluster.
+///
+/// Fails where Helm cannot render its chart, where what it renders is not understood, and where the team's policy forbids it.
+pub async fn render(
+    helm: &Helm,
+    charts: &Path,
+    (environment, desired): (&Environment, &Desired),
+    service: &ServiceName,
+    cancel: &CancellationToken,
+) -> Result<Vec<Value>, Failure> {
+    let release = release_of(desired, service)?;
+    let mut values = release.values.clone();
+    if matches!(release.chart, ReleaseChart::Service) {
+        // What the init starts is known only when the image is there.
+        values["init"] = Value::Null;
+    }
+    let request = ReleaseRequest {
+        service: service.clone(),
+        namespace: NAMESPACE.to_owned(),
+        chart: chart(charts, release)?,
+        values,
+        values_files: release.values_files.clone(),
+        inputs: release.inputs.clone(),
+    };
+    let kubernetes = &environment.cluster.kubernetes;
+    let rendered = helm.template(&request, kubernetes, cancel, RENDERED_WITHIN);
+    let rendered = rendered.await;
+    if !matches!(release.chart, ReleaseChart::Service) {
+        policy::enforce(environment, service, &rendered)?;
+    }
+    let place = environment.provenance.place(&format!("services.{service}"));
+    let rendered = rendered.map_err(|error| error.failure().of(service).at(place.cloned()))?;
+    objects_in(&rendered).map_err(|unreadable| {
+        let what = format!("what the chart of {service} comes to is not understood");
+        Failure::new("validate.unreadable", ExitClass::Manifest, what)
+            .of(service)
+            .because(unreadable.to_string())
+            .at(place.cloned())
+            .help(format!(
+                "helm template {service} CHART   # look at what it renders"
+            ))
+    })
+}
+
+fn release_of<'a>(
+    desired: &'a Desired,
+    service: &ServiceName,
+) -> Result<&'a DesiredRelease, Failure> {
+    desired.releases.get(service).ok_or_else(|| {
+        Failure::new(
+            "run.inconsistent",
+            ExitClass::Internal,
+            format!("no release of {service} is known"),
+        )
+    })
+}
+
+fn chart(charts: &Path, release: &DesiredRelease) -> Result<ChartReference, Failure> {
     Ok(match &release.chart {
         ReleaseChart::Service => {
             ChartReference::Embedded(helm::service_chart(charts).map_err(|e| e.failure())?)

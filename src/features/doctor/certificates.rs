@@ -2,8 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::words::list;
-use crate::domain::Finding;
+use crate::domain::{Finding, words::list};
 
 /// When it is time to have new ones made: Kubernetes does that at a start, in their last 90 days.
 const SOON: SignedDuration = SignedDuration::from_hours(30 * 24);

@@ -8,16 +8,16 @@ use std::{
 
 use futures::future::Shared;
 
-use super::{
-    Engine, Scope,
-    words::{count, list},
-};
+use super::{Engine, Scope};
 use crate::{
     adapters::{
         docker::{ClusterContainer, Docker, ENVIRONMENT, Endpoint, EngineVolume},
         files, volume_image,
     },
-    domain::{ClusterName, EnvironmentId, Finding, Mend, Severity},
+    domain::{
+        ClusterName, EnvironmentId, Finding, Mend, Severity,
+        words::{count, list},
+    },
     state::{EnvironmentPaths, UserPaths, owner_of},
 };
 

@@ -7,7 +7,7 @@ use std::{
 
 use futures::future::Shared;
 
-use super::{Engine, Scope, words::amount};
+use super::{Engine, Scope};
 use crate::{
     adapters::{
         docker::{Docker, Endpoint},
@@ -17,7 +17,7 @@ use crate::{
         },
         watch::WatchLimit,
     },
-    domain::{Finding, Severity, VolumeStore},
+    domain::{Finding, Severity, VolumeStore, words::amount},
     state::load_volume_store,
 };
 

@@ -4,10 +4,10 @@ use std::future::Future;
 
 use futures::future::Shared;
 
-use super::{Engine, Scope, cluster, words::amount};
+use super::{Engine, Scope, cluster};
 use crate::{
     adapters::host::{MemoryState, memory},
-    domain::{Environment, Finding, Memory, ServiceName, Severity},
+    domain::{Environment, Finding, Memory, ServiceName, Severity, words::amount},
 };
 
 /// With less, something will be ended.

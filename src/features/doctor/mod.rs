@@ -17,7 +17,6 @@ mod names;
 mod neighbours;
 mod session;
 mod tools;
-mod words;
 
 use std::{future::Future, time::Duration};
 

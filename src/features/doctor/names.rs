@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, io, net::IpAddr};
 use futures::future::join_all;
 
 use super::{Project, Scope, late};
-use crate::domain::Finding;
+use crate::domain::{Finding, words};
 
 /// A host that images come from: whoever finds it is on the internet.
 const WELL_KNOWN: &str = "registry-1.docker.io";
@@ -39,7 +39,7 @@ pub(super) async fn look(scope: &Scope<'_>) -> Vec<Finding> {
         let verb = if names.len() == 1 { "leads" } else { "lead" };
         found.push(Finding::ok(
             "names",
-            format!("{} {verb} to this machine", super::words::list(&names)),
+            format!("{} {verb} to this machine", words::list(&names)),
         ));
     }
     found.push(judge_other(&other));

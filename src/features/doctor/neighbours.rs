@@ -4,13 +4,13 @@ use std::future::Future;
 
 use futures::future::Shared;
 
-use super::{
-    Engine, Scope, within,
-    words::{amount, count},
-};
+use super::{Engine, Scope, within};
 use crate::{
     adapters::docker::{ClusterMaker, LocalCluster},
-    domain::{EnvironmentId, Finding, Memory, Severity},
+    domain::{
+        EnvironmentId, Finding, Memory, Severity,
+        words::{amount, count},
+    },
     state::{UserPaths, owner_of},
 };
 

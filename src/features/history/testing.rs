@@ -17,8 +17,6 @@ pub(in crate::features) fn at(second: i64) -> Timestamp {
 /// A run that has not ended.
 pub(in crate::features) fn run(command: &str) -> RecordedRun {
     RecordedRun {
-        id: RunId::at(at(0)),
-        command: command.to_owned(),
         header: Some(RunHeader {
             command: command.to_owned(),
             version: "0.0.0".to_owned(),
@@ -33,14 +31,8 @@ pub(in crate::features) fn run(command: &str) -> RecordedRun {
             profiles: Vec::new(),
             manifest: None,
         }),
-        steps: Vec::new(),
-        notices: Vec::new(),
-        applying: None,
-        changes: Vec::new(),
-        succeeded: None,
-        end: None,
         elapsed: Duration::from_secs(4),
-        broken_lines: 0,
+        ..RecordedRun::new(RunId::at(at(0)), command)
     }
 }
 

@@ -59,6 +59,17 @@ impl fmt::Display for Layer {
 }
 
 impl Layer {
+    /// The request with this layer among its own: a profile that is shown or changed must be a good one.
+    pub fn among(layer: Option<&Self>, request: &Request) -> Request {
+        let mut request = request.clone();
+        if let Some(Self::Profile(name)) = layer
+            && !request.profiles.contains(name)
+        {
+            request.profiles.push(name.clone());
+        }
+        request
+    }
+
     /// Its file, relative to the project or as the request names it.
     pub fn file(&self, request: &Request) -> PathBuf {
         let manifest = request.file.clone();
@@ -120,7 +131,7 @@ pub fn change(
     layer: Option<&Layer>,
     files: &dyn ProjectFiles,
 ) -> Result<Edited, Failures> {
-    let request = &with_layer(request, layer);
+    let request = &Layer::among(layer, request);
     for change in changes {
         known(change.key()).map_err(|unknown| unknown.failure())?;
     }
@@ -146,17 +157,6 @@ pub fn change(
         changed: changed.collect::<Result<_, _>>()?,
         files: edited.texts,
     })
-}
-
-/// A profile that is changed is one of those that must be good.
-fn with_layer(request: &Request, layer: Option<&Layer>) -> Request {
-    let mut request = request.clone();
-    if let Some(Layer::Profile(name)) = layer
-        && !request.profiles.contains(name)
-    {
-        request.profiles.push(name.clone());
-    }
-    request
 }
 
 /// The file that is changed: the last in which the key is written, unless a layer is named.
