@@ -38,7 +38,7 @@ stage_go() {
 }
 stage_clippy() { cargo clippy --locked --profile $cargo_profile --workspace --all-targets -- -D warnings; }
 stage_build() { cargo_test --workspace --no-run; }
-stage_unit() { cargo_test --workspace --lib --bins --test init; }
+stage_unit() { cargo_test --workspace --lib --bins --test init --test archive --test protocol; }
 stage_hermetic() { cargo_test --test hermetic; }
 stage_shop() { bash scripts/test-shop.sh; }
 stage_scripts() { bash scripts/test-setup.sh; }

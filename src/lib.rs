@@ -24,3 +24,10 @@ pub mod plan;
 pub mod report;
 pub mod session;
 pub mod state;
+
+#[cfg(test)]
+#[path = "../tests/support/corpus.rs"]
+mod corpus;
+#[cfg(test)]
+#[path = "../tests/support/mutate.rs"]
+mod mutate;

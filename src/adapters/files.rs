@@ -19,6 +19,7 @@ mod error;
 mod landing;
 mod new_file;
 mod project;
+mod unfinished;
 
 use self::error::At as _;
 pub use self::{
@@ -96,10 +97,7 @@ pub fn write_over(path: &Path, contents: &[u8]) -> Result<(), FileError> {
 fn write_atomically(path: &Path, contents: &[u8], mode: u32) -> Result<(), FileError> {
     let directory = directory_of(path);
     let write = || -> io::Result<()> {
-        let mut file = tempfile::Builder::new()
-            .prefix(".devenv-")
-            .permissions(fs::Permissions::from_mode(mode))
-            .tempfile_in(directory)?;
+        let mut file = unfinished::begin(directory, mode)?;
         file.write_all(contents)?;
         file.as_file().sync_all()?;
         file.persist(path).map_err(|error| error.error)?;

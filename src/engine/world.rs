@@ -271,7 +271,9 @@ impl Execute for World {
             Action::InstallRelease(service) => {
                 steps::releases::install(self, service, progress, cancel).await
             }
-            Action::RemoveRelease(service) => steps::releases::remove(self, service, cancel).await,
+            Action::RemoveRelease(service) => {
+                steps::releases::remove(self, service, progress, cancel).await
+            }
             Action::WaitReady(service) => {
                 super::wait::wait_until_ready(self, service, progress, cancel).await
             }

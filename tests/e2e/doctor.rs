@@ -85,6 +85,7 @@ fn what_is_broken_is_found_and_mended_and_what_is_well_is_left_alone() {
 
     a_registry_that_stopped_is_started_once_its_port_is_free(&project);
     a_session_that_was_killed_is_started_again(&project);
+    a_cluster_without_names_is_found(&project);
     what_is_left_of_another_environment_goes_if_it_has_no_data(&project);
     project.end();
 }
@@ -125,6 +126,24 @@ fn a_session_that_was_killed_is_started_again(project: &Project) {
     assert_well(&mended);
     assert_eq!(one(&mended, "session.died")["mending"]["state"], "mended");
     assert_eq!(session()["running"], true);
+}
+
+fn a_cluster_without_names_is_found(project: &Project) {
+    let scale = |pods: &str| {
+        let words = ["scale", "deployment", "coredns", "--replicas", pods];
+        let words = [&["--namespace", "kube-system"], &words[..]].concat();
+        project.kubectl(&words).assert_code(0);
+    };
+    scale("0");
+    until("its DNS is gone", || {
+        found(&doctor(project, &[]), "cluster.no-dns").is_some()
+    });
+    // What needs no name goes on.
+    project.devenv(&["up"]).assert_code(0);
+    scale("1");
+    until("its DNS is back", || {
+        found(&doctor(project, &[]), "cluster.no-dns").is_none()
+    });
 }
 
 /// A second environment of the same user, in containers as far as it came.

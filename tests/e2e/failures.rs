@@ -286,7 +286,33 @@ fn a_service_that_dies_while_another_is_waited_for_is_told(scene: &Scene) {
     let run = scene.last_run();
     assert!(run.step("ready:slow").took > Duration::from_secs(8));
     scene.write("devenv.yaml", &before);
+    what_a_finalizer_keeps_is_named(scene);
     scene.devenv(&["up"]).assert_code(0);
+}
+
+/// A service that left the manifest is removed, and an object of it does not go.
+fn what_a_finalizer_keeps_is_named(scene: &Scene) {
+    let patch = |finalizers: &str| {
+        let patch = format!(r#"{{"metadata":{{"finalizers":{finalizers}}}}}"#);
+        let words = [
+            "patch",
+            "deployment",
+            "slow",
+            "--type",
+            "merge",
+            "-p",
+            &patch,
+        ];
+        scene.kubectl(&words).assert_code(0);
+    };
+    patch(r#"["example.com/never"]"#);
+    let up = scene.devenv(&["up"]).assert_code(5);
+    up.assert_within(Duration::from_secs(40)).assert_says(&[
+        "error[helm.held]: slow was deleted and does not go",
+        "Deployment slow is kept by its finalizer example.com/never",
+        "patch deployment slow --type merge",
+    ]);
+    patch("null");
 }
 
 /// Helm waits for a hook of the chart when both are killed, so that the release stays `pending-install`.

@@ -6,6 +6,7 @@ mod identity;
 mod interrupted;
 mod killed;
 mod neighbours;
+mod swept;
 mod writer;
 
 use std::{

@@ -1,6 +1,7 @@
 //! Faults that need no cluster, made for real: what stands where the manifest should, and directories that cannot be
 //! written.
 
+mod crowd;
 mod places;
 mod state;
 

@@ -4,9 +4,11 @@
 mod support;
 
 mod arrows;
+mod broken;
 mod bundle;
 mod completions;
 mod config;
+mod crashes;
 mod datasets;
 mod docs;
 mod doctor;

@@ -4,6 +4,8 @@
 //! are held open while they are read, so that none of this loses a line; how far they were read is the client's to
 //! know, and nothing is kept here. Where the client is slow, reading waits for it.
 
+#[cfg(test)]
+mod corpus_tests;
 mod file;
 mod run;
 mod tail;

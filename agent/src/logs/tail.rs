@@ -338,7 +338,7 @@ impl Container {
             let from = from.remove(&id);
             let run = Run::open(next(next_stream), id, path, from, to)?;
             // The runs between came and went unseen.
-            if before.is_some_and(|before| before + 1 < number) {
+            if before.is_some_and(|before| before.saturating_add(1) < number) {
                 run.lost(to)?;
             }
             self.latest = self.latest.max(Some(number));

@@ -13,7 +13,7 @@ use crate::stage::{Stage, refused};
 const MANIFEST: std::ops::Range<usize> = 512..514;
 
 /// An archive with something of every kind in one volume, and nothing in another.
-fn archive() -> Vec<u8> {
+pub(crate) fn archive() -> Vec<u8> {
     let mut writer = Writer::archive(Vec::new(), b"{}", Limits::default()).unwrap();
     for name in ["data", "logs"] {
         let id = VolumeId::new(b"db", name.as_bytes()).unwrap();

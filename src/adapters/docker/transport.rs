@@ -28,7 +28,7 @@ pub(super) enum TransportError {
     #[error(transparent)]
     Connect(#[from] io::Error),
     /// It broke.
-    #[error(transparent)]
+    #[error("the connection was broken off ({0})")]
     Broken(#[from] hyper::Error),
     /// Something else answers.
     #[error("what answers is no docker engine")]

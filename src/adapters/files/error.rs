@@ -88,6 +88,13 @@ impl FileError {
                 "files.read-only",
                 "point XDG_STATE_HOME and XDG_DATA_HOME at a place that can be written".to_owned(),
             ),
+            io::ErrorKind::NotADirectory => (
+                "files.failed",
+                format!(
+                    "`{}` stands where a directory should: move it away, or name another place",
+                    self.in_the_way().display()
+                ),
+            ),
             _ => ("files.failed", format!("look at it: `ls -ld {path}`")),
         };
         self.new_failure(code).help(help)
@@ -106,6 +113,13 @@ impl FileError {
         places
             .find(|place| std::fs::symlink_metadata(place).is_ok())
             .unwrap_or(&self.path)
+    }
+
+    /// What is there and no directory, though it is taken for one.
+    fn in_the_way(&self) -> &Path {
+        let mut places = self.path.ancestors();
+        let is_other = |place: &&Path| std::fs::metadata(place).is_ok_and(|about| !about.is_dir());
+        places.find(is_other).unwrap_or(&self.path)
     }
 
     fn new_failure(&self, code: &'static str) -> Failure {

@@ -2,7 +2,7 @@
 
 use std::{
     fs, io,
-    os::{fd::AsRawFd as _, unix::fs::PermissionsExt as _},
+    os::fd::AsRawFd as _,
     path::{Path, PathBuf},
 };
 
@@ -11,7 +11,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{FileError, Operation, PRIVATE_FILE, directory_of, error::At as _, exists};
+use super::{FileError, Operation, PRIVATE_FILE, directory_of, error::At as _, exists, unfinished};
 
 /// A file that is written piece by piece, and is there only once it is complete. Mode 0600.
 #[derive(Debug)]
@@ -40,11 +40,7 @@ impl Written {
     }
 
     fn beside(directory: &Path) -> io::Result<Self> {
-        let file = tempfile::Builder::new()
-            .prefix(".devenv-")
-            .permissions(fs::Permissions::from_mode(PRIVATE_FILE))
-            .tempfile_in(directory)?;
-        Ok(Self::Beside(file))
+        unfinished::begin(directory, PRIVATE_FILE).map(Self::Beside)
     }
 
     fn file(&self) -> &fs::File {
@@ -103,7 +99,7 @@ impl NewFile {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::{io::Write as _, os::unix::fs::PermissionsExt as _};
 
     use super::*;
     use crate::adapters::files;

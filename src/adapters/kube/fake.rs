@@ -37,6 +37,10 @@ const KNOWN: &[&str] = &[
     "events",
     "persistentvolumes",
     "persistentvolumeclaims",
+    "jobs",
+    "services",
+    "ingresses",
+    "configmaps",
 ];
 
 impl FakeApi {

@@ -15,6 +15,7 @@ mod exec;
 #[cfg(test)]
 mod fake;
 mod forward;
+mod held;
 mod logs;
 mod map;
 mod marks;
@@ -28,7 +29,7 @@ mod wait;
 
 use std::{future::Future, path::Path, sync::Arc, time::Duration};
 
-use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::api::{apps::v1::Deployment, core::v1::Namespace};
 use kube::{
     Api, Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -41,6 +42,7 @@ pub use self::{
     dry_run::{Existing, Objection},
     error::{KubeError, runtime_words, shell_code_of},
     exec::{ExecEnd, ExecRequest, TerminalSize},
+    held::HeldObject,
     logs::{LogLine, LogMark, LogOptions},
     observe::ClusterContents,
     pods::PodEnd,
@@ -50,6 +52,10 @@ pub use self::{
 };
 use crate::domain::ClusterIdentity;
 
+/// The namespace of what the cluster itself is made of.
+const SYSTEM: &str = "kube-system";
+/// The Deployment that answers with the addresses of services.
+const DNS: &str = "coredns";
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(5);
 /// How long one request may take.
@@ -107,13 +113,21 @@ impl Cluster {
         let namespace = call(
             "ask the cluster who it is",
             IDENTITY,
-            namespaces.get_metadata("kube-system"),
+            namespaces.get_metadata(SYSTEM),
         )
         .await?;
         Ok(ClusterIdentity {
             uid: namespace.metadata.uid.unwrap_or_default(),
             authority: self.authority.clone(),
         })
+    }
+
+    /// Whether the names of services are found in the cluster.
+    pub async fn has_names(&self) -> Result<bool, KubeError> {
+        let deployments: Api<Deployment> = Api::namespaced(self.client.clone(), SYSTEM);
+        let found = call("look at its DNS", IDENTITY, deployments.get_opt(DNS)).await?;
+        let status = found.and_then(|found| found.status);
+        Ok(status.is_some_and(|status| status.available_replicas > Some(0)))
     }
 
     /// Where its API is, such as `https://127.0.0.1:40973/`.

@@ -174,6 +174,18 @@ async fn pipes_that_a_grandchild_holds_open_are_abandoned() {
 }
 
 #[tokio::test]
+async fn what_a_command_leaves_in_a_session_of_its_own_is_left_on_purpose() {
+    let started = Instant::now();
+    let script = "setsid sh -c 'echo $$; exec sleep 30 >/dev/null 2>&1' & sleep 0.3";
+    let done = run_quietly(&shell(script, LONG)).await.unwrap();
+    assert!(started.elapsed() < Duration::from_secs(10));
+    let pid = done.stdout_text().trim().to_owned();
+    assert!(is_alive(&pid), "{done:?}");
+    let left = rustix::process::Pid::from_raw(pid.parse().unwrap()).unwrap();
+    rustix::process::kill_process(left, rustix::process::Signal::KILL).unwrap();
+}
+
+#[tokio::test]
 async fn a_missing_program_says_how_to_install_it() {
     let environment = ChildEnvironment::default().with("PATH", "/nowhere");
     let error = run_quietly(&Invocation::new("k3d", environment, LONG))

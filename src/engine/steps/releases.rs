@@ -2,7 +2,8 @@
 
 use std::{
     path::{Path, PathBuf},
-    time::Duration,
+    pin::pin,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -12,7 +13,7 @@ use crate::{
     adapters::{
         files,
         helm::{self, ChartReference, Helm, ReleaseRequest},
-        kube::objects_in,
+        kube::{Cluster, HeldObject, objects_in},
     },
     domain::{
         Desired, DesiredRelease, Environment, ExitClass, Failure, NoticeLevel, ReleaseChart,
@@ -28,6 +29,9 @@ use crate::{
 const INSTALL_WITHIN: Duration = Duration::from_mins(2);
 const RENDERED_WITHIN: Duration = Duration::from_mins(1);
 const REMOVE_WITHIN: Duration = Duration::from_mins(2);
+/// How long an object that was deleted may be kept by others before it counts as one that does not go.
+const HELD_WITHIN: Duration = Duration::from_secs(15);
+const LOOK_AGAIN: Duration = Duration::from_secs(3);
 
 /// Takes away the record of an operation that a killed Helm left pending, so that Helm works again.
 ///
@@ -131,20 +135,79 @@ async fn look_inside(
     claims::reserve(world, request, rendered).await
 }
 
-/// Removes the release of a service that left the manifest.
+/// Removes the release of a service that left the manifest. What others keep of it is not waited for without end.
 pub(in crate::engine) async fn remove(
     world: &World,
     service: &ServiceName,
+    progress: &Progress,
     cancel: &CancellationToken,
 ) -> Result<Finished, Failure> {
-    world.checked_cluster().await?;
-    let removed = world
-        .tools
-        .helm
-        .uninstall(service, NAMESPACE, cancel, REMOVE_WITHIN)
-        .await;
-    removed.map_err(|error| error.failure().of(service))?;
-    Ok(Finished::Done)
+    let cluster = world.checked_cluster().await?;
+    let removal = cancel.child_token();
+    let helm = &world.tools.helm;
+    let mut removing = pin!(helm.uninstall(service, NAMESPACE, &removal, REMOVE_WITHIN));
+    let held = tokio::select! {
+        removed = &mut removing => {
+            removed.map_err(|error| error.failure().of(service))?;
+            return Ok(Finished::Done);
+        }
+        held = until_held(cluster, service, progress) => held,
+    };
+    removal.cancel();
+    // It is ended: what it says of that is known.
+    let _ = removing.await;
+    Err(not_removed(service, &held, &world.places.kubeconfig))
+}
+
+/// Waits until objects of a service were kept for so long that nobody will let them go.
+async fn until_held(
+    cluster: &Cluster,
+    service: &ServiceName,
+    progress: &Progress,
+) -> Vec<HeldObject> {
+    let mut since: Option<Instant> = None;
+    loop {
+        tokio::time::sleep(LOOK_AGAIN).await;
+        // Helm says it where the cluster does not answer.
+        let held = cluster.held(service).await.unwrap_or_default();
+        let Some(first) = held.first() else {
+            since = None;
+            continue;
+        };
+        progress.note(format!(
+            "waiting for {first}, which {} keeps",
+            first.finalizers.join(", ")
+        ));
+        if since.get_or_insert_with(Instant::now).elapsed() >= HELD_WITHIN {
+            return held;
+        }
+    }
+}
+
+fn not_removed(service: &ServiceName, held: &[HeldObject], kubeconfig: &Path) -> Failure {
+    let mut failure = Failure::new(
+        "helm.held",
+        ExitClass::Cluster,
+        format!("{service} was deleted and does not go"),
+    )
+    .of(service);
+    for object in held {
+        failure = failure.because(format!(
+            "{object} is kept by its finalizer {}, and nobody takes that away",
+            object.finalizers.join(", ")
+        ));
+    }
+    failure = failure.help("start what has to take the finalizer away, then run `devenv up` again");
+    for object in held {
+        failure = failure.help(format!(
+            "or give up what it stands for: kubectl --kubeconfig {} patch {} {} --type merge -p '{}'",
+            kubeconfig.display(),
+            object.kind.to_lowercase(),
+            object.name,
+            r#"{"metadata":{"finalizers":null}}"#,
+        ));
+    }
+    failure
 }
 
 /// The objects that a service comes to, before anything is made; secrets are among them. Asks neither docker nor the cluster.

@@ -1,6 +1,6 @@
 //! The environment's cluster and registry: whether they are whole, and who they should be.
 
-use std::{future::Future, time::Duration};
+use std::{future::Future, path::Path, time::Duration};
 
 use futures::future::Shared;
 use jiff::Timestamp;
@@ -170,9 +170,10 @@ async fn api(project: &Project, record: Option<&Record>, own: &OwnContainers) ->
     if let Some(moved) = judge_port(cluster.port(), published.map(|port| port.host)) {
         return vec![moved];
     }
-    let (identity, shown) = futures::join!(
+    let (identity, shown, names) = futures::join!(
         within("the cluster", cluster.identity()),
         within("the cluster", cluster.server_certificate_end()),
+        within("the cluster", cluster.has_names()),
     );
     let certificates = [
         Certificate {
@@ -197,7 +198,27 @@ async fn api(project: &Project, record: Option<&Record>, own: &OwnContainers) ->
         Ok(Err(error)) => Finding::of(Severity::Problem, error.failure()),
         Err(late) => *late,
     });
+    // Where it could not be asked that is told already.
+    if let Ok(Ok(false)) = names {
+        found.push(no_names(&kubeconfig));
+    }
     found
+}
+
+fn no_names(kubeconfig: &Path) -> Finding {
+    let kubectl = format!(
+        "kubectl --kubeconfig {} --namespace kube-system",
+        kubeconfig.display()
+    );
+    Finding::problem(
+        "cluster.no-dns",
+        "no service of the cluster is found by its name",
+    )
+    .because("its DNS, the Deployment coredns in kube-system, has no pod that is ready")
+    .fix(format!("{kubectl} scale deployment coredns --replicas 1"))
+    .fix(format!(
+        "or see why it is not: {kubectl} describe pods --selector k8s-app=kube-dns"
+    ))
 }
 
 /// Whether the kubeconfig leads to the port that the cluster has.

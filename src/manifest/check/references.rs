@@ -127,9 +127,10 @@ impl Checker<'_> {
             .services
             .iter()
             .map(|(name, service)| {
-                let names = service.depends_on.iter().map(ServiceName::as_str);
-                let names = names.filter(|name| self.services.contains(*name));
-                (name.as_str(), names.collect())
+                // One that could not be read depends on nobody that is known.
+                let names = service.depends_on.iter();
+                let names = names.filter(|name| keys.services.contains_key(*name));
+                (name.as_str(), names.map(ServiceName::as_str).collect())
             })
             .collect();
         let mut circles = Vec::new();

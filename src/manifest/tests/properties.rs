@@ -1,8 +1,14 @@
 //! Whatever is in the files, loading answers and does not panic.
 
+use std::path::Path;
+
 use proptest::prelude::*;
 
-use crate::manifest::testing::MemoryFiles;
+use crate::{
+    corpus,
+    manifest::testing::{MemoryFiles, render},
+    mutate::{Mutator, rounds},
+};
 
 /// Words that lead deep into the loader, among others.
 const WORDS: &[&str] = &[
@@ -124,4 +130,48 @@ proptest! {
         let _ = MemoryFiles::with_manifest(&text).load();
         let _ = MemoryFiles::with_manifest("apiVersion: devenv/v1\nname: x\n").load_with(&[], &[&flag]);
     }
+}
+
+/// Found by damaging manifests: the circle was looked for in a service that is none.
+#[test]
+fn a_service_may_depend_on_one_that_cannot_be_read() {
+    for service in ["text", "[]", "null", "{ image: 1, 2: 3 }"] {
+        let manifest = format!(
+            "apiVersion: devenv/v1\nname: x\nservices: {{ a: {{ image: i, dependsOn: [b] }}, b: {service} }}\n"
+        );
+        assert!(MemoryFiles::with_manifest(&manifest).load().is_err());
+    }
+}
+
+/// Manifests of the shapes that people write, and of those that only YAML knows.
+#[test]
+fn manifests_of_the_corpus_are_answered_whatever_is_done_to_them() {
+    let corpus = corpus::files(Path::new(env!("CARGO_MANIFEST_DIR")), "manifest");
+    let load = |text: &str| {
+        let files = MemoryFiles::with_manifest(text).file("web/Dockerfile", "FROM scratch\n");
+        files
+            .load()
+            .map(|_| ())
+            .map_err(|failures| render(&failures))
+    };
+    for (path, bytes) in &corpus {
+        let text = String::from_utf8(bytes.clone()).unwrap();
+        assert_eq!(load(&text), Ok(()), "{}", path.display());
+    }
+    let mut mutator = Mutator::new(0x3a11);
+    let (mut good, mut bad) = (0, 0);
+    for (index, (_, bytes)) in corpus.iter().enumerate() {
+        let (_, other) = &corpus[(index + 1) % corpus.len()];
+        for _ in 0..rounds(60) {
+            let damaged = mutator.damaged(bytes, other);
+            match load(&String::from_utf8_lossy(&damaged)) {
+                Ok(()) => good += 1,
+                Err(said) => {
+                    assert!(said.contains("manifest."), "{said}");
+                    bad += 1;
+                }
+            }
+        }
+    }
+    assert!(good > 10 && bad > 10, "{good} {bad}");
 }

@@ -70,7 +70,13 @@ fn parts(text: &[u8]) -> Option<Line> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::{
+        corpus,
+        mutate::{Mutator, rounds},
+    };
 
     #[test]
     fn a_line_tells_its_time_its_output_and_whether_it_is_whole() {
@@ -97,5 +103,24 @@ mod tests {
             let line = Line::read(text.as_bytes());
             assert_eq!((line.time, &*line.bytes), (None, text.as_bytes()));
         }
+    }
+
+    #[test]
+    fn whatever_is_written_nothing_of_it_is_lost() {
+        let corpus = corpus::files(Path::new(env!("CARGO_MANIFEST_DIR")), "logs");
+        let mut mutator = Mutator::new(0x11e5);
+        let mut understood = 0;
+        for (_, bytes) in &corpus {
+            for _ in 0..rounds(100) {
+                let damaged = mutator.damaged(bytes, &corpus[0].1);
+                for text in damaged.split(|byte| *byte == b'\n') {
+                    let line = Line::read(text);
+                    assert!(text.ends_with(&line.bytes));
+                    assert!(line.time.is_some() || line.bytes == text);
+                    understood += usize::from(line.time.is_some());
+                }
+            }
+        }
+        assert!(understood > 100, "{understood}");
     }
 }

@@ -1,6 +1,6 @@
 //! `kill -9` at any moment is a way to stop: the next command goes on from there.
 
-use super::{assert_converged, is_there, project, releases};
+use super::{assert_converged, is_there, project, releases, swept};
 use crate::program::{BASE, Project, Running};
 
 const SERVICES: [&str; 2] = ["store", "web"];
@@ -31,6 +31,7 @@ fn a_killed_command_hinders_no_other_and_up_makes_whole_what_it_left() {
     killed_while_the_services_are_deployed(&project);
     killed_while_a_hook_runs(&project);
     killed_while_a_change_is_taken_over(&project);
+    swept::sweep(&project);
     killed_while_it_is_stopped(&project);
     killed_while_it_is_taken_down(&project);
     project.end();

@@ -20,7 +20,7 @@ fn project() -> TestEnvironment {
     environment.set("DOCKER_HOST", &format!("unix://{}", socket.display()));
     environment.write_project("devenv.yaml", MANIFEST);
     let up = environment.devenv(["up", "--no-session"]);
-    assert_told(&up, 5, &["tool.missing"]);
+    assert_told(&up, 4, &["tool.missing"]);
     environment
 }
 
@@ -128,7 +128,7 @@ fn a_lock_counts_as_long_as_it_is_held_whatever_its_file_says() {
     let status = environment.devenv(["status"]);
     assert!(!status.to_string().contains("at work"), "{status}");
     let up = environment.devenv(["up", "--no-session"]);
-    assert_told(&up, 5, &["tool.missing"]);
+    assert_told(&up, 4, &["tool.missing"]);
 
     let mut holder = environment
         .shell(
@@ -154,5 +154,5 @@ fn a_lock_counts_as_long_as_it_is_held_whatever_its_file_says() {
     holder.kill().expect("it goes on");
     holder.wait().expect("it ends");
     let up = environment.devenv(["up", "--no-session"]);
-    assert_told(&up, 5, &["tool.missing"]);
+    assert_told(&up, 4, &["tool.missing"]);
 }
