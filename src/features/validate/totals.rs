@@ -16,7 +16,7 @@ use crate::{
 pub(super) fn exceeding(rendered: &Rendered, room: &Room) -> Vec<Finding> {
     let mut found = Vec::new();
     let (mut cpu, mut memory) = (0, 0);
-    for (service, object) in rendered.objects() {
+    for (service, object) in rendered.judged() {
         let Some(pod) = pod_template(object) else {
             continue;
         };
@@ -28,9 +28,7 @@ pub(super) fn exceeding(rendered: &Rendered, room: &Room) -> Vec<Finding> {
                 .because(format!("it requests {}", words(one)))
                 .seen("what the nodes can give", nodes(room))
                 .fix(format!("lower the requests of {service}"));
-            if rendered.judged.contains(service) {
-                found.push(rendered.about(service, finding));
-            }
+            found.push(rendered.about(service, finding));
         }
         let pods = replicas(object, room);
         cpu += one.cpu.millis() * pods;
@@ -40,7 +38,7 @@ pub(super) fn exceeding(rendered: &Rendered, room: &Room) -> Vec<Finding> {
     let sum = |of: fn(Amounts) -> u64| room.nodes.iter().map(|node| of(node.allocatable)).sum();
     let given = amounts(sum(|it| it.cpu.millis()), sum(|it| it.memory.bytes()));
     if !room.nodes.is_empty() && !fits(all, given) {
-        let what = "all services together request more than the cluster can give";
+        let what = "the services together request more than the cluster can give";
         found.push(
             Finding::problem("validate.too-much", what)
                 .because(format!("they request {}", words(all)))
