@@ -5,6 +5,7 @@
 )]
 
 mod bench;
+mod way;
 
 use std::{
     path::Path,
@@ -24,7 +25,10 @@ use devenv::{
 use futures::{StreamExt as _, TryStreamExt as _};
 use tokio_util::sync::CancellationToken;
 
-use self::bench::{BASE, Bench, PATIENCE, raw};
+use self::{
+    bench::{BASE, Bench, PATIENCE, raw},
+    way::Way,
+};
 
 async fn until(what: &str, condition: impl AsyncFn() -> bool) {
     let deadline = Instant::now() + PATIENCE;
@@ -276,6 +280,24 @@ fn sleeps(argument: &str) -> bool {
         .iter()
         .filter_map(|process| files::read(&process.join("cmdline")).ok())
         .any(|command| command == wanted.as_bytes())
+}
+
+#[tokio::test]
+async fn a_push_that_is_broken_off_comes_to_its_end_all_the_same() {
+    let bench = Bench::new("broken", &[("Dockerfile", &format!("FROM {BASE}\n"))]).await;
+    let (_, port) = bench.registry().await;
+    let way = Way::to(port.get(), 1 << 20);
+    let mut request = bench.request();
+    request.reference = format!("127.0.0.1:{}/shop/order:abc", way.port);
+    bench.images.lock().unwrap().push(request.reference.clone());
+    bench.build(&request).await.0.unwrap();
+    let never = CancellationToken::new();
+    let pushing = bench.docker.push(&request.reference, &|_| {}, &never);
+    let pushed = tokio::time::timeout(PATIENCE, pushing).await;
+    pushed.expect("in time").unwrap();
+    assert!(way.was_broken(), "nothing was broken off");
+    let there = registry::has_manifest(port, "shop/order", "abc").await;
+    assert!(there.unwrap());
 }
 
 #[tokio::test]

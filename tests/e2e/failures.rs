@@ -88,6 +88,7 @@ fn what_fails_is_explained_and_mended_and_the_rest_stays_up() {
     a_service_that_dies_while_another_is_waited_for_is_told(&scene);
     a_killed_helm_is_repaired(&scene);
     a_cluster_changed_by_hand_is_put_right(&scene);
+    what_does_not_go_holds_up_no_down(&scene);
     scene.end();
 }
 
@@ -313,6 +314,26 @@ fn what_a_finalizer_keeps_is_named(scene: &Scene) {
         "patch deployment slow --type merge",
     ]);
     patch("null");
+}
+
+/// With the nodes goes all that is in them, whoever waits for whom there.
+fn what_does_not_go_holds_up_no_down(scene: &Scene) {
+    let never = r#"{"metadata":{"finalizers":["example.com/never"]}}"#;
+    let patch = [
+        "patch",
+        "deployment",
+        "healthy",
+        "--type",
+        "merge",
+        "-p",
+        never,
+    ];
+    scene.kubectl(&patch).assert_code(0);
+    let delete = ["delete", "deployment", "healthy", "--wait=false"];
+    scene.kubectl(&delete).assert_code(0);
+    let down = scene.devenv(&["down", "--yes"]).assert_code(0);
+    down.assert_within(Duration::from_secs(40));
+    scene.devenv(&["status"]).assert_code(5);
 }
 
 /// Helm waits for a hook of the chart when both are killed, so that the release stays `pending-install`.

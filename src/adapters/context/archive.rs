@@ -236,4 +236,31 @@ mod tests {
             assert!(matches!(error, ArchiveError::Changed(_)), "{now}: {error}");
         }
     }
+
+    #[tokio::test]
+    async fn a_file_of_any_century_is_archived_with_its_time() {
+        // A second before 1970, and the year 2040, which 32 bits cannot say.
+        for (seconds, told) in [(-1, 0), (2_208_988_800, 2_208_988_800)] {
+            let home = directory(&[("Dockerfile", "FROM scratch"), ("a", "1")]);
+            let time = rustix::fs::Timespec {
+                tv_sec: seconds,
+                tv_nsec: 0,
+            };
+            let times = rustix::fs::Timestamps {
+                last_access: time,
+                last_modification: time,
+            };
+            let flags = rustix::fs::AtFlags::empty();
+            rustix::fs::utimensat(rustix::fs::CWD, home.path().join("a"), &times, flags).unwrap();
+            let context = Arc::new(scan(&build(home.path())).unwrap());
+            context.hash().unwrap();
+            let chunks: Vec<Bytes> = context.archive().try_collect().await.unwrap();
+            let whole = chunks.concat();
+            let mut archive = tar::Archive::new(&*whole);
+            let entries = archive.entries().unwrap().map(Result::unwrap);
+            let of_a = entries.filter(|entry| entry.path().unwrap().ends_with("a"));
+            let times: Vec<u64> = of_a.map(|entry| entry.header().mtime().unwrap()).collect();
+            assert_eq!(times, [told]);
+        }
+    }
 }

@@ -85,6 +85,7 @@ pub(super) fn look_everywhere(project: &Project) {
         &["logs"],
         &["logs", "-o", "json"],
         &["plan", "-o", "json"],
+        &["validate", "--all-services", "-o", "json"],
         &["config", "show"],
         &["config", "show", "-o", "json"],
         &["config", "explain", "services.app.env.API_TOKEN"],

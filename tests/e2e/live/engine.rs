@@ -37,7 +37,39 @@ fn edits_are_live_again_after_the_docker_daemon_was_killed() {
     scene.write("greeter", "back as before");
     scene.until_answers("greeter", "back as before");
     assert_eq!(scene.session(), session, "it went on all the while");
+    an_up_that_docker_dies_under_ends_at_once_and_the_next_one_goes_on(&scene);
     scene.end();
+}
+
+fn an_up_that_docker_dies_under_ends_at_once_and_the_next_one_goes_on(scene: &Scene) {
+    let dockerfile = "page/Dockerfile";
+    let good = scene.project.read(dockerfile);
+    // What docker leaves at work when it is killed ends by itself.
+    let marker = format!("45.{}", std::process::id());
+    scene
+        .project
+        .write(dockerfile, &format!("{good}RUN sleep {marker}\n"));
+    let mut up = scene.project.running(&["up"]);
+    let sleeps = format!("sleep\0{marker}\0");
+    up.until("the image is built", || is_running(&sleeps));
+    let daemon = Daemon::running();
+    signal(daemon.pid, Signal::KILL);
+    let ended = up.end();
+    assert!(ended.took < Duration::from_secs(20), "{:?}", ended.took);
+    assert!(matches!(ended.code, Some(4 | 5)), "{ended:?}");
+    let ended = ended.assert_says(&["error[docker.", "docker", "systemctl"]);
+    assert!(!ended.said.contains("internal"), "{}", ended.said);
+    daemon.start_again();
+    scene.project.write(dockerfile, &good);
+    scene.project.devenv(&["up"]).assert_code(0);
+    scene.until_answers("page", "and this too");
+}
+
+/// Whether a process of this command line, with its NULs, runs on this machine.
+fn is_running(command: &str) -> bool {
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let commands = processes.filter_map(|one| std::fs::read(one.path().join("cmdline")).ok());
+    commands.into_iter().any(|line| line == command.as_bytes())
 }
 
 /// The docker daemon of this machine.

@@ -45,6 +45,8 @@ fn no_command_asks_the_current_context_and_nobody_else_reads_what_is_kept() {
         &["scale", "web=2"],
         &["restart", "web"],
         &["kubeconfig"],
+        &["validate", "--all-services"],
+        &["history"],
         &["stop"],
         &["start"],
     ] {

@@ -36,6 +36,10 @@ use crate::{files::UNFINISHED, listener::Listener};
 
 /// A time that nobody has by chance.
 pub(super) const LONG_AGO: (i64, i64) = (1_000_000_007, 123_456_789);
+/// A time of the year 2040, which 32 bits cannot say.
+const FAR_AWAY: (i64, i64) = (2_208_988_800, 5);
+/// A time before 1970.
+const BEFORE_ALL: (i64, i64) = (-86_400, 250_000_000);
 /// The length of a file that is mostly holes.
 pub(super) const SPARSE: u64 = 32 << 20;
 
@@ -142,6 +146,9 @@ impl Stage {
             fs::set_permissions(top.join(path), fs::Permissions::from_mode(mode)).unwrap();
         }
         extend(&top);
+        for (path, time) in [("nothing", FAR_AWAY), ("empty", BEFORE_ALL)] {
+            set_time(&top.join(path), time);
+        }
         // Of directories last: what is made in them changes them.
         for path in ["plain", "link", "null", "deep/er", "deep", ""] {
             set_time(&top.join(path), LONG_AGO);
