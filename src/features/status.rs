@@ -207,6 +207,12 @@ fn state(
     if !observed.workloads.iter().any(|w| &w.service == name) {
         return without_workload(observed, name);
     }
+    let release = observed.releases.get(name);
+    if release.is_some_and(|release| release.status == ReleaseStatus::Uninstalling) {
+        // What is left of it may run all the same.
+        let text = "its removal has not come to its end: `devenv up` goes on with it";
+        return (ServiceState::Failed, Some(text.to_owned()));
+    }
     if observed.is_ready(name) {
         let state = match desired {
             0 => ServiceState::Stopped,
@@ -366,6 +372,18 @@ mod tests {
         observed.workloads.clear();
         observed.releases.clear();
         assert_eq!(seen(&project, &observed).1, Some(6));
+    }
+
+    #[test]
+    fn a_service_that_was_half_removed_is_not_ready_though_its_pods_run() {
+        let project = shop();
+        let mut observed = up(&project);
+        let release = observed.releases.get_mut(&name("order")).unwrap();
+        release.status = ReleaseStatus::Uninstalling;
+        let (status, wrong) = seen(&project, &observed);
+        let order = &status.services[0];
+        assert_eq!((order.state, wrong), (ServiceState::Failed, Some(6)));
+        assert!(order.trouble.as_deref().unwrap().contains("removal"));
     }
 
     #[test]

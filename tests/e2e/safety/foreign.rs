@@ -1,6 +1,6 @@
 //! Whom devenv must not ask, and who must not look into what it keeps.
 
-use std::{net::IpAddr, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{ffi::OsStr, net::IpAddr, os::unix::fs::PermissionsExt as _, path::Path};
 
 use super::{SERVE, project};
 use crate::{cluster::stage::listening_sockets, program::Project};
@@ -100,11 +100,10 @@ fn assert_private(project: &Project) {
     let trust = state.with_file_name("trust.json");
     let mut left = vec![state, data, trust];
     while let Some(path) = left.pop() {
-        // What services and the registry keep is theirs; nobody else comes through the directory above it.
-        let is_theirs = path.parent().is_some_and(|directory| {
-            directory.ends_with("volumes") || directory.ends_with("registry")
-        });
-        if is_theirs || !path.exists() {
+        // What services, the registry and Helm keep is theirs; nobody else comes through the directory above it.
+        let above = path.parent().and_then(Path::file_name);
+        let theirs = ["volumes", "registry", "helm"].map(OsStr::new);
+        if above.is_some_and(|above| theirs.contains(&above)) || !path.exists() {
             continue;
         }
         let expected = if path.is_dir() { 0o700 } else { 0o600 };
