@@ -2,8 +2,10 @@
 
 use serde_json::Value;
 
+use super::{Cpu, Memory, Resources};
+
 /// What runs pods, and where in it their template is.
-const TEMPLATES: [(&str, &str); 8] = [
+pub(super) const TEMPLATES: [(&str, &str); 8] = [
     ("Pod", ""),
     ("Deployment", "/spec/template"),
     ("StatefulSet", "/spec/template"),
@@ -51,6 +53,45 @@ pub fn containers(spec: &Value) -> impl Iterator<Item = &Value> {
     lists.flatten().flatten()
 }
 
+/// What the containers of a pod's specification that run together request and may have. One of them without a limit, and
+/// there is none for the pod; what init containers ask for is left out, as it is needed for a moment only.
+pub fn resources_of(spec: &Value) -> Resources {
+    let of_list = |list: &str| spec[list].as_array().into_iter().flatten();
+    let sidecars = of_list("initContainers").filter(|init| init["restartPolicy"] == "Always");
+    let containers: Vec<&Value> = of_list("containers").chain(sidecars).collect();
+    let requested = |name: &str, read: fn(&str) -> Option<u64>| {
+        let each = containers.iter().filter_map(|container| {
+            // Kubernetes takes the limit for the request where only that is said.
+            let text = amount(container, "requests", name);
+            read(&text.or_else(|| amount(container, "limits", name))?)
+        });
+        each.reduce(u64::saturating_add)
+    };
+    let limited = |name: &str, read: fn(&str) -> Option<u64>| {
+        let each = containers.iter();
+        let each = each.map(|container| read(&amount(container, "limits", name)?));
+        let each: Option<Vec<u64>> = each.collect();
+        each?.into_iter().reduce(u64::saturating_add)
+    };
+    let millis = |text: &str| text.parse().ok().map(Cpu::millis);
+    let bytes = |text: &str| text.parse().ok().map(Memory::bytes);
+    Resources {
+        request_cpu: requested("cpu", millis).map(Cpu::from_millis),
+        request_memory: requested("memory", bytes).map(Memory::from_bytes),
+        limit_cpu: limited("cpu", millis).map(Cpu::from_millis),
+        limit_memory: limited("memory", bytes).map(Memory::from_bytes),
+    }
+}
+
+/// An amount as a container says it, as a text or a number.
+fn amount(container: &Value, of: &str, name: &str) -> Option<String> {
+    match &container["resources"][of][name] {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -79,5 +120,30 @@ mod tests {
         };
         let names: Vec<_> = found.into_iter().map(names).collect();
         assert_eq!(names, [Some("ab".to_owned()), Some("ab".to_owned()), None]);
+    }
+
+    #[test]
+    fn what_a_pod_requests_is_added_up_and_it_has_a_limit_if_all_its_containers_have_one() {
+        let both =
+            |amounts: Value| json!({ "resources": { "requests": amounts, "limits": amounts } });
+        let limit = json!({ "resources": { "limits": { "memory": "64Mi" } } });
+        let memory = |spec: Value| {
+            let found = resources_of(&spec);
+            let mebi = |memory: Option<Memory>| memory.map(|memory| memory.bytes() >> 20);
+            (mebi(found.request_memory), mebi(found.limit_memory))
+        };
+        let one = both(json!({ "memory": "64Mi", "cpu": 0.5 }));
+        let two = json!({ "containers": [one, one] });
+        assert_eq!(resources_of(&two).request_cpu.map(Cpu::millis), Some(1_000));
+        assert_eq!(memory(two), (Some(128), Some(128)));
+        assert_eq!(
+            memory(json!({ "containers": [limit, {}] })),
+            (Some(64), None)
+        );
+        assert_eq!(memory(json!({ "containers": [{}] })), (None, None));
+        let mut sidecar = one.clone();
+        sidecar["restartPolicy"] = "Always".into();
+        let inits = json!({ "containers": [one], "initContainers": [one, sidecar] });
+        assert_eq!(memory(inits), (Some(128), Some(128)));
     }
 }

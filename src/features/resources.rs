@@ -16,9 +16,9 @@ use crate::{
     adapters::{
         agent::{ContainerId, Usage},
         docker::{ContainerUse, Docker},
-        kube::{Amounts, NodeRoom, PodAmounts, Room},
+        kube::{Amounts, NodeRoom, Room},
     },
-    domain::{Cpu, Failure, Memory, Observed, ObservedPod, ServiceName},
+    domain::{Cpu, Failure, Memory, Observed, ObservedPod, Resources, ServiceName},
     report::{ContainerUsage, NodeUsage, NotFitting},
 };
 
@@ -163,9 +163,9 @@ pub(super) fn of_service(
         .filter_map(|name| figures.pods.get(*name).copied())
         .collect();
     let of_used = |one: fn(&Used) -> u64| (!used.is_empty()).then(|| used.iter().map(one).sum());
-    let allowed: Vec<PodAmounts> = names
+    let allowed: Vec<&Resources> = names
         .iter()
-        .filter_map(|name| room.pods.get(*name).copied())
+        .filter_map(|name| room.pods.get(*name))
         .collect();
     Some(ContainerUsage {
         cpu_millis: of_used(|used| used.cpu_millis),
@@ -182,8 +182,8 @@ fn is_of(pod: &ObservedPod, service: &str) -> bool {
 }
 
 /// The sum over pods; `None` if one of them says nothing.
-fn total(pods: &[PodAmounts], one: impl Fn(&PodAmounts) -> Option<u64>) -> Option<u64> {
-    let all: Option<Vec<u64>> = pods.iter().map(one).collect();
+fn total(pods: &[&Resources], one: impl Fn(&Resources) -> Option<u64>) -> Option<u64> {
+    let all: Option<Vec<u64>> = pods.iter().map(|pod| one(pod)).collect();
     all.filter(|all| !all.is_empty())
         .map(|all| all.into_iter().sum())
 }
@@ -212,9 +212,14 @@ pub(super) fn not_fitting(project: &Project, observed: &Observed, room: &Room) -
         let workload = service.workload()?;
         let has_pods = observed.pods.iter().any(|pod| is_of(pod, name.as_str()));
         let wanted = if has_pods { 1 } else { workload.replicas };
+        // Kubernetes takes the limit for the request where only that is said.
+        let asked = &workload.resources;
         let one = Amounts {
-            cpu: workload.resources.request_cpu.unwrap_or_default(),
-            memory: workload.resources.request_memory.unwrap_or_default(),
+            cpu: asked.request_cpu.or(asked.limit_cpu).unwrap_or_default(),
+            memory: asked
+                .request_memory
+                .or(asked.limit_memory)
+                .unwrap_or_default(),
         };
         let fitting = room.nodes.iter().map(|node| places(node, one));
         let fitting = fitting.fold(0, u64::saturating_add);
@@ -271,7 +276,7 @@ mod tests {
         }
     }
 
-    fn room(requested: &[Amounts], pods: &[(&str, PodAmounts)]) -> Room {
+    fn room(requested: &[Amounts], pods: &[(&str, Resources)]) -> Room {
         let nodes = requested.iter().enumerate();
         Room {
             nodes: nodes
@@ -283,7 +288,7 @@ mod tests {
                 .collect(),
             pods: pods
                 .iter()
-                .map(|(pod, amounts)| ((*pod).to_owned(), *amounts))
+                .map(|(pod, amounts)| ((*pod).to_owned(), amounts.clone()))
                 .collect(),
         }
     }
@@ -354,9 +359,9 @@ mod tests {
         let mut second = observed.pods[0].clone();
         second.name = "order-1-b".to_owned();
         observed.pods.push(second);
-        let limit = PodAmounts {
+        let limit = Resources {
             limit_memory: Some(Memory::from_bytes(64 * MI)),
-            ..PodAmounts::default()
+            ..Resources::default()
         };
         let used = Used {
             cpu_millis: 5,
@@ -368,7 +373,10 @@ mod tests {
                 .into(),
             nodes: BTreeMap::new(),
         };
-        let known = room(&[], &[("order-1-a", limit), ("order-1-b", limit)]);
+        let known = room(
+            &[],
+            &[("order-1-a", limit.clone()), ("order-1-b", limit.clone())],
+        );
         let usage = |room: &Room, figures: &Figures| {
             of_service("order", &observed.pods, room, figures).unwrap()
         };
@@ -385,7 +393,7 @@ mod tests {
         );
         let unlimited = room(
             &[],
-            &[("order-1-a", limit), ("order-1-b", PodAmounts::default())],
+            &[("order-1-a", limit), ("order-1-b", Resources::default())],
         );
         assert_eq!(usage(&unlimited, &figures).memory_limit_bytes, None);
         assert_eq!(of_service("web-2", &observed.pods, &known, &figures), None);

@@ -9,8 +9,10 @@ use super::{
     table::{Cell, Table},
     text::safe_text,
 };
-use crate::domain::words::count;
-use crate::report::{ConfigChange, ConfigChanged, ConfigExplained, ConfigValidated};
+use crate::{
+    domain::words::count,
+    report::{ConfigChange, ConfigChanged, ConfigExplained, ConfigValidated},
+};
 
 /// A value as it would be written: a text without quotes, so that scripts can use it.
 pub(super) fn value(value: &Value) -> String {

@@ -7,8 +7,10 @@ use super::{
     text::safe_text,
     units::{age, seconds},
 };
-use crate::domain::words::count;
-use crate::report::{DataList, DataLoaded, DataReset};
+use crate::{
+    domain::words::count,
+    report::{DataList, DataLoaded, DataReset},
+};
 
 pub(super) fn loaded(report: &DataLoaded, style: &Style) -> String {
     let what = safe_text(report.dataset.as_deref().unwrap_or("nothing"));

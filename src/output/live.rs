@@ -9,10 +9,12 @@ use super::{
     text::safe_text,
     units::{age, millis},
 };
-use crate::domain::words::count;
-use crate::report::{
-    LiveAction, LiveChange, LiveEvent, LiveLeft, LiveStage, LiveTimes, LiveWhat, ServiceStatus,
-    Session, SessionStop, Standing, StandingState,
+use crate::{
+    domain::words::count,
+    report::{
+        LiveAction, LiveChange, LiveEvent, LiveLeft, LiveStage, LiveTimes, LiveWhat, ServiceStatus,
+        Session, SessionStop, Standing, StandingState,
+    },
 };
 
 /// The lines of an event, with the local time in front of the first.

@@ -11,11 +11,13 @@ use super::{
     text::safe_text,
     units::{age, memory, millis, seconds},
 };
-use crate::domain::words::count;
-use crate::report::{
-    RetentionBound, SanitizedData, SanitizedTable, SnapshotEntry, SnapshotExported,
-    SnapshotImported, SnapshotList, SnapshotMeans, SnapshotPruned, SnapshotRemoved,
-    SnapshotRestored, SnapshotSaved, SnapshotShown, SnapshotVerified,
+use crate::{
+    domain::words::count,
+    report::{
+        RetentionBound, SanitizedData, SanitizedTable, SnapshotEntry, SnapshotExported,
+        SnapshotImported, SnapshotList, SnapshotMeans, SnapshotPruned, SnapshotRemoved,
+        SnapshotRestored, SnapshotSaved, SnapshotShown, SnapshotVerified,
+    },
 };
 
 pub(super) fn saved(report: &SnapshotSaved, style: &Style) -> String {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     domain::words::count,
-    report::{ContainerUsage, NodeUsage, NotFitting, ServiceStatus, Status},
+    report::{NodeUsage, NotFitting, ServiceStatus, Status},
 };
 
 /// From this share of a limit on it is worth a look: at 100 % the process is killed.
@@ -44,7 +44,7 @@ fn services(services: &[ServiceStatus], style: &Style) -> String {
             amount(usage.memory_bytes, memory, style),
             amount(usage.memory_request_bytes, memory, style),
             amount(usage.memory_limit_bytes, memory, style),
-            memory_share(&usage),
+            share(usage.memory_bytes, usage.memory_limit_bytes),
         ]);
     }
     table.render(style)
@@ -80,10 +80,6 @@ fn amount(value: Option<u64>, unit: fn(u64) -> String, style: &Style) -> Cell {
     value
         .map_or_else(|| style.glyph("–", "-").to_owned(), unit)
         .into()
-}
-
-fn memory_share(usage: &ContainerUsage) -> Cell {
-    share(usage.memory_bytes, usage.memory_limit_bytes)
 }
 
 /// Memory in use in percent of the most.

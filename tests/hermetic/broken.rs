@@ -301,7 +301,7 @@ const BROKEN: [Broken; 20] = [
             let other = Killed(other.spawn().expect("it can be started"));
             let lock = state_of(it).join("lock");
             let begun = Instant::now();
-            while fs::read(&lock).is_ok_and(|text| text.is_empty()) {
+            while !fs::read(&lock).is_ok_and(|text| !text.is_empty()) {
                 assert!(begun.elapsed() < SOON, "it never took the lock");
                 std::thread::sleep(Duration::from_millis(5));
             }

@@ -35,6 +35,11 @@ pub struct Existing {
     pub names: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
+/// Whether a status of HTTP is about what was sent.
+const fn is_about_the_object(code: u16) -> bool {
+    matches!(code, 400..=499) && !matches!(code, 401 | 408 | 429)
+}
+
 impl Cluster {
     /// What the API server has against each of the objects: nothing is made or changed.
     pub async fn objections(
@@ -69,13 +74,16 @@ impl Cluster {
     ) -> Result<Option<(ApiResource, ApiCapabilities)>, KubeError> {
         let (group, version) = version.split_once('/').unwrap_or(("", version));
         let kind = GroupVersionKind::gvk(group, version, kind);
-        let asking = pinned_kind(&self.client, &kind);
-        match call("ask which kinds there are", REQUEST, asking).await {
-            Ok(found) => Ok(Some(found)),
-            // The client tells a kind that is not in its version's list as a failed discovery.
-            Err(KubeError::NotFound { .. } | KubeError::Rejected { .. }) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let asking = async {
+            match pinned_kind(&self.client, &kind).await {
+                Ok(found) => Ok(Some(found)),
+                // Neither the kind nor its version.
+                Err(kube::Error::Discovery(_)) => Ok(None),
+                Err(kube::Error::Api(status)) if status.code == 404 => Ok(None),
+                Err(error) => Err(error),
+            }
+        };
+        call("ask which kinds there are", REQUEST, asking).await
     }
 
     async fn try_one(
@@ -95,16 +103,17 @@ impl Cluster {
         let params = PatchParams::apply(MANAGER).force().dry_run();
         let doing = format!("try {} {}", kind_of(object), name_of(object));
         let patch = Patch::Apply(object);
-        let trying = api.patch(name_of(object), &params, &patch);
-        match call(&doing, REQUEST, trying).await {
-            Ok(_) => Ok(None),
-            Err(
-                KubeError::Rejected { message, .. }
-                | KubeError::Forbidden { message, .. }
-                | KubeError::NotFound { message, .. },
-            ) => Ok(Some(Objection::Refused(message))),
-            Err(error) => Err(error),
-        }
+        let trying = async {
+            match api.patch(name_of(object), &params, &patch).await {
+                Ok(_) => Ok(None),
+                // It is the object's fault, and not that the server has no time or is broken.
+                Err(kube::Error::Api(status)) if is_about_the_object(status.code) => {
+                    Ok(Some(Objection::Refused(status.message.clone())))
+                }
+                Err(error) => Err(error),
+            }
+        };
+        call(&doing, REQUEST, trying).await
     }
 
     /// The objects of the services' namespace that others may refer to.

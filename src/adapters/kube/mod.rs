@@ -46,7 +46,7 @@ pub use self::{
     logs::{LogLine, LogMark, LogOptions},
     observe::ClusterContents,
     pods::PodEnd,
-    room::{Amounts, NodeRoom, PodAmounts, Room},
+    room::{Amounts, NodeRoom, Room},
     run::{NotRun, Ran},
     view::{ClusterView, Connection, LiveView},
 };

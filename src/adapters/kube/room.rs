@@ -3,13 +3,14 @@
 use std::{collections::BTreeMap, str::FromStr};
 
 use k8s_openapi::{
-    api::core::v1::{Container, Node, Pod, PodSpec},
+    api::core::v1::{Node, Pod, PodSpec},
     apimachinery::pkg::api::resource::Quantity,
 };
 use kube::{Api, api::ListParams};
+use serde_json::json;
 
 use super::{Cluster, KubeError, REQUEST, call};
-use crate::domain::{Cpu, Memory};
+use crate::domain::{Cpu, Memory, Resources, objects::resources_of};
 
 /// Processor time and memory.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -31,26 +32,13 @@ pub struct NodeRoom {
     pub requested: Amounts,
 }
 
-/// What a pod may use; `None` where nothing is said.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct PodAmounts {
-    /// Processor time that is kept for it.
-    pub request_cpu: Option<Cpu>,
-    /// Processor time that it gets at most.
-    pub limit_cpu: Option<Cpu>,
-    /// Memory that is kept for it.
-    pub request_memory: Option<Memory>,
-    /// Memory that it gets at most.
-    pub limit_memory: Option<Memory>,
-}
-
 /// The room of a cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Room {
     /// The nodes, by name.
     pub nodes: Vec<NodeRoom>,
     /// The pods of the services' namespace that have not ended, by name.
-    pub pods: BTreeMap<String, PodAmounts>,
+    pub pods: BTreeMap<String, Resources>,
 }
 
 impl Cluster {
@@ -71,11 +59,17 @@ fn room(nodes: &[Node], pods: &[Pod], namespace: &str) -> Room {
     let mut room = Room::default();
     let mut requested: BTreeMap<&str, Amounts> = BTreeMap::new();
     for (pod, spec) in pods.iter().filter(|pod| !has_ended(pod)).filter_map(spec) {
-        let amounts = amounts_of(spec);
+        // What has come as JSON has a JSON form.
+        let amounts = resources_of(&json!(spec));
         if let Some(node) = spec.node_name.as_deref() {
             let sum = requested.entry(node).or_default();
-            sum.cpu = plus_cpu(sum.cpu, amounts.request_cpu);
-            sum.memory = plus_memory(sum.memory, amounts.request_memory);
+            sum.cpu = plus(
+                sum.cpu.millis(),
+                amounts.request_cpu.map(Cpu::millis),
+                Cpu::from_millis,
+            );
+            let memory = amounts.request_memory.map(Memory::bytes);
+            sum.memory = plus(sum.memory.bytes(), memory, Memory::from_bytes);
         }
         if let (Some(of), Some(name)) = (&pod.metadata.namespace, &pod.metadata.name)
             && of == namespace
@@ -115,57 +109,17 @@ fn has_ended(pod: &Pod) -> bool {
     matches!(phase, Some("Succeeded" | "Failed"))
 }
 
-/// What the containers of a pod that run together may have. What an init container asks for beyond that is left out: it is
-/// needed for a moment only.
-fn amounts_of(spec: &PodSpec) -> PodAmounts {
-    let inits = spec.init_containers.iter().flatten();
-    let sidecars = inits.filter(|init| init.restart_policy.as_deref() == Some("Always"));
-    let containers: Vec<&Container> = spec.containers.iter().chain(sidecars).collect();
-    let resources = || {
-        containers
-            .iter()
-            .map(|container| container.resources.as_ref())
-    };
-    let requests = || resources().map(|one| one?.requests.as_ref());
-    let limits = || resources().map(|one| one?.limits.as_ref());
-    // One container without a limit, and the pod has none.
-    let all_cpu: Option<Vec<Cpu>> = limits().map(|one| parsed(one?, "cpu")).collect();
-    let all_memory: Option<Vec<Memory>> = limits().map(|one| parsed(one?, "memory")).collect();
-    PodAmounts {
-        request_cpu: sum_cpu(requests().filter_map(|one| parsed(one?, "cpu"))),
-        limit_cpu: sum_cpu(all_cpu.into_iter().flatten()),
-        request_memory: sum_memory(requests().filter_map(|one| parsed(one?, "memory"))),
-        limit_memory: sum_memory(all_memory.into_iter().flatten()),
-    }
-}
-
 fn parsed<T: FromStr>(amounts: &BTreeMap<String, Quantity>, name: &str) -> Option<T> {
     amounts.get(name)?.0.parse().ok()
 }
 
-fn plus_cpu(sum: Cpu, more: Option<Cpu>) -> Cpu {
-    Cpu::from_millis(sum.millis() + more.map_or(0, Cpu::millis))
-}
-
-fn plus_memory(sum: Memory, more: Option<Memory>) -> Memory {
-    Memory::from_bytes(sum.bytes() + more.map_or(0, Memory::bytes))
-}
-
-/// `None` of none.
-fn sum_cpu(mut all: impl Iterator<Item = Cpu>) -> Option<Cpu> {
-    let first = all.next()?;
-    Some(all.fold(first, |sum, one| plus_cpu(sum, Some(one))))
-}
-
-/// `None` of none.
-fn sum_memory(mut all: impl Iterator<Item = Memory>) -> Option<Memory> {
-    let first = all.next()?;
-    Some(all.fold(first, |sum, one| plus_memory(sum, Some(one))))
+fn plus<T>(sum: u64, more: Option<u64>, of: fn(u64) -> T) -> T {
+    of(sum.saturating_add(more.unwrap_or(0)))
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::Value;
 
     use super::{super::fake::FakeApi, *};
 
@@ -210,27 +164,5 @@ mod tests {
         assert_eq!(room.nodes[1].requested, Amounts::default());
         let pods: Vec<&String> = room.pods.keys().collect();
         assert_eq!(pods, ["order"]);
-    }
-
-    #[tokio::test]
-    async fn a_pod_has_a_limit_if_all_of_its_containers_have_one() {
-        let amounts = json!({ "memory": "64Mi" });
-        let limited =
-            json!({ "name": "c", "resources": { "requests": amounts, "limits": amounts } });
-        let free = json!({ "name": "d" });
-        let room = asked(json!([
-            pod("default", "both", "Running", &json!([limited, limited])),
-            pod("default", "one", "Running", &json!([limited, free])),
-            pod("default", "none", "Pending", &json!([free])),
-        ]))
-        .await;
-        let memory = |pod: &str| {
-            let amounts = room.pods[pod];
-            let bytes = |memory: Option<Memory>| memory.map(|memory| memory.bytes() >> 20);
-            (bytes(amounts.request_memory), bytes(amounts.limit_memory))
-        };
-        assert_eq!(memory("both"), (Some(128), Some(128)));
-        assert_eq!(memory("one"), (Some(64), None));
-        assert_eq!(memory("none"), (None, None));
     }
 }

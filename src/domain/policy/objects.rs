@@ -149,6 +149,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::domain::objects::TEMPLATES;
     use crate::domain::{ComputeResource, Pin, PolicyException};
 
     fn strict() -> Policy {
@@ -216,20 +217,13 @@ mod tests {
         resources.limits: search: Deployment a: container first has no `resources.limits.memory`
         resources.requests: search: Deployment a: container first has no `resources.requests.memory`
         ");
-        for (kind, path) in [
-            ("Deployment", "/spec/template"),
-            ("StatefulSet", "/spec/template"),
-            ("DaemonSet", "/spec/template"),
-            ("ReplicaSet", "/spec/template"),
-            ("ReplicationController", "/spec/template"),
-            ("Job", "/spec/template"),
-            ("CronJob", "/spec/jobTemplate/spec/template"),
-        ] {
+        let others = TEMPLATES.iter().filter(|(kind, _)| *kind != "Pod");
+        for (kind, path) in others {
             let mut inside = bad_pod();
             for key in path.rsplit('/').filter(|key| !key.is_empty()) {
                 inside = json!({ key: inside });
             }
-            inside["kind"] = kind.into();
+            inside["kind"] = (*kind).into();
             let list = json!({ "kind": "List", "items": [inside] });
             assert_eq!(told(list).len(), deployment.len(), "{kind}");
         }

@@ -78,9 +78,12 @@ async fn run_hook(
     if let Some(service) = &hook.service {
         return in_service(cluster, service, hook, progress, cancel).await;
     }
-    if let Some(command) = world.environment.host_hook(moment, index) {
-        world.memory.check_trust(&command)?;
-    }
+    let command = world.environment.host_hook(moment, index);
+    let command = command.ok_or_else(|| {
+        let what = "a hook that runs neither in a service nor on this machine";
+        Failure::new("run.inconsistent", ExitClass::Internal, what)
+    })?;
+    world.memory.check_trust(&command)?;
     on_host(world, hook, progress, cancel).await
 }
 

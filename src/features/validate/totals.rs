@@ -7,7 +7,7 @@ use crate::{
     adapters::kube::{Amounts, Room},
     domain::{
         Cpu, Finding, Memory,
-        objects::{kind_of, name_of, pod_template},
+        objects::{kind_of, name_of, pod_template, resources_of},
         words::amount,
     },
 };
@@ -73,30 +73,12 @@ fn nodes(room: &Room) -> Vec<String> {
         .collect()
 }
 
-/// What the containers of a pod request that run together; what cannot be read counts as nothing.
+/// What a pod requests; what cannot be read counts as nothing.
 fn requested(spec: &Value) -> Amounts {
-    let containers = spec["containers"].as_array().into_iter().flatten();
-    containers.fold(Amounts::default(), |sum, container| {
-        let resources = &container["resources"];
-        let of = |name: &str| {
-            // Kubernetes takes the limit for the request where only that is said.
-            let amount = [&resources["requests"][name], &resources["limits"][name]];
-            amount.into_iter().find_map(text)
-        };
-        let cpu = of("cpu").and_then(|text| text.parse::<Cpu>().ok());
-        let memory = of("memory").and_then(|text| text.parse::<Memory>().ok());
-        amounts(
-            sum.cpu.millis() + cpu.unwrap_or_default().millis(),
-            sum.memory.bytes() + memory.unwrap_or_default().bytes(),
-        )
-    })
-}
-
-fn text(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
+    let resources = resources_of(spec);
+    Amounts {
+        cpu: resources.request_cpu.unwrap_or_default(),
+        memory: resources.request_memory.unwrap_or_default(),
     }
 }
 
