@@ -7,6 +7,7 @@ use std::{
     io::{self, Read, Seek, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use super::files::{FileError, Operation};
@@ -15,6 +16,8 @@ use super::files::{FileError, Operation};
 const MODE: u32 = 0o600;
 /// Where the kernel tells who holds what.
 const LOCKS: &str = "/proc/locks";
+/// How long until a directory's lock is asked for again.
+const ASK_AGAIN: Duration = Duration::from_millis(10);
 
 /// A file that this process holds locked. The kernel frees it when the process ends, however it ends.
 #[derive(Debug)]
@@ -63,26 +66,34 @@ pub struct LockedDirectory {
     _directory: File,
 }
 
-/// What came of an attempt to lock a directory.
+/// What came of waiting for the lock of a directory.
 #[derive(Debug)]
-pub enum DirectoryAttempt {
+pub enum DirectoryLock {
     /// This process holds it.
     Locked(LockedDirectory),
-    /// Another one does.
+    /// Another one did all the while.
     Held,
     /// Its file system knows no locks.
     Unsupported,
 }
 
-/// Locks a directory unless another process holds it.
-pub fn try_lock_directory(path: &Path) -> Result<DirectoryAttempt, FileError> {
+/// Locks a directory; waits for as long as `patience` while another process holds it.
+pub async fn lock_directory(path: &Path, patience: Duration) -> Result<DirectoryLock, FileError> {
+    let began = Instant::now();
     let directory = File::open(path).map_err(failed(path, Operation::Read))?;
-    match directory.try_lock() {
-        Ok(()) => Ok(DirectoryAttempt::Locked(LockedDirectory {
-            _directory: directory,
-        })),
-        Err(TryLockError::WouldBlock) => Ok(DirectoryAttempt::Held),
-        Err(TryLockError::Error(_)) => Ok(DirectoryAttempt::Unsupported),
+    loop {
+        match directory.try_lock() {
+            Ok(()) => {
+                return Ok(DirectoryLock::Locked(LockedDirectory {
+                    _directory: directory,
+                }));
+            }
+            Err(TryLockError::Error(_)) => return Ok(DirectoryLock::Unsupported),
+            Err(TryLockError::WouldBlock) if began.elapsed() < patience => {
+                tokio::time::sleep(ASK_AGAIN).await;
+            }
+            Err(TryLockError::WouldBlock) => return Ok(DirectoryLock::Held),
+        }
     }
 }
 
@@ -182,6 +193,19 @@ mod tests {
         assert!(matches!(try_lock(&path).unwrap(), LockAttempt::Busy(who) if who == "me"));
         drop(file);
         assert!(matches!(try_lock(&path).unwrap(), LockAttempt::Held(_)));
+    }
+
+    #[tokio::test]
+    async fn a_directory_is_waited_for_until_the_other_one_has_done() {
+        let root = tempfile::tempdir().unwrap();
+        let locked = lock_directory(root.path(), Duration::ZERO).await.unwrap();
+        assert!(matches!(locked, DirectoryLock::Locked(_)));
+        let second = lock_directory(root.path(), Duration::ZERO).await.unwrap();
+        assert!(matches!(second, DirectoryLock::Held), "{second:?}");
+        let waiting = lock_directory(root.path(), Duration::from_mins(1));
+        let letting_go = async { drop(locked) };
+        let (third, ()) = tokio::join!(waiting, letting_go);
+        assert!(matches!(third.unwrap(), DirectoryLock::Locked(_)));
     }
 
     #[test]

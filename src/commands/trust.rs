@@ -37,7 +37,8 @@ impl Context {
             }
             Consent::Ask => return Err(not_confirmed(&commands, directory, verb).into()),
         }
-        approve(&project.paths, directory, &commands).map_err(|error| error.failure().into())
+        let approving = approve(&project.paths, directory, &commands).await;
+        approving.map_err(|error| error.failure().into())
     }
 
     /// Says what `--yes` has confirmed.

@@ -108,6 +108,11 @@ impl Failure {
         }
     }
 
+    /// Whether it is only that files changed between the look at them and what was to be done: another look mends it.
+    pub fn is_overtaken(&self) -> bool {
+        self.code.0 == "image.context-changed"
+    }
+
     /// Adds a cause.
     #[must_use]
     pub fn because(mut self, why: impl Into<String>) -> Self {

@@ -1,16 +1,13 @@
 //! The manifest by its keys: read, explained, changed and checked.
 
-use std::{
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{path::Path, time::Duration};
 
 use serde_json::Value;
 
 use crate::{
     adapters::{
         files,
-        lock_file::{DirectoryAttempt, LockedDirectory, try_lock_directory},
+        lock_file::{DirectoryLock, LockedDirectory, lock_directory},
     },
     domain::{ExitClass, Failure, Failures, Stage, conceal, conceal_named},
     features::{
@@ -30,7 +27,6 @@ use crate::{
 
 /// How long somebody else may take to change a file.
 const HELD_FOR: Duration = Duration::from_secs(5);
-const TRY_AGAIN: Duration = Duration::from_millis(20);
 
 /// What becomes of the values of passwords, tokens and the like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,21 +133,16 @@ pub async fn write(
 
 /// Waits until nobody else changes the files of a project.
 async fn hold(directory: &Path) -> Result<Option<LockedDirectory>, Failure> {
-    let since = Instant::now();
-    loop {
-        match try_lock_directory(directory).map_err(|error| error.failure())? {
-            DirectoryAttempt::Locked(held) => return Ok(Some(held)),
-            // Where nothing can be locked, the later one wins.
-            DirectoryAttempt::Unsupported => return Ok(None),
-            DirectoryAttempt::Held if since.elapsed() < HELD_FOR => {
-                tokio::time::sleep(TRY_AGAIN).await;
-            }
-            DirectoryAttempt::Held => {
-                let what = "another command changes the manifest, and does not end";
-                return Err(Failure::new("config.busy", ExitClass::Locked, what)
-                    .because(format!("{} is locked", directory.display()))
-                    .help("wait for it, and try again"));
-            }
+    let locking = lock_directory(directory, HELD_FOR).await;
+    match locking.map_err(|error| error.failure())? {
+        DirectoryLock::Locked(held) => Ok(Some(held)),
+        // Where nothing can be locked, the later one wins.
+        DirectoryLock::Unsupported => Ok(None),
+        DirectoryLock::Held => {
+            let what = "another command changes the manifest, and does not end";
+            Err(Failure::new("config.busy", ExitClass::Locked, what)
+                .because(format!("{} is locked", directory.display()))
+                .help("wait for it, and try again"))
         }
     }
 }

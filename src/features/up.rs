@@ -11,13 +11,16 @@ use super::{
 };
 use crate::{
     domain::{
-        Applying, ClusterState, Desired, EventKind, ExitClass, Failure, Failures, Observed,
-        ServiceChange, ServiceName, ServiceShape, StageTime, StepId,
+        Applying, ClusterState, Desired, EventKind, ExitClass, Failure, Failures, NoticeLevel,
+        Observed, ServiceChange, ServiceName, ServiceShape, StageTime, StepId,
     },
     engine::{self, RunResult, Tools, World},
     plan::{Action, Plan, Selection, Step, after_start, plan},
     report::{Outbox, ServiceState, StageSeconds, StepCounts, Up, UpService},
 };
+
+/// How often contexts are looked at that change while an `up` reads them.
+const LOOKS: usize = 5;
 
 /// What is asked of `up` and `plan`.
 #[derive(Debug, Clone)]
@@ -79,7 +82,8 @@ pub async fn preview(
     Ok(wanted.plan(project, &desired, &sight.observed))
 }
 
-/// Brings the environment up. The caller holds its lock.
+/// Brings the environment up, as it is when nobody writes in a build context for as long as it takes to read it: what is
+/// saved in that moment is looked at anew, [`LOOKS`] times at most. The caller holds the environment's lock.
 pub async fn up(
     project: &Project,
     wanted: &Wanted,
@@ -87,13 +91,35 @@ pub async fn up(
     cancel: &CancellationToken,
 ) -> Result<Up, Failures> {
     let started = Instant::now();
+    let mut summary = Summary::default();
+    for _ in 1..LOOKS {
+        let once = up_once(project, wanted, started, &mut summary, outbox, cancel).await;
+        match once {
+            Err(failures) if failures.iter().all(Failure::is_overtaken) => {
+                let text = "files changed while they were read: once more, with what they are now";
+                outbox.notice(NoticeLevel::Info, text.to_owned()).await;
+            }
+            ended => return ended,
+        }
+    }
+    up_once(project, wanted, started, &mut summary, outbox, cancel).await
+}
+
+/// Looks, plans and runs, and adds what it did to the summary.
+async fn up_once(
+    project: &Project,
+    wanted: &Wanted,
+    started: Instant,
+    summary: &mut Summary,
+    outbox: &Outbox,
+    cancel: &CancellationToken,
+) -> Result<Up, Failures> {
     let services = wanted.services(project);
     let tools = project.tools().await?;
     let record = project.record(outbox).await?;
     let desired = desire(&project.environment, &services, outbox).await?;
     let mut sight = observe(project, &tools, record.as_ref(), &desired, outbox).await?;
     sight.check_settings(project)?;
-    let mut summary = Summary::default();
     let needs_start = matches!(
         sight.observed.cluster,
         ClusterState::Stopped | ClusterState::Broken { created: true, .. }

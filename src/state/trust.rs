@@ -4,7 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
@@ -13,15 +13,13 @@ use super::{EnvironmentPaths, settings::TrustedDirectory};
 use crate::{
     adapters::{
         files::{self, FileError},
-        lock_file::{LockAttempt, try_lock},
+        lock_file::lock_directory,
     },
     domain::{Approval, HostCommand, Trust},
 };
 
 /// How long another devenv may take to write the file.
 const WRITTEN_WITHIN: Duration = Duration::from_secs(2);
-/// How long until the lock is asked for again.
-const ASK_AGAIN: Duration = Duration::from_millis(10);
 
 /// What the file says: the approvals of every project, by its directory.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -63,26 +61,16 @@ pub fn trust_of(
 }
 
 /// Writes down that the user has confirmed these commands of the project in `directory`.
-pub fn approve(
+pub async fn approve(
     paths: &EnvironmentPaths,
     directory: &Path,
     commands: &[HostCommand],
 ) -> Result<(), FileError> {
     let path = paths.trust();
-    if let Some(above) = path.parent() {
-        files::create_private_dir(above)?;
-    }
+    let above = path.parent().unwrap_or(Path::new("/"));
+    files::create_private_dir(above)?;
     // Two that write at once would lose what the other was told. Who is held up for long loses it.
-    let began = Instant::now();
-    let _lock = loop {
-        match try_lock(&path.with_extension("lock"))? {
-            LockAttempt::Held(lock) => break Some(lock),
-            LockAttempt::Busy(_) if began.elapsed() < WRITTEN_WITHIN => {
-                std::thread::sleep(ASK_AGAIN);
-            }
-            LockAttempt::Busy(_) => break None,
-        }
-    };
+    let _lock = lock_directory(above, WRITTEN_WITHIN).await?;
     let mut confirmed = Confirmed::read(&path)?;
     let approvals = commands.iter().map(HostCommand::approval);
     let project = confirmed.projects.entry(directory.to_owned()).or_default();
@@ -115,8 +103,8 @@ mod tests {
         }
     }
 
-    #[test]
-    fn what_was_confirmed_holds_for_that_project_alone_and_is_kept() {
+    #[tokio::test]
+    async fn what_was_confirmed_holds_for_that_project_alone_and_is_kept() {
         let home = tempfile::tempdir().unwrap();
         let paths = paths(home.path());
         let (ours, theirs) = (Path::new("/ours"), Path::new("/theirs"));
@@ -126,22 +114,22 @@ mod tests {
             trust.allows(command)
         };
         assert!(!allows(ours, &one));
-        approve(&paths, ours, std::slice::from_ref(&one)).unwrap();
+        approve(&paths, ours, std::slice::from_ref(&one)).await.unwrap();
         assert!(allows(ours, &one) && !allows(ours, &two) && !allows(theirs, &one));
-        approve(&paths, ours, std::slice::from_ref(&two)).unwrap();
+        approve(&paths, ours, std::slice::from_ref(&two)).await.unwrap();
         assert!(allows(ours, &one) && allows(ours, &two));
     }
 
-    #[test]
-    fn a_damaged_file_confirms_nothing_and_is_written_anew() {
+    #[tokio::test]
+    async fn a_damaged_file_confirms_nothing_and_is_written_anew() {
         let home = tempfile::tempdir().unwrap();
         let paths = paths(home.path());
         let ours = Path::new("/ours");
         let one = command(ours, "one");
-        approve(&paths, ours, std::slice::from_ref(&one)).unwrap();
+        approve(&paths, ours, std::slice::from_ref(&one)).await.unwrap();
         files::write_private(&paths.trust(), b"{ \"projects\": ").unwrap();
         assert!(!trust_of(&paths, ours, &[], None).unwrap().allows(&one));
-        approve(&paths, ours, std::slice::from_ref(&one)).unwrap();
+        approve(&paths, ours, std::slice::from_ref(&one)).await.unwrap();
         assert!(trust_of(&paths, ours, &[], None).unwrap().allows(&one));
     }
 

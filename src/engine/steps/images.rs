@@ -145,7 +145,8 @@ fn changed(input: &BuildInput) -> Failure {
         ExitClass::Cluster,
         format!("files of {input} changed while devenv was at work"),
     )
-    .help("devenv up")
+    .help("leave files that are written all the time out of the context: .dockerignore")
+    .help("when the files rest: devenv up")
 }
 
 fn internal(error: &tokio::task::JoinError) -> Failure {
