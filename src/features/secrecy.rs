@@ -79,7 +79,7 @@ fn documents(path: &Path) -> Vec<Value> {
 }
 
 /// Hides what a Kubernetes object holds: all values of a Secret, and of others those whose names say so.
-fn hide_object(object: Value, redactor: &Redactor) {
+pub(super) fn hide_object(object: Value, redactor: &Redactor) {
     if object["kind"] == "Secret" {
         for key in ["stringData", "data"] {
             let values = object[key].as_object().into_iter().flatten();

@@ -114,9 +114,13 @@ mod tests {
             trust.allows(command)
         };
         assert!(!allows(ours, &one));
-        approve(&paths, ours, std::slice::from_ref(&one)).await.unwrap();
+        approve(&paths, ours, std::slice::from_ref(&one))
+            .await
+            .unwrap();
         assert!(allows(ours, &one) && !allows(ours, &two) && !allows(theirs, &one));
-        approve(&paths, ours, std::slice::from_ref(&two)).await.unwrap();
+        approve(&paths, ours, std::slice::from_ref(&two))
+            .await
+            .unwrap();
         assert!(allows(ours, &one) && allows(ours, &two));
     }
 
@@ -126,10 +130,14 @@ mod tests {
         let paths = paths(home.path());
         let ours = Path::new("/ours");
         let one = command(ours, "one");
-        approve(&paths, ours, std::slice::from_ref(&one)).await.unwrap();
+        approve(&paths, ours, std::slice::from_ref(&one))
+            .await
+            .unwrap();
         files::write_private(&paths.trust(), b"{ \"projects\": ").unwrap();
         assert!(!trust_of(&paths, ours, &[], None).unwrap().allows(&one));
-        approve(&paths, ours, std::slice::from_ref(&one)).await.unwrap();
+        approve(&paths, ours, std::slice::from_ref(&one))
+            .await
+            .unwrap();
         assert!(trust_of(&paths, ours, &[], None).unwrap().allows(&one));
     }
 

@@ -1,6 +1,6 @@
 //! The verbs on one small project, whose services come from an image, a chart and manifests.
 
-use std::collections::BTreeSet;
+mod validate;
 
 use devenv::adapters::files;
 use serde_json::{Value, json};
@@ -81,7 +81,7 @@ fn every_verb_does_what_its_help_says() {
     the_history_tells_what_was_done_and_how_it_ended(&project);
     charts_and_manifests_are_deployed(&project);
     nothing_is_deployed_that_the_policy_forbids(&project);
-    what_would_not_come_up_is_found_before_it_is_made(&project);
+    validate::what_would_not_come_up_is_found_before_it_is_made(&project);
     figures_are_within_what_the_manifest_allows(&project);
     a_restart_replaces_the_pods_of_one_service(&project);
     a_scale_holds_over_an_up(&project);
@@ -220,73 +220,6 @@ fn nothing_is_deployed_that_the_policy_forbids(project: &Project) {
     project.write("policy.yaml", "# Everything is allowed again.\n");
     project.write(template, &good);
     project.devenv(&["plan", "--exit-code"]).assert_code(0);
-}
-
-const BAD_OBJECTS: &str = r"
-apiVersion: batch/v1beta1
-kind: CronJob
-metadata: { name: old }
----
-apiVersion: example.com/v1
-kind: Widget
-metadata: { name: strange }
----
-apiVersion: v1
-kind: ConfigMap
-metadata: { name: refused }
-data: { count: 3 }
----
-apiVersion: v1
-kind: Service
-metadata: { name: lonely }
-spec: { selector: { app: nobody }, ports: [{ port: 80 }] }
----
-apiVersion: v1
-kind: Pod
-metadata: { name: large }
-spec:
-  containers:
-    - name: main
-      image: nowhere.invalid/large:1
-      envFrom: [{ secretRef: { name: nobody-makes-it } }]
-      resources: { requests: { memory: 9000Gi } }
-";
-
-fn what_would_not_come_up_is_found_before_it_is_made(project: &Project) {
-    let validate = |code| {
-        let all = ["validate", "--all-services", "-o", "json"];
-        let document = valid(&project.devenv(&all).assert_code(code), "validate");
-        let findings = document["findings"].as_array().unwrap().clone();
-        let ids = findings
-            .iter()
-            .map(|it| it["id"].as_str().unwrap().to_owned());
-        (ids.collect::<BTreeSet<_>>(), document)
-    };
-    let (found, good) = validate(0);
-    assert!(found.is_empty(), "{good:#}");
-    assert_eq!(names(&good["services"]).len(), 6);
-    assert_eq!(good["manifest"]["profiles"], json!(["small"]));
-    let bad = "charts/search/templates/bad.yaml";
-    project.write(bad, BAD_OBJECTS);
-    let (found, document) = validate(3);
-    let expected = [
-        "dangling",
-        "image-not-asked",
-        "no-pods",
-        "refused",
-        "removed-api",
-        "too-large",
-        "too-much",
-        "unknown-kind",
-    ];
-    let expected = expected.map(|id| format!("validate.{id}"));
-    assert_eq!(found, expected.into(), "{document:#}");
-    // Other services are fine, whatever this one is made of.
-    let others = ["validate", "web", "legacy"];
-    project.devenv(&others).assert_code(0);
-    let made = project.kubectl(&["get", "pod/large", "service/lonely", "--ignore-not-found"]);
-    assert_eq!(made.assert_code(0).stdout, "");
-    files::remove_file(&project.directory().join(bad)).unwrap();
 }
 
 /// What the cluster holds at a JSON path of an object.

@@ -18,7 +18,7 @@ use futures::{StreamExt as _, stream};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::{Project, desire::desire, observe::observe};
+use super::{Project, desire::desire, observe::observe, secrecy::hide_object};
 use crate::{
     adapters::{
         docker::Docker,
@@ -120,6 +120,10 @@ pub async fn look(
     };
     let desired = desire(environment, &all, outbox).await?;
     let (rendered, mut findings) = render_all(project, &desired, &judged, cancel).await;
+    // What the server says to an object may repeat what the object holds.
+    for (_, object) in rendered.objects() {
+        hide_object(object.clone(), outbox.redactor());
+    }
     let kubernetes = &environment.cluster.kubernetes;
     for (service, object) in rendered.judged() {
         let outdated = apis::outdated(service, object, kubernetes);
@@ -203,7 +207,7 @@ async fn ask(
         Ok(tools) => tools,
         Err(failure) => {
             let what = "neither images nor the cluster were looked at: docker cannot be asked";
-            findings.push(Finding::note("validate.not-asked", what).because(failure.what));
+            findings.push(not_asked(what, failure));
             return (None, None);
         }
     };
@@ -229,16 +233,20 @@ async fn ask(
             room,
         }))
     };
-    let why = match Box::pin(looking).await {
-        Ok(Some(seen)) => return (docker, Some(seen)),
-        Ok(None) => "it does not run".to_owned(),
-        Err(failure) => failure.what,
-    };
     let what = "the cluster was not asked what it says to the objects, nor what it has room for";
-    findings.push(
-        Finding::note("validate.not-asked", what)
-            .because(why)
+    let finding = match Box::pin(looking).await {
+        Ok(Some(seen)) => return (docker, Some(seen)),
+        Ok(None) => Finding::note("validate.not-asked", what)
+            .because("it does not run")
             .fix("devenv up"),
-    );
+        Err(failure) => not_asked(what, failure),
+    };
+    findings.push(finding);
     (docker, None)
+}
+
+/// What was not looked at, and what is in the way.
+fn not_asked(what: &str, failure: Failure) -> Finding {
+    let finding = Finding::note("validate.not-asked", what).because(failure.what);
+    failure.help.into_iter().fold(finding, Finding::fix)
 }

@@ -53,7 +53,7 @@ fn told(
             Some(
                 Finding::problem("validate.unknown-kind", what)
                     .fix("install what defines it first, as a service that this one depends on")
-                    .fix("kubectl api-resources   # with KUBECONFIG of: devenv kubeconfig"),
+                    .fix("kubectl --kubeconfig \"$(devenv kubeconfig)\" api-resources"),
             )
         }
         Objection::Refused(words) => {
