@@ -11,7 +11,7 @@ use super::{Finished, Progress, World, world::Live};
 use crate::{
     adapters::{
         ingress::{self, Answer},
-        kube::ClusterView,
+        kube::{ClusterView, Connection},
     },
     domain::{ExitClass, Expose, Failure, NoticeLevel, ObservedPod, PodPhase, ServiceName},
 };
@@ -33,7 +33,10 @@ pub(super) async fn wait_until_reachable(
     cancel: &CancellationToken,
 ) -> Result<Finished, Failure> {
     let live = world.live().await?;
-    if !runs(&live.view.subscribe().borrow(), service) {
+    let listing = tokio::time::timeout(CONTROLLER_WITHIN, until_listed(live));
+    let listed = cancel.run_until_cancelled(listing).await;
+    // Of a cluster that does not say what it has, the addresses are asked all the same.
+    if matches!(listed, Some(Ok(()))) && !runs(&live.view.subscribe().borrow(), service) {
         return Ok(Finished::Skipped("no pod of it is wanted".to_owned()));
     }
     let alone = tokio::time::timeout(ALONE_WITHIN, until_alone(live, service));
@@ -54,6 +57,15 @@ pub(super) async fn wait_until_reachable(
         }
     }
     Ok(Finished::Done)
+}
+
+/// Waits until the view has all that is there: one that was just begun has nothing.
+async fn until_listed(live: &Live) {
+    let mut view_rx = live.view.subscribe();
+    // It ends only with the run.
+    let _ = view_rx
+        .wait_for(|view| view.connection == Connection::Live)
+        .await;
 }
 
 /// Waits until the pods that were replaced have ended: the ingress controller learns of the new ones up to two
@@ -135,7 +147,6 @@ fn not_answering(world: &World, service: &ServiceName, url: &str, why: &str) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adapters::kube::Connection;
     use crate::domain::testing::{name, ready_pod, ready_workload};
 
     #[test]
