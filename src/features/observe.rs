@@ -7,7 +7,7 @@ use crate::{
     adapters::{
         docker::{ClusterContainer, ENVIRONMENT, EngineState, NodeRole},
         files,
-        kube::Cluster,
+        kube::{Cluster, KubeError},
         registry,
     },
     domain::{BuildInput, ClusterState, Desired, ExitClass, Failure, Observed},
@@ -24,11 +24,17 @@ pub struct Sight {
     pub cluster: Option<Cluster>,
     /// Whether the settings under `cluster` are not those that the cluster was created from.
     pub is_outdated: bool,
+    /// Why it cannot be asked, where no start of it mends that.
+    unusable: Option<Failure>,
 }
 
 impl Sight {
-    /// Fails for a cluster of other settings: it can be looked at, but not brought to what the manifest says.
-    pub fn check_settings(&self, project: &Project) -> Result<(), Failure> {
+    /// Fails for a cluster that cannot be brought to what the manifest says: one of other settings, or one whose
+    /// certificate does not hold.
+    pub fn check_usable(&self, project: &Project) -> Result<(), Failure> {
+        if let Some(failure) = &self.unusable {
+            return Err(failure.clone());
+        }
         if self.is_outdated {
             Err(settings_changed(project))
         } else {
@@ -60,7 +66,11 @@ pub async fn observe(
         local_images(project, tools, desired),
         look_at_cluster(project, tools, record, &containers),
     );
-    let (mut state, cluster) = cluster?;
+    let Look {
+        mut state,
+        cluster,
+        unusable,
+    } = cluster?;
     if state == ClusterState::Absent && is_unfinished(record, &own) {
         state = creation_interrupted();
     }
@@ -97,6 +107,7 @@ pub async fn observe(
         observed,
         cluster,
         is_outdated,
+        unusable,
     })
 }
 
@@ -148,16 +159,34 @@ async fn local_images(
     Ok(images.map(|(input, _)| input.clone()).collect())
 }
 
+/// What there is of a cluster.
+struct Look {
+    state: ClusterState,
+    cluster: Option<Cluster>,
+    unusable: Option<Failure>,
+}
+
+impl From<ClusterState> for Look {
+    /// A cluster that cannot be asked as it is.
+    fn from(state: ClusterState) -> Self {
+        Self {
+            state,
+            cluster: None,
+            unusable: None,
+        }
+    }
+}
+
 async fn look_at_cluster(
     project: &Project,
     tools: &Tools,
     record: Option<&Record>,
     containers: &[ClusterContainer],
-) -> Result<(ClusterState, Option<Cluster>), Failure> {
+) -> Result<Look, Failure> {
     let with = |role| containers.iter().find(move |c| c.role == role);
     let (server, balancer) = (with(NodeRole::Server), with(NodeRole::LoadBalancer));
     let Some(first) = server.or(balancer).or_else(|| with(NodeRole::Agent)) else {
-        return Ok((ClusterState::Absent, None));
+        return Ok(ClusterState::Absent.into());
     };
     let id = project.environment.id.as_str();
     if record.is_none() && first.environment.as_deref() != Some(id) {
@@ -172,20 +201,20 @@ async fn look_at_cluster(
         };
         let reason = format!("the container of its {lost} was removed");
         let created = false;
-        return Ok((ClusterState::Broken { reason, created }, None));
+        return Ok(ClusterState::Broken { reason, created }.into());
     };
     let created = record.is_none_or(|record| record.identity.is_some());
     if !created {
-        return Ok((creation_interrupted(), None));
+        return Ok(creation_interrupted().into());
     }
     if server.state != EngineState::Running {
-        return Ok((ClusterState::Stopped, None));
+        return Ok(ClusterState::Stopped.into());
     }
     let cluster = match connect(project, tools).await {
         Ok(cluster) => cluster,
         Err(failure) => {
             let reason = failure.what;
-            return Ok((ClusterState::Broken { reason, created }, None));
+            return Ok(ClusterState::Broken { reason, created }.into());
         }
     };
     match cluster.identity().await {
@@ -194,11 +223,19 @@ async fn look_at_cluster(
                 record.and_then(|record| record.identity.as_ref()),
                 &identity,
             )?;
-            Ok((ClusterState::Running { identity }, Some(cluster)))
+            Ok(Look {
+                state: ClusterState::Running { identity },
+                cluster: Some(cluster),
+                unusable: None,
+            })
         }
         Err(error) => {
             let reason = error.to_string();
-            Ok((ClusterState::Broken { reason, created }, None))
+            let is_lasting = matches!(error, KubeError::Certificate { .. });
+            Ok(Look {
+                unusable: is_lasting.then(|| error.failure()),
+                ..ClusterState::Broken { reason, created }.into()
+            })
         }
     }
 }

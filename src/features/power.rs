@@ -112,7 +112,7 @@ pub async fn start(
 async fn look(project: &Project, tools: &Tools, outbox: &Outbox) -> Result<Sight, Failure> {
     let record = project.record(outbox).await?;
     let sight = observe(project, tools, record.as_ref(), &Desired::default(), outbox).await?;
-    sight.check_settings(project)?;
+    sight.check_usable(project)?;
     match &sight.observed.cluster {
         ClusterState::Running { .. }
         | ClusterState::Stopped

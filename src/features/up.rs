@@ -78,7 +78,7 @@ pub async fn preview(
     let record = project.record(outbox).await?;
     let desired = desire(&project.environment, &services, outbox).await?;
     let sight = observe(project, &tools, record.as_ref(), &desired, outbox).await?;
-    sight.check_settings(project)?;
+    sight.check_usable(project)?;
     Ok(wanted.plan(project, &desired, &sight.observed))
 }
 
@@ -119,7 +119,7 @@ async fn up_once(
     let record = project.record(outbox).await?;
     let desired = desire(&project.environment, &services, outbox).await?;
     let mut sight = observe(project, &tools, record.as_ref(), &desired, outbox).await?;
-    sight.check_settings(project)?;
+    sight.check_usable(project)?;
     let needs_start = matches!(
         sight.observed.cluster,
         ClusterState::Stopped | ClusterState::Broken { created: true, .. }

@@ -1,6 +1,8 @@
-//! Until when the certificates of a cluster are good: the one that it shows, and the one that this user shows it.
+//! Whether the certificates of a cluster are good, and until when: the one that it shows, and the one that this user shows it.
 
 use std::{
+    error::Error,
+    fmt, io,
     net::{Ipv4Addr, SocketAddr, TcpStream},
     path::Path,
     sync::Arc,
@@ -8,17 +10,19 @@ use std::{
 };
 
 use base64::Engine as _;
-use jiff::{Timestamp, civil};
+use jiff::{SignedDuration, Timestamp, civil};
 use kube::config::Kubeconfig;
 use rustls::{
     CertificateError, ClientConfig, ClientConnection, RootCertStore,
-    pki_types::{CertificateDer, ServerName, pem::PemObject as _},
+    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject as _},
 };
 
 use super::Cluster;
 
 /// How long the cluster may take for a handshake.
 const HANDSHAKE: Duration = Duration::from_secs(2);
+/// How far the clocks of machines may be apart that agree on the time.
+const CLOCKS_APART: SignedDuration = SignedDuration::from_mins(1);
 /// Tags of the parts of a certificate, as X.509 has them.
 const SEQUENCE: u8 = 0x30;
 const VERSION: u8 = 0xa0;
@@ -28,6 +32,75 @@ const GENERALIZED_TIME: u8 = 0x18;
 const BEFORE_VALIDITY: usize = 3;
 /// Two digits of a year below this are of this century.
 const CENTURY_ENDS: i16 = 50;
+
+/// Why the certificate that an API shows is not accepted: by the clock of this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertificateFault {
+    /// It ended.
+    Ended {
+        /// Its end.
+        at: Timestamp,
+        /// What this machine's clock said.
+        now: Timestamp,
+    },
+    /// It is good only later.
+    NotYet {
+        /// From when on.
+        from: Timestamp,
+        /// What this machine's clock said.
+        now: Timestamp,
+    },
+}
+
+impl CertificateFault {
+    /// The fault of a certificate that a connection failed for, if it failed for that.
+    pub(super) fn behind(error: &(dyn Error + 'static)) -> Option<Self> {
+        if let Some(rustls::Error::InvalidCertificate(fault)) = error.downcast_ref() {
+            return Self::of(fault);
+        }
+        // What an error of input and output was made of is passed over by its own `source`.
+        if let Some(inner) = error
+            .downcast_ref::<io::Error>()
+            .and_then(io::Error::get_ref)
+        {
+            return Self::behind(inner);
+        }
+        Self::behind(error.source()?)
+    }
+
+    fn of(fault: &CertificateError) -> Option<Self> {
+        let at = |time: &UnixTime| Timestamp::from_second(time.as_secs().try_into().ok()?).ok();
+        Some(match fault {
+            CertificateError::ExpiredContext { time, not_after } => Self::Ended {
+                at: at(not_after)?,
+                now: at(time)?,
+            },
+            CertificateError::NotValidYetContext { time, not_before } => Self::NotYet {
+                from: at(not_before)?,
+                now: at(time)?,
+            },
+            _ => return None,
+        })
+    }
+
+    /// Whether waiting for a moment does not help: clocks of machines may be seconds apart.
+    pub(super) fn is_lasting(self) -> bool {
+        match self {
+            Self::Ended { .. } => true,
+            Self::NotYet { from, now } => from.duration_since(now) > CLOCKS_APART,
+        }
+    }
+}
+
+impl fmt::Display for CertificateFault {
+    /// Goes on after "the certificate of the cluster's API".
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ended { at, .. } => write!(out, "is no longer good: it ended at {at}"),
+            Self::NotYet { from, .. } => write!(out, "is not good yet, only from {from} on"),
+        }
+    }
+}
 
 /// The end of the certificate in a private kubeconfig; `None` if it holds none, or it cannot be read.
 pub fn client_certificate_end(kubeconfig: &Path) -> Option<Timestamp> {
@@ -77,20 +150,13 @@ fn shown_on(port: u16, roots: &Arc<RootCertStore>) -> Option<Timestamp> {
     stream.set_write_timeout(Some(HANDSHAKE)).ok()?;
     while connection.is_handshaking() {
         if let Err(error) = connection.complete_io(&mut stream) {
-            return expired_at(&error);
+            return match CertificateFault::behind(&error)? {
+                CertificateFault::Ended { at, .. } => Some(at),
+                CertificateFault::NotYet { .. } => None,
+            };
         }
     }
     end_of(connection.peer_certificates()?.first()?)
-}
-
-/// When the certificate ended that a handshake failed for, if it failed for that.
-fn expired_at(error: &std::io::Error) -> Option<Timestamp> {
-    match error.get_ref()?.downcast_ref::<rustls::Error>()? {
-        rustls::Error::InvalidCertificate(CertificateError::ExpiredContext {
-            not_after, ..
-        }) => Timestamp::from_second(not_after.as_secs().try_into().ok()?).ok(),
-        _ => None,
-    }
 }
 
 /// Until when a certificate is good.
@@ -203,14 +269,23 @@ yFe6dw==
     fn the_end_of_a_certificate_that_a_handshake_failed_for_is_known() {
         let of = |error: CertificateError| {
             let error = rustls::Error::InvalidCertificate(error);
-            expired_at(&std::io::Error::new(std::io::ErrorKind::InvalidData, error))
+            CertificateFault::behind(&io::Error::new(io::ErrorKind::InvalidData, error))
         };
         let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let stamp = |seconds| Timestamp::from_second(seconds).unwrap();
         let (time, not_after) = (at(200), at(100));
-        let expired = of(CertificateError::ExpiredContext { time, not_after });
-        assert_eq!(expired, Timestamp::from_second(100).ok());
+        let expired = of(CertificateError::ExpiredContext { time, not_after }).unwrap();
+        let (end, now) = (stamp(100), stamp(200));
+        assert_eq!(expired, CertificateFault::Ended { at: end, now });
+        let early = |not_before| {
+            let not_before = at(not_before);
+            of(CertificateError::NotValidYetContext { time, not_before }).unwrap()
+        };
+        // A clock that is a few seconds behind comes there by itself.
+        assert!(expired.is_lasting() && early(300).is_lasting() && !early(230).is_lasting());
         assert_eq!(of(CertificateError::UnknownIssuer), None);
-        assert_eq!(expired_at(&std::io::ErrorKind::TimedOut.into()), None);
+        let late: io::Error = io::ErrorKind::TimedOut.into();
+        assert_eq!(CertificateFault::behind(&late), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use super::CertificateFault;
 use crate::domain::{ExitClass, Failure};
 
 /// Why a request to the cluster failed. `doing` is what was attempted, such as `list what is there`.
@@ -22,6 +23,14 @@ pub enum KubeError {
         doing: String,
         /// Why.
         why: String,
+    },
+    /// Its certificate is not accepted.
+    #[error("cannot {doing}: the certificate of the cluster's API {fault}")]
+    Certificate {
+        /// What was attempted.
+        doing: String,
+        /// Why.
+        fault: CertificateFault,
     },
     /// It took too long.
     #[error("cannot {doing}: not done within {} s", after.as_secs_f32())]
@@ -81,6 +90,9 @@ impl KubeError {
     /// Classifies an error of the client.
     pub(super) fn of(doing: &str, error: kube::Error) -> Self {
         let doing = doing.to_owned();
+        if let Some(fault) = CertificateFault::behind(&error) {
+            return Self::Certificate { doing, fault };
+        }
         match error {
             kube::Error::Api(status) => {
                 let message = status.message.clone();
@@ -149,6 +161,7 @@ impl KubeError {
                 .because(why)
                 .help("see whether the cluster runs: devenv status")
                 .help("start it: devenv up"),
+            Self::Certificate { fault, .. } => certificate(new("kube.certificate"), *fault),
             Self::Timeout { last, .. } => {
                 let failure = new("kube.timeout");
                 match last {
@@ -176,6 +189,20 @@ impl KubeError {
     }
 }
 
+fn certificate(failure: Failure, fault: CertificateFault) -> Failure {
+    match fault {
+        CertificateFault::Ended { now, .. } => failure
+            .because(format!("by the clock of this machine it is {now}"))
+            .help("devenv stop && devenv start   # makes a new one"),
+        CertificateFault::NotYet { now, .. } => failure
+            .because(format!(
+                "by the clock of this machine it is {now}: it was set back, or was ahead before"
+            ))
+            .help("set the clock: sudo timedatectl set-ntp true")
+            .help("or have a new cluster, with the same data: devenv down && devenv up"),
+    }
+}
+
 /// What a container runtime says itself, without the words of everyone who passed it on.
 pub fn runtime_words(message: &str) -> &str {
     let said = message.rsplit("unable to start container process: ").next();
@@ -194,7 +221,7 @@ pub fn shell_code_of(message: &str) -> u8 {
 }
 
 /// An error and its sources, each said once.
-fn chain(error: &dyn std::error::Error) -> String {
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {
@@ -209,6 +236,8 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use rustls::pki_types::UnixTime;
+
     use super::*;
 
     fn api(code: u16) -> kube::Error {
@@ -257,6 +286,24 @@ mod tests {
         assert!(!is_passing(
             "exec: \"x\": executable file not found in $PATH"
         ));
+    }
+
+    #[test]
+    fn a_certificate_of_another_time_is_told_with_both_clocks() {
+        let at = |seconds| UnixTime::since_unix_epoch(Duration::from_secs(seconds));
+        let (time, not_before) = (at(100), at(200));
+        let early = rustls::CertificateError::NotValidYetContext { time, not_before };
+        let early = rustls::Error::InvalidCertificate(early);
+        // As the connector passes it on.
+        let early = std::io::Error::other(std::io::Error::other(early));
+        let error = KubeError::of("list pods", kube::Error::Service(Box::new(early)));
+        assert!(!error.is_unreachable());
+        let failure = error.failure();
+        assert_eq!(
+            failure.what,
+            "cannot list pods: the certificate of the cluster's API is not good yet, only from 1970-01-01T00:03:20Z on"
+        );
+        assert!(failure.why[0].contains("it is 1970-01-01T00:01:40Z"));
     }
 
     #[test]

@@ -37,7 +37,7 @@ use kube::{
 use rustls::{RootCertStore, pki_types::CertificateDer, server::ParsedCertificate};
 
 pub use self::{
-    certificate::client_certificate_end,
+    certificate::{CertificateFault, client_certificate_end},
     claims::{Claims, Unreadable, claims_in, objects_in},
     dry_run::{Existing, Objection},
     error::{KubeError, runtime_words, shell_code_of},

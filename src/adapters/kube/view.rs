@@ -19,7 +19,7 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::{sync::watch, task::JoinHandle};
 
-use super::{Cluster, map, observe};
+use super::{Cluster, error::chain, map, observe};
 use crate::domain::{ObservedPod, ObservedWorkload, WarningEvent};
 
 /// Changes taken in together before the view is made anew.
@@ -143,7 +143,7 @@ impl Cluster {
             .backoff(Pauses::new())
             .map(move |event| match event {
                 Ok(event) => change(event.modify(|object| object.managed_fields_mut().clear())),
-                Err(error) => Change::Lost(error.to_string()),
+                Err(error) => Change::Lost(chain(&error)),
             })
             .boxed()
     }

@@ -15,7 +15,8 @@ use kube::{
 use serde::de::DeserializeOwned;
 
 use super::{
-    Cluster, KubeError,
+    CertificateFault, Cluster, KubeError,
+    error::chain,
     view::{Kept, Pauses},
 };
 use crate::domain::NodeStarts;
@@ -105,29 +106,40 @@ where
     async move {
         let mut kept = Kept::<K>::default();
         let mut last_error = None;
+        let mut certificate = None;
         let watched = async {
             while let Some(event) = events.next().await {
                 match event {
                     Ok(event) => {
-                        last_error = None;
+                        (last_error, certificate) = (None, None);
                         kept.apply(event);
                         if kept.is_listed && is_done(&kept.objects) {
                             return true;
                         }
                     }
-                    Err(error) => last_error = Some(error.to_string()),
+                    Err(error) => {
+                        last_error = Some(chain(&error));
+                        certificate = CertificateFault::behind(&error);
+                        if certificate.is_some_and(CertificateFault::is_lasting) {
+                            return false;
+                        }
+                    }
                 }
             }
             false
         };
-        match tokio::time::timeout(deadline, watched).await {
-            Ok(true) => Ok(()),
-            Ok(false) | Err(_) => Err(KubeError::Timeout {
-                doing: doing.to_owned(),
+        if let Ok(true) = tokio::time::timeout(deadline, watched).await {
+            return Ok(());
+        }
+        let doing = doing.to_owned();
+        Err(match certificate {
+            Some(fault) => KubeError::Certificate { doing, fault },
+            None => KubeError::Timeout {
+                doing,
                 after: deadline,
                 last: last_error,
-            }),
-        }
+            },
+        })
     }
 }
 

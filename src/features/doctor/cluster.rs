@@ -14,7 +14,7 @@ use crate::{
     adapters::{
         docker::{ClusterContainer, Docker, EngineState, NodeRole},
         files,
-        kube::{Cluster, client_certificate_end},
+        kube::{CertificateFault, Cluster, KubeError, client_certificate_end},
         registry,
     },
     domain::{Failure, Finding, Mend, PortNumber, Severity},
@@ -188,6 +188,11 @@ async fn api(project: &Project, record: Option<&Record>, own: &OwnContainers) ->
     let mut found = certificates::judge(&certificates, Timestamp::now());
     let remembered = record.and_then(|record| record.identity.as_ref());
     found.push(match identity {
+        // That is told already.
+        Ok(Err(KubeError::Certificate {
+            fault: CertificateFault::Ended { .. },
+            ..
+        })) => return found,
         Ok(Ok(seen)) => match check_identity(remembered, &seen) {
             Ok(()) => Finding::ok(
                 "cluster",

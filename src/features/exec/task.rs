@@ -109,7 +109,7 @@ async fn prepare(
         .images
         .extend(task_image(environment, &task.name).await?);
     let sight = running_with(project, &tools, &desired, outbox).await?;
-    sight.check_settings(project)?;
+    sight.check_usable(project)?;
     let lacking = task
         .depends_on
         .iter()
