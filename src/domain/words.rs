@@ -1,5 +1,7 @@
 //! Counts, lists and amounts as people write them.
 
+use std::time::Duration;
+
 use super::Memory;
 
 /// Such as `a`, `a and b`, `a, b and c`.
@@ -34,6 +36,17 @@ pub fn amount(memory: Memory) -> String {
     }
 }
 
+/// A span of time in its largest unit, rounded down, such as `90 s`, `5 min` and `400 days`.
+pub fn span(time: Duration) -> String {
+    const UNITS: [(u64, &str); 3] = [(86_400, "days"), (3_600, "h"), (60, "min")];
+    let seconds = time.as_secs();
+    let fitting = UNITS.iter().find(|(length, _)| seconds >= 2 * length);
+    match fitting {
+        Some((length, unit)) => format!("{} {unit}", seconds / length),
+        None => format!("{seconds} s"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,5 +61,8 @@ mod tests {
         assert_eq!(count(2, "error"), "2 errors");
         assert_eq!(amount(Memory::from_bytes(851_443_712)), "812 MiB");
         assert_eq!(amount("2560Mi".parse().unwrap()), "2.5 GiB");
+        let span = |seconds| span(Duration::from_secs(seconds));
+        assert_eq!([span(4), span(119), span(120)], ["4 s", "119 s", "2 min"]);
+        assert_eq!([span(9_000), span(34_560_000)], ["2 h", "400 days"]);
     }
 }

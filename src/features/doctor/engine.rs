@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     adapters::docker::{Docker, EngineInfo},
-    domain::{Finding, Severity},
+    domain::{Finding, Severity, words::span},
 };
 
 /// How far the clocks of two machines may be apart before certificates and the ages of files go wrong.
@@ -116,7 +116,7 @@ fn judge_clock(ahead: SignedDuration) -> Finding {
     if ahead.abs() <= SKEW {
         return Finding::ok("clock", "the clocks of this machine and of docker agree");
     }
-    let seconds = ahead.abs().as_secs();
+    let apart = span(ahead.unsigned_abs());
     let direction = if ahead.is_positive() {
         "ahead of"
     } else {
@@ -124,7 +124,7 @@ fn judge_clock(ahead: SignedDuration) -> Finding {
     };
     Finding::warning(
         "clock.skew",
-        format!("docker's clock is {seconds} s {direction} this machine's"),
+        format!("docker's clock is {apart} {direction} this machine's"),
     )
     .because("docker is in a virtual machine that was asleep, or one of the clocks is wrong")
     .fix("sudo systemctl restart systemd-timesyncd   # or restart docker's virtual machine")
