@@ -41,6 +41,13 @@ pub enum ClusterState {
     },
 }
 
+impl ClusterState {
+    /// Whether it may well run what it ran, and does not say.
+    pub const fn is_silent(&self) -> bool {
+        matches!(self, Self::Broken { created: true, .. })
+    }
+}
+
 /// The status of a Helm release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]

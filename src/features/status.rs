@@ -128,7 +128,12 @@ fn status(project: &Project, observed: &Observed, now: Timestamp) -> Status {
     let services = names.into_iter().map(|name| {
         let mut service = service(project, observed, name, cluster_state, now);
         // An address of what does not run leads nowhere.
-        if !matches!(service.state, ServiceState::Absent | ServiceState::Stopped) {
+        let runs_not = [
+            ServiceState::Absent,
+            ServiceState::Stopped,
+            ServiceState::Unknown,
+        ];
+        if !runs_not.contains(&service.state) {
             service.urls = urls.get(name).cloned().unwrap_or_default();
         }
         service
@@ -198,6 +203,9 @@ fn state(
     match cluster {
         ClusterPhase::Running => {}
         ClusterPhase::Stopped => return (ServiceState::Stopped, None),
+        ClusterPhase::Broken if observed.cluster.is_silent() => {
+            return (ServiceState::Unknown, None);
+        }
         ClusterPhase::Absent | ClusterPhase::Creating | ClusterPhase::Broken => {
             return (ServiceState::Absent, None);
         }
@@ -323,6 +331,11 @@ mod tests {
             (status.services[0].state, wrong),
             (ServiceState::Absent, Some(5))
         );
+        for (created, state) in [(true, ServiceState::Unknown), (false, ServiceState::Absent)] {
+            let reason = "it does not answer".to_owned();
+            let (status, wrong) = seen(&project, &with(ClusterState::Broken { reason, created }));
+            assert_eq!((status.services[0].state, wrong), (state, Some(5)));
+        }
     }
 
     #[test]

@@ -436,7 +436,7 @@ fn status_table(services: &[ServiceStatus], style: &Style) -> String {
             Cell::from(&service.name),
             state_cell(service.state),
             match (service.state, service.replicas) {
-                (ServiceState::Absent, _) => "".into(),
+                (ServiceState::Absent | ServiceState::Unknown, _) => "".into(),
                 // Nothing runs of it, as it should: it has no pods, or all is stopped.
                 (ServiceState::Ready | ServiceState::Stopped, Replicas { desired: 0, .. }) => {
                     "".into()
@@ -496,6 +496,7 @@ fn state_cell(state: ServiceState) -> Cell {
         ServiceState::Failed => Cell::toned(Tone::Bad, "failed"),
         ServiceState::Stopped => Cell::toned(Tone::Dim, "stopped"),
         ServiceState::Absent => Cell::toned(Tone::Dim, "absent"),
+        ServiceState::Unknown => Cell::toned(Tone::Warn, "unknown"),
         ServiceState::Finished => Cell::toned(Tone::Dim, "finished"),
     }
 }

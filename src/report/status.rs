@@ -139,6 +139,8 @@ pub enum ServiceState {
     Stopped,
     /// It is not in the cluster.
     Absent,
+    /// The cluster cannot be asked.
+    Unknown,
     /// It ran to its end.
     Finished,
 }
