@@ -212,6 +212,13 @@ impl Docker {
             .await
     }
 
+    /// Has a paused container go on.
+    pub async fn unpause_container(&self, name: &str) -> Result<(), DockerError> {
+        let unpause = self.client().unpause_container(name);
+        self.call(&format!("unpause the container {name}"), QUICK, unpause)
+            .await
+    }
+
     /// Stops a container: asks it to end, kills it after `grace`. One that does not run is left alone.
     pub async fn stop_container(&self, name: &str, grace: Duration) -> Result<(), DockerError> {
         let seconds = grace.as_secs().try_into().unwrap_or(i32::MAX);

@@ -6,13 +6,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     adapters::{
-        docker::{ENVIRONMENT, EngineState, NodeRole},
+        docker::{ClusterContainer, ENVIRONMENT, EngineState, NodeRole},
         k3d::{ClusterRequest, NodeVolume},
+        kube::KubeError,
         registry,
     },
-    domain::Failure,
+    domain::{ClusterName, Failure},
     engine::{
-        Finished, Progress, World, check_identity,
+        Finished, OwnContainers, Progress, World, check_identity,
         steps::{image_store, node_image, remove, volume_store},
     },
     plan::PROJECT_IN_NODE,
@@ -169,6 +170,7 @@ pub(in crate::engine) async fn start(
 ) -> Result<Finished, Failure> {
     let name = world.environment.id.cluster();
     let k3d = &world.tools.k3d;
+    unfreeze(world).await?;
     k3d.start_cluster(&name, cancel, START_WITHIN)
         .await
         .map_err(|e| e.failure())?;
@@ -188,6 +190,19 @@ pub(in crate::engine) async fn start(
     Ok(Finished::Done)
 }
 
+/// Lets containers go on that somebody has paused: to k3d they run.
+async fn unfreeze(world: &World) -> Result<(), Failure> {
+    let docker = &world.tools.docker;
+    let id = &world.environment.id;
+    let own = OwnContainers::find(docker, id, &world.places.registry).await?;
+    let is_paused = |container: &&ClusterContainer| container.state == EngineState::Paused;
+    for container in own.cluster.iter().filter(is_paused) {
+        let unpaused = docker.unpause_container(&container.name).await;
+        unpaused.map_err(|error| error.failure())?;
+    }
+    Ok(())
+}
+
 /// k3d returns when the API answers: the node may not take pods yet, and names may not be resolved.
 ///
 /// After a start the API still shows what was true before the stop: what a node said before its start does
@@ -198,6 +213,7 @@ async fn ready(
     cancel: &CancellationToken,
 ) -> Result<(), Failure> {
     let live = world.live().await?;
+    let name = world.environment.id.cluster();
     let nodes = world.environment.cluster.agents + 1;
     let waiting = async {
         progress.note("waiting for the nodes");
@@ -208,7 +224,20 @@ async fn ready(
         live.cluster.wait_system_ready(READY_WITHIN).await
     };
     match cancel.run_until_cancelled(waiting).await {
-        Some(ready) => ready.map_err(|e| e.failure()),
+        Some(ready) => ready.map_err(|error| not_ready(&name, &error)),
         None => Err(Failure::interrupted()),
     }
+}
+
+/// A cluster that runs and does not come to answer may have to be started anew.
+fn not_ready(name: &ClusterName, error: &KubeError) -> Failure {
+    let mut failure = error.failure();
+    if matches!(error, KubeError::Timeout { .. }) {
+        let server = name.server_container();
+        failure.help = vec![
+            format!("see what the node says: docker logs --tail 50 {server}"),
+            "start the nodes anew, with all data: devenv stop && devenv start".to_owned(),
+        ];
+    }
+    failure
 }
