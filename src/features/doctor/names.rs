@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, io, net::IpAddr};
 
 use futures::future::join_all;
 
-use super::{Project, Scope, late};
+use super::{Project, Scope};
 use crate::domain::{Finding, words};
 
 /// A host that images come from: whoever finds it is on the internet.
@@ -29,11 +29,17 @@ pub(super) async fn look(scope: &Scope<'_>) -> Vec<Finding> {
     let hosts = scope.project.map(ingress_hosts).unwrap_or_default();
     let asking = join_all(hosts.iter().map(|host| lookup(host)));
     let (own, other) = futures::join!(asking, lookup(WELL_KNOWN));
+    let asked = hosts.iter().map(String::as_str).zip(&own);
+    let asked = asked.chain([(WELL_KNOWN, &other)]);
+    let late: Vec<&str> = asked
+        .filter_map(|(host, lookup)| matches!(lookup, Lookup::Late).then_some(host))
+        .collect();
     let mut found: Vec<Finding> = hosts
         .iter()
-        .zip(own)
-        .filter_map(|(host, lookup)| judge_own(host, &lookup))
+        .zip(&own)
+        .filter_map(|(host, lookup)| judge_own(host, lookup))
         .collect();
+    found.extend(no_answer(&late));
     if found.is_empty() && !hosts.is_empty() {
         let names: Vec<&str> = hosts.iter().map(String::as_str).collect();
         let verb = if names.len() == 1 { "leads" } else { "lead" };
@@ -42,8 +48,25 @@ pub(super) async fn look(scope: &Scope<'_>) -> Vec<Finding> {
             format!("{} {verb} to this machine", words::list(&names)),
         ));
     }
-    found.push(judge_other(&other));
+    found.extend(judge_other(&other));
     found
+}
+
+/// One finding of all names that nobody answered for.
+fn no_answer(names: &[&str]) -> Option<Finding> {
+    if names.is_empty() {
+        return None;
+    }
+    let what = format!(
+        "the name server of this machine does not answer within {} s",
+        WITHIN.as_secs()
+    );
+    Some(
+        Finding::warning("names.no-answer", what)
+            .because(format!("it was asked for {}", words::list(names)))
+            .because("devenv itself asks it for nothing; browsers, builds and pulls do")
+            .fix("cat /etc/resolv.conf   # which one it is"),
+    )
 }
 
 async fn lookup(host: &str) -> Lookup {
@@ -67,7 +90,7 @@ fn ingress_hosts(project: &Project) -> Vec<String> {
         .collect()
 }
 
-/// What is to be said of a name that should lead to this machine; nothing if it does.
+/// What is to be said of a name that should lead to this machine; nothing if it does, or nobody answers.
 fn judge_own(host: &str, lookup: &Lookup) -> Option<Finding> {
     let add = format!("echo '127.0.0.1 {host}' | sudo tee -a /etc/hosts");
     match lookup {
@@ -94,20 +117,22 @@ fn judge_own(host: &str, lookup: &Lookup) -> Option<Finding> {
                 .because(error.to_string())
                 .fix(add),
         ),
-        Lookup::Late => Some(late(&format!("the name {host}"), WITHIN)),
+        Lookup::Late => None,
     }
 }
 
-fn judge_other(lookup: &Lookup) -> Finding {
+fn judge_other(lookup: &Lookup) -> Option<Finding> {
     let why = match lookup {
-        Lookup::Found(_) => return Finding::ok("names", "names of the internet are found"),
+        Lookup::Found(_) => return Some(Finding::ok("names", "names of the internet are found")),
         Lookup::NotFound(error) => error.to_string(),
-        Lookup::Late => format!("it did not answer within {} s", WITHIN.as_secs()),
+        Lookup::Late => return None,
     };
     let what = "names of the internet are not found: images that are not here cannot be pulled";
-    Finding::note("names.offline", what)
-        .because(format!("{WELL_KNOWN}: {why}"))
-        .fix("getent hosts registry-1.docker.io")
+    Some(
+        Finding::note("names.offline", what)
+            .because(format!("{WELL_KNOWN}: {why}"))
+            .fix("getent hosts registry-1.docker.io"),
+    )
 }
 
 #[cfg(test)]
@@ -136,7 +161,7 @@ mod tests {
             ("shop.test", found(&[]), Some("names.elsewhere")),
             ("shop.localhost", not_found(), Some("names.own")),
             ("shop.test", not_found(), Some("names.unknown")),
-            ("shop.test", Lookup::Late, Some("doctor.late")),
+            ("shop.test", Lookup::Late, None),
         ] {
             let finding = judge_own(host, &lookup);
             assert_eq!(finding.as_ref().map(|it| it.id.0), id, "{host} {lookup:?}");
@@ -145,9 +170,19 @@ mod tests {
 
     #[test]
     fn being_offline_is_only_good_to_know() {
-        assert_eq!(judge_other(&found(&["192.0.2.1"])).severity, Severity::Ok);
-        assert_eq!(judge_other(&not_found()).severity, Severity::Note);
-        assert_eq!(judge_other(&Lookup::Late).id.0, "names.offline");
+        let severity = |lookup| judge_other(&lookup).map(|finding| finding.severity);
+        assert_eq!(severity(found(&["192.0.2.1"])), Some(Severity::Ok));
+        assert_eq!(severity(not_found()), Some(Severity::Note));
+        assert_eq!(severity(Lookup::Late), None);
+    }
+
+    #[test]
+    fn a_name_server_that_is_silent_is_told_once_for_all_names() {
+        assert_eq!(no_answer(&[]), None);
+        let finding = no_answer(&["shop.localhost", WELL_KNOWN]).unwrap();
+        assert_eq!(finding.id.0, "names.no-answer");
+        let asked = "it was asked for shop.localhost and registry-1.docker.io";
+        assert_eq!(finding.why[0], asked);
     }
 
     #[test]
