@@ -19,6 +19,8 @@ const TICK: Duration = Duration::from_millis(20);
 const READS: usize = 3;
 /// No rules of a person are longer.
 const LONGEST_RULES: u64 = 1 << 20;
+/// Larger files are not followed, in bytes: to hash and copy one takes longer than anybody waits for an edit.
+pub(super) const LARGEST: u64 = 256 << 20;
 /// Below this many a second thread costs more than it saves.
 const ITEMS_PER_THREAD: usize = 32;
 
@@ -184,7 +186,8 @@ fn read_watched(path: &Path, mut meanwhile: impl FnMut()) -> io::Result<Option<C
         }
         let began = SystemTime::now();
         let mut hasher = blake3::Hasher::new();
-        hasher.update_reader(&file)?;
+        // One that grows faster than it is read has no end.
+        hasher.update_reader((&file).take(LARGEST))?;
         meanwhile();
         let stamp = Stamp::of(&file.metadata()?);
         let is_same = stamp == Stamp::of(&before);

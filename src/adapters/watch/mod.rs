@@ -23,7 +23,7 @@ pub use kernel::WatchLimit;
 pub use rules::Ignore;
 
 use self::{forest::Forest, hints::Pending, kernel::Inotify, tree::Tree};
-use crate::domain::{ExitClass, Failure};
+use crate::domain::{ExitClass, Failure, Memory, words::amount};
 
 /// A directory tree to watch.
 #[derive(Debug, Clone)]
@@ -148,6 +148,13 @@ pub enum Notice {
         /// In the system's words.
         reason: String,
     },
+    /// A file that is too large to be copied while somebody waits: its changes are not seen.
+    TooLarge {
+        /// Absolute.
+        path: PathBuf,
+        /// Its size.
+        bytes: u64,
+    },
     /// The root of a tree is gone. Its files are not told as removed.
     RootGone(PathBuf),
     /// The root of a tree is there again.
@@ -169,6 +176,13 @@ impl fmt::Display for Notice {
             Self::Unreadable { path, reason } => {
                 write!(f, "changes of {} are not seen: {reason}", path.display())
             }
+            Self::TooLarge { path, bytes } => write!(
+                f,
+                "changes of {} are not followed: it has {}, and what is over {} would hold up all edits; `devenv up` takes it into the image, unless `.dockerignore` names it",
+                path.display(),
+                amount(Memory::from_bytes(*bytes)),
+                amount(Memory::from_bytes(disk::LARGEST)),
+            ),
             Self::RootGone(path) => write!(
                 f,
                 "{} is gone: what was made of it stays as it is until it comes back",

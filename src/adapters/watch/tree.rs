@@ -29,6 +29,8 @@ enum Known {
     Special,
     /// A file that this user may not read.
     Unreadable,
+    /// A file of more than [`disk::LARGEST`] bytes.
+    TooLarge,
 }
 
 /// How deep to look at a directory.
@@ -331,6 +333,9 @@ impl Tree {
             }
             (Some(Known::File(known)), Found::File { stamp, mode })
                 if known.stamp == stamp && known.mode == mode && known.trust == Trust::Proves => {}
+            (_, Found::File { stamp, .. }) if stamp.size() > disk::LARGEST => {
+                self.too_large(path, stamp.size(), difference);
+            }
             (_, Found::File { .. }) => return Next::Read,
             (Some(Known::Link { target: known }), Found::Link { target }) if *known == target => {}
             (_, Found::Link { target }) => {
@@ -352,6 +357,10 @@ impl Tree {
         let contents = disk::in_parallel(&paths, |path| disk::read(&self.root.join(path)));
         for (path, contents) in paths.into_iter().zip(contents) {
             match contents {
+                // It grew while it was read.
+                Ok(Some(contents)) if contents.stamp.size() > disk::LARGEST => {
+                    self.too_large(&path, contents.stamp.size(), difference);
+                }
                 Ok(Some(contents)) => self.take_contents(&path, contents, difference),
                 // It became something else since it was looked at: of that there is another hint.
                 Ok(None) => {}
@@ -394,7 +403,11 @@ impl Tree {
                 Known::Special => {
                     difference.changes.remove(&path);
                 }
-                Known::Directory(_) | Known::File(_) | Known::Link { .. } | Known::Unreadable => {
+                Known::Directory(_)
+                | Known::File(_)
+                | Known::Link { .. }
+                | Known::Unreadable
+                | Known::TooLarge => {
                     difference.changes.insert(path, ChangeKind::Removed);
                 }
             }
@@ -406,7 +419,10 @@ impl Tree {
         let is_still_there = matches!(
             (self.known.get(path), found),
             (Some(Known::Directory(_)), Found::Directory)
-                | (Some(Known::File(_) | Known::Unreadable), Found::File { .. })
+                | (
+                    Some(Known::File(_) | Known::Unreadable | Known::TooLarge),
+                    Found::File { .. }
+                )
                 | (Some(Known::Link { .. }), Found::Link { .. })
         );
         if is_still_there {
@@ -468,6 +484,20 @@ impl Tree {
         });
     }
 
+    /// A file that nobody waits for: copying it would hold up every edit after it.
+    fn too_large(&mut self, path: &Path, bytes: u64, difference: &mut Difference) {
+        match self.known.get(path) {
+            Some(Known::TooLarge) => return,
+            Some(Known::Directory(_)) => self.remove(path, difference),
+            _ => {}
+        }
+        self.known.insert(path.to_owned(), Known::TooLarge);
+        difference.notices.push(Notice::TooLarge {
+            path: self.root.join(path),
+            bytes,
+        });
+    }
+
     /// A directory that could not be listed.
     fn unlisted(&mut self, path: &Path, error: &io::Error, difference: &mut Difference) {
         if path.as_os_str().is_empty() && disk::is_absence(error) {
@@ -513,6 +543,7 @@ impl Tree {
                 Known::Link { target } => format!("link {}", target.display()),
                 Known::Special => "special".to_owned(),
                 Known::Unreadable => "unreadable".to_owned(),
+                Known::TooLarge => "too large".to_owned(),
             };
             (path.clone(), text)
         });

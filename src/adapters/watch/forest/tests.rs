@@ -283,6 +283,30 @@ fn a_pipe_is_told_once_and_not_opened() {
 }
 
 #[test]
+fn a_huge_file_is_told_once_and_not_read_until_it_is_small_again() {
+    let mut bed = bed(&[("log", "small")]);
+    let log = bed.path("log");
+    let grow = |bytes| {
+        let file = fs::File::options().write(true).open(&log);
+        // It has holes only: to read it would take seconds all the same.
+        file.unwrap().set_len(bytes).unwrap();
+    };
+    grow(10 << 30);
+    let grown = bed.hint(&["log"]);
+    assert_eq!(words(&grown), [""; 0]);
+    let told: Vec<String> = grown.notices.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(
+        told[0].contains("it has 10.0 GiB, and what is over 256 MiB"),
+        "{told:?}"
+    );
+    grow(11 << 30);
+    assert!(bed.hint(&["log"]).notices.is_empty());
+    grow(2);
+    assert_eq!(bed.changes(&["log"]), ["file log"]);
+}
+
+#[test]
 fn what_is_ignored_is_neither_watched_nor_told() {
     let mut bed = bed_with(
         &[
