@@ -4,7 +4,7 @@ mod disk;
 mod machine;
 mod scene;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use self::scene::{Scene, assert_is_failure_document, place_of};
 use crate::program::Run;
@@ -85,6 +85,7 @@ fn what_fails_is_explained_and_mended_and_the_rest_stays_up() {
     the_next_run_tells_the_same_in_words(&scene);
     mending_touches_only_what_was_broken(&scene);
     a_service_broken_by_an_edit_goes_on_serving(&scene);
+    what_is_written_while_an_up_reads_it_is_looked_at_again(&scene);
     a_service_that_dies_while_another_is_waited_for_is_told(&scene);
     a_killed_helm_is_repaired(&scene);
     a_cluster_changed_by_hand_is_put_right(&scene);
@@ -273,6 +274,24 @@ fn a_service_broken_by_an_edit_goes_on_serving(scene: &Scene) {
     );
 }
 
+/// As a build of this machine does, or whoever saves twice.
+fn what_is_written_while_an_up_reads_it_is_looked_at_again(scene: &Scene) {
+    let up = scene.running(&["up"]);
+    let begun = Instant::now();
+    for number in 0.. {
+        scene.write("app/beside", &format!("{number}"));
+        if up.said().contains("once more, with what they are now") {
+            break;
+        }
+        let has_time = begun.elapsed() < Duration::from_secs(30);
+        assert!(has_time, "it never looked again\n{}", up.said());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    up.end().assert_code(0);
+    scene.assert_serves_at_once("healthy", "alive");
+    scene.devenv(&["plan", "--exit-code"]).assert_code(0);
+}
+
 /// It counts as ready after 3 s, runs twice for 6 s, and is in back-off when the slow one is ready.
 fn a_service_that_dies_while_another_is_waited_for_is_told(scene: &Scene) {
     let before = scene.read("devenv.yaml");
@@ -378,11 +397,15 @@ fn a_cluster_changed_by_hand_is_put_right(scene: &Scene) {
     let docker = |words: &[&str]| -> Run { scene.run("docker", words).assert_code(0) };
     let comes_back = |what: &str| {
         scene.devenv(&["status"]).assert_code(5);
-        scene.devenv(&["up"]).assert_code(0).assert_says(&[what]);
+        let up = scene.devenv(&["up"]).assert_code(0).assert_says(&[what]);
+        // Its pod is ready before the ingress is, and that is waited for.
+        assert!(!up.stdout.contains("no pod of it is wanted"), "{up}");
         scene.assert_serves_at_once("healthy", "alive");
         scene.devenv(&["plan", "--exit-code"]).assert_code(0);
     };
     docker(&["stop", "--time", "1", the("serverlb")]);
+    comes_back("start the cluster");
+    docker(&["pause", the("server-0")]);
     comes_back("start the cluster");
     docker(&["kill", the("server-0")]);
     comes_back("start the cluster");
