@@ -2,10 +2,17 @@
 
 use crate::domain::{Environment, ExitClass, Failure, ImageName, Service, Trouble, TroubleKind};
 
+/// The processor of this machine, in whose containers the nodes are, as images name it.
+const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") {
+    "arm64"
+} else {
+    "amd64"
+};
+
 /// The explanation of `trouble`, with the last `log_lines` of the container that is in it.
 pub fn explain(trouble: &Trouble, environment: &Environment, log_lines: Vec<String>) -> Failure {
     let service = &trouble.service;
-    let words = Words::of(trouble, environment.services.get(service));
+    let words = Words::of(trouble, environment.services.get(service), &log_lines);
     let place = words.key.map(|key| format!("services.{service}.{key}"));
     let place = place.unwrap_or_else(|| format!("services.{service}"));
     let mut failure = Failure::new(words.code, ExitClass::NotReady, words.what)
@@ -42,10 +49,20 @@ struct Words {
 }
 
 impl Words {
-    fn of(trouble: &Trouble, service: Option<&Service>) -> Self {
+    fn of(trouble: &Trouble, service: Option<&Service>, log_lines: &[String]) -> Self {
         let name = &trouble.service;
+        let is_foreign = |said: &str| said.contains("exec format error");
         match &trouble.kind {
-            TroubleKind::ImageUnavailable { image } => Self::image(name.as_str(), image, service),
+            TroubleKind::ImageUnavailable { image } => {
+                Self::image(name.as_str(), image, &trouble.message, service)
+            }
+            // Which of the two it is depends on the container runtime.
+            TroubleKind::CannotStart { .. } if is_foreign(&trouble.message) => {
+                Self::foreign(name.as_str(), service)
+            }
+            TroubleKind::CrashLoop { .. } if log_lines.last().is_some_and(|it| is_foreign(it)) => {
+                Self::foreign(name.as_str(), service)
+            }
             TroubleKind::CannotStart { reason } => {
                 Self::start(name.as_str(), reason, &trouble.message, service)
             }
@@ -108,24 +125,45 @@ impl Words {
         }
     }
 
-    fn image(name: &str, image: &str, service: Option<&Service>) -> Self {
+    fn image(name: &str, image: &str, message: &str, service: Option<&Service>) -> Self {
         let built = service
             .and_then(Service::workload)
             .is_some_and(|workload| matches!(workload.image, ImageName::Build(_)));
-        let help = if built {
-            vec!["build and push it again: devenv up".to_owned()]
-        } else {
-            vec![
+        let refusal = Refusal::of(message);
+        let help = match refusal {
+            _ if built => vec!["build and push it again: devenv up".to_owned()],
+            Some(Refusal::Login) => log_in(image),
+            Some(Refusal::Platform) | None => vec![
                 "check name and tag of `image`".to_owned(),
                 format!("docker pull {image}"),
-            ]
+            ],
         };
         Self {
             code: "service.image-unavailable",
             what: format!("the image of {name} cannot be had: {image}"),
-            why: Vec::new(),
+            why: refusal.map(Refusal::words).into_iter().collect(),
             key: Some(if built { "build" } else { "image" }),
             help,
+        }
+    }
+
+    /// A program that the processor of the nodes does not know.
+    fn foreign(name: &str, service: Option<&Service>) -> Self {
+        Self {
+            code: "service.cannot-start",
+            what: format!("the command of {name} cannot be run: the nodes do not know its form"),
+            why: vec![
+                "it is a program for another processor, or a script without `#!` in its first line"
+                    .to_owned(),
+            ],
+            key: command_key(service),
+            help: vec![
+                format!(
+                    "build it for this machine's processor: linux/{}",
+                    ARCHITECTURE
+                ),
+                format!("devenv up {name}"),
+            ],
         }
     }
 
@@ -185,6 +223,57 @@ impl Words {
             help: vec![help],
         }
     }
+}
+
+/// Why a registry does not give an image that it may well have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    /// Not to somebody whom it does not know.
+    Login,
+    /// Not for the processor of the nodes.
+    Platform,
+}
+
+impl Refusal {
+    /// Out of the words of containerd.
+    fn of(message: &str) -> Option<Self> {
+        const LOGIN: [&str; 4] = [
+            "authorization failed",
+            "401 Unauthorized",
+            "403 Forbidden",
+            "pull access denied",
+        ];
+        if message.contains("no match for platform") {
+            return Some(Self::Platform);
+        }
+        let is_login = LOGIN.iter().any(|words| message.contains(words));
+        is_login.then_some(Self::Login)
+    }
+
+    fn words(self) -> String {
+        match self {
+            Self::Login => "its registry wants a login, or has no such image".to_owned(),
+            Self::Platform => format!("there is none of it for linux/{ARCHITECTURE}"),
+        }
+    }
+}
+
+/// How the cluster comes to know a login.
+fn log_in(image: &str) -> Vec<String> {
+    const HUB: &str = "https://index.docker.io/v1/";
+    const KUBECTL: &str = "kubectl --kubeconfig \"$(devenv kubeconfig)\"";
+    let is_host = |first: &str| first.contains(['.', ':']) || first == "localhost";
+    let first = image.split_once('/').map(|(first, _)| first);
+    let server = first.filter(|first| is_host(first)).unwrap_or(HUB);
+    vec![
+        "check name and tag of `image`".to_owned(),
+        format!(
+            "or log in: {KUBECTL} create secret docker-registry login --docker-server={server} --docker-username=YOU --docker-password=TOKEN"
+        ),
+        format!(
+            "and use it: {KUBECTL} patch serviceaccount default --patch '{{\"imagePullSecrets\":[{{\"name\":\"login\"}}]}}'"
+        ),
+    ]
 }
 
 fn ended(exit_code: i32, signal: Option<i32>, restarts: u32) -> String {
@@ -301,6 +390,15 @@ mod tests {
     }
 
     fn explained(kind: TroubleKind, message: &str, shop: &Environment) -> Failure {
+        explained_by(kind, message, Vec::new(), shop)
+    }
+
+    fn explained_by(
+        kind: TroubleKind,
+        message: &str,
+        log_lines: Vec<String>,
+        shop: &Environment,
+    ) -> Failure {
         let trouble = Trouble {
             service: name("order"),
             pod: None,
@@ -309,7 +407,7 @@ mod tests {
             message: message.to_owned(),
             is_final: true,
         };
-        explain(&trouble, shop, Vec::new())
+        explain(&trouble, shop, log_lines)
     }
 
     fn line(failure: &Failure) -> &str {
@@ -329,6 +427,57 @@ mod tests {
         let told = explained(crash, "Back-off", &shop(&keys, &["serve"]));
         assert_eq!(line(&told), "command");
         assert_eq!(told.what, "order stops with exit code 3, twice");
+    }
+
+    #[test]
+    fn a_program_for_another_processor_is_told_whoever_says_it() {
+        let shop = shop(&["command"], &["serve"]);
+        let start = TroubleKind::CannotStart {
+            reason: "RunContainerError".to_owned(),
+        };
+        let told = explained(start, "exec: \"serve\": exec format error", &shop);
+        let crash = TroubleKind::CrashLoop {
+            exit_code: 1,
+            signal: None,
+            restarts: 1,
+        };
+        let lines = vec!["exec /serve: exec format error".to_owned()];
+        let logged = explained_by(crash, "Back-off", lines, &shop);
+        for told in [told, logged] {
+            assert_eq!(told.code.0, "service.cannot-start");
+            assert!(told.why[0].contains("another processor"), "{told:?}");
+            assert_eq!(line(&told), "command");
+        }
+    }
+
+    #[test]
+    fn a_registry_that_refuses_says_why_and_a_login_is_shown() {
+        let mut shop = shop(&["image"], &[]);
+        let order = shop.services.get_mut(&name("order")).unwrap();
+        let Source::Workload(workload) = &mut order.source else {
+            panic!("the sample is no workload");
+        };
+        workload.image = ImageName::Reference("shop/a:1".to_owned());
+        let unavailable = |image: &str, message: &str| {
+            let kind = TroubleKind::ImageUnavailable {
+                image: image.to_owned(),
+            };
+            explained(kind, message, &shop)
+        };
+        let private = unavailable(
+            "shop.test:5000/a:1",
+            "pull access denied: authorization failed",
+        );
+        assert!(private.why[0].contains("wants a login"));
+        assert!(
+            private.help[1].contains("--docker-server=shop.test:5000 "),
+            "{private:?}"
+        );
+        let hub = unavailable("shop/a:1", "unexpected status: 401 Unauthorized");
+        assert!(hub.help[1].contains("index.docker.io"), "{hub:?}");
+        let foreign = unavailable("shop/a:1", "no match for platform in manifest");
+        assert!(foreign.why[0].contains("none of it for linux/"));
+        assert_eq!(unavailable("shop/a:1", "not found").why, [""; 0]);
     }
 
     #[test]
