@@ -8,7 +8,7 @@ use tokio::time::timeout;
 use super::loopback;
 use crate::domain::PortNumber;
 
-/// How long an answer may take; a service that thinks longer has been reached all the same.
+/// How long an answer may take.
 const WITHIN: Duration = Duration::from_secs(5);
 /// Traefik's own answers are short, so a longer one is a service's.
 const BODY_READ: usize = 4096;
@@ -30,6 +30,9 @@ pub enum Answer {
     NoRoute(StatusCode),
     /// The service answered, whatever it said.
     Service,
+    /// The connection was taken and nothing came in time: the service thinks, or the pod has ended that the controller
+    /// leads to.
+    Late,
 }
 
 /// Asks for `path` of `host` at the ingress on `port`.
@@ -39,8 +42,7 @@ pub async fn ask(port: PortNumber, host: &str, path: &str) -> Answer {
         Ok(Err(error)) => Answer::Nothing {
             why: error.to_string(),
         },
-        // The connection was taken, and somebody is busy with the answer.
-        Err(_) => Answer::Service,
+        Err(_) => Answer::Late,
     }
 }
 

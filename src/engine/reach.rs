@@ -22,6 +22,10 @@ const CONTROLLER_WITHIN: Duration = Duration::from_mins(2);
 const ROUTE_WITHIN: Duration = Duration::from_secs(15);
 /// How long pods that were replaced may take to end; the chart gives them 5 s.
 const ALONE_WITHIN: Duration = Duration::from_secs(10);
+/// Of how many pods each may have replaced one that the controller still knows.
+const MOST_PODS: u32 = 4;
+/// From this long on for a few answers it is the service that takes its time.
+const SLOW: Duration = Duration::from_secs(1);
 /// There is nothing to watch: only asking tells.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
@@ -36,7 +40,8 @@ pub(super) async fn wait_until_reachable(
     let listing = tokio::time::timeout(CONTROLLER_WITHIN, until_listed(live));
     let listed = cancel.run_until_cancelled(listing).await;
     // Of a cluster that does not say what it has, the addresses are asked all the same.
-    if matches!(listed, Some(Ok(()))) && !runs(&live.view.subscribe().borrow(), service) {
+    let pods = wanted(&live.view.subscribe().borrow(), service);
+    if matches!(listed, Some(Ok(()))) && pods == 0 {
         return Ok(Finished::Skipped("no pod of it is wanted".to_owned()));
     }
     let alone = tokio::time::timeout(ALONE_WITHIN, until_alone(live, service));
@@ -48,7 +53,7 @@ pub(super) async fn wait_until_reachable(
         .get(service)
         .and_then(|service| service.workload());
     for rule in workload.iter().flat_map(|workload| &workload.expose) {
-        let waiting = reach(world, service, rule, progress);
+        let waiting = reach(world, service, (rule, pods), progress);
         match cancel.run_until_cancelled(waiting).await {
             Some(reached) => reached?,
             None => {
@@ -80,33 +85,86 @@ async fn until_alone(live: &Live, service: &ServiceName) {
 }
 
 fn has_more_than_wanted(view: &ClusterView, service: &ServiceName) -> bool {
-    let ours = view.workloads.iter().filter(|w| &w.service == service);
-    let wanted: u32 = ours.map(|workload| workload.desired).sum();
+    let wanted = wanted(view, service);
     let may_serve = |pod: &&ObservedPod| {
         &pod.service == service && matches!(pod.phase, PodPhase::Pending | PodPhase::Running)
     };
     view.pods.iter().filter(may_serve).count() > wanted as usize
 }
 
-/// Whether any pod of the service is wanted: one that is scaled to nothing cannot be reached.
-fn runs(view: &ClusterView, service: &ServiceName) -> bool {
-    let mut ours = view.workloads.iter().filter(|w| &w.service == service);
-    ours.any(|workload| workload.desired > 0)
+/// How many pods of a service are wanted: one that is scaled to nothing cannot be reached.
+fn wanted(view: &ClusterView, service: &ServiceName) -> u32 {
+    let ours = view.workloads.iter().filter(|w| &w.service == service);
+    ours.map(|workload| workload.desired).sum()
+}
+
+/// The answers of an address, as long as pods that have ended may be among those that the ingress controller leads to in
+/// turn: one good answer says nothing of the next.
+#[derive(Debug)]
+struct Answers {
+    /// How many good ones in a row are enough.
+    enough: u32,
+    in_a_row: u32,
+    first: Option<Instant>,
+    late: u32,
+}
+
+impl Answers {
+    /// Of a service with as many pods.
+    const fn of(pods: u32) -> Self {
+        Self {
+            // Each may have replaced one.
+            enough: if pods < MOST_PODS {
+                2 * pods + 1
+            } else {
+                2 * MOST_PODS + 1
+            },
+            in_a_row: 0,
+            first: None,
+            late: 0,
+        }
+    }
+
+    /// Takes one; whether the address leads to the service now.
+    fn take(&mut self, answer: &Answer) -> bool {
+        match answer {
+            Answer::Service => {
+                self.in_a_row += 1;
+                let first = *self.first.get_or_insert_with(Instant::now);
+                // Whoever takes a while for each is not asked again and again.
+                self.in_a_row >= self.enough || first.elapsed() > SLOW
+            }
+            Answer::Late => {
+                self.late += 1;
+                (self.in_a_row, self.first) = (0, None);
+                self.late > self.enough / 2
+            }
+            Answer::NoRoute(_) | Answer::Nothing { .. } => {
+                (self.in_a_row, self.first) = (0, None);
+                false
+            }
+        }
+    }
 }
 
 async fn reach(
     world: &World,
     service: &ServiceName,
-    rule: &Expose,
+    (rule, pods): (&Expose, u32),
     progress: &Progress,
 ) -> Result<(), Failure> {
     let port = world.environment.cluster.http_port;
     let url = format!("http://{}:{port}{}", rule.host, rule.path);
     let begin = Instant::now();
     let mut answered: Option<Instant> = None;
+    let mut answers = Answers::of(pods);
     loop {
-        match ingress::ask(port, &rule.host, &rule.path).await {
-            Answer::Service => return Ok(()),
+        let answer = ingress::ask(port, &rule.host, &rule.path).await;
+        if answers.take(&answer) {
+            return Ok(());
+        }
+        match answer {
+            Answer::Service | Answer::Late => continue,
             Answer::NoRoute(status) => {
                 let since = *answered.get_or_insert_with(Instant::now);
                 if since.elapsed() >= ROUTE_WITHIN {
@@ -148,6 +206,22 @@ fn not_answering(world: &World, service: &ServiceName, url: &str, why: &str) -> 
 mod tests {
     use super::*;
     use crate::domain::testing::{name, ready_pod, ready_workload};
+
+    #[tokio::test(start_paused = true)]
+    async fn an_address_leads_to_a_service_if_no_answer_goes_astray() {
+        let mut answers = Answers::of(1);
+        let gone = Answer::NoRoute(http::StatusCode::BAD_GATEWAY);
+        let taken = [&Answer::Service, &Answer::Late, &Answer::Service, &gone];
+        assert_eq!(taken.map(|answer| answers.take(answer)), [false; 4]);
+        let taken = [(); 3].map(|()| answers.take(&Answer::Service));
+        assert_eq!(taken, [false, false, true]);
+        // One that thinks for long is reached all the same, and one that takes a while is asked twice.
+        assert!(answers.take(&Answer::Late));
+        let mut slow = Answers::of(1);
+        assert!(!slow.take(&Answer::Service));
+        tokio::time::advance(SLOW * 2).await;
+        assert!(slow.take(&Answer::Service));
+    }
 
     #[test]
     fn a_pod_that_was_replaced_counts_until_it_has_ended() {
