@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::{
     bench::{BASE, Bench, PATIENCE, raw},
-    way::Way,
+    way::{Fault, Way},
 };
 
 async fn until(what: &str, condition: impl AsyncFn() -> bool) {
@@ -286,7 +286,7 @@ fn sleeps(argument: &str) -> bool {
 async fn a_push_that_is_broken_off_comes_to_its_end_all_the_same() {
     let bench = Bench::new("broken", &[("Dockerfile", &format!("FROM {BASE}\n"))]).await;
     let (_, port) = bench.registry().await;
-    let way = Way::to(port.get(), 1 << 20);
+    let way = Way::to(port.get(), Fault::BreaksAfter(1 << 20));
     let mut request = bench.request();
     request.reference = format!("127.0.0.1:{}/shop/order:abc", way.port);
     bench.images.lock().unwrap().push(request.reference.clone());
@@ -296,6 +296,35 @@ async fn a_push_that_is_broken_off_comes_to_its_end_all_the_same() {
     let pushed = tokio::time::timeout(PATIENCE, pushing).await;
     pushed.expect("in time").unwrap();
     assert!(way.was_broken(), "nothing was broken off");
+    let there = registry::has_manifest(port, "shop/order", "abc").await;
+    assert!(there.unwrap());
+}
+
+#[tokio::test]
+async fn a_push_on_a_slow_way_goes_on_and_can_be_ended() {
+    let dockerfile = "FROM scratch\nCOPY noise /\n";
+    let bench = Bench::new("slow", &[("Dockerfile", dockerfile)]).await;
+    // What cannot be made smaller: some 4 MiB, in some 2 s.
+    let mut noise = vec![0; 4 << 20];
+    blake3::Hasher::new().finalize_xof().fill(&mut noise);
+    files::write_shared(&bench.path("noise"), &noise).unwrap();
+    let (_, port) = bench.registry().await;
+    let way = Way::to(port.get(), Fault::Slow(Duration::from_millis(30)));
+    let mut request = bench.request();
+    request.reference = format!("127.0.0.1:{}/shop/order:abc", way.port);
+    bench.images.lock().unwrap().push(request.reference.clone());
+    bench.build(&request).await.0.unwrap();
+    let ended = CancellationToken::new();
+    let end = |_| ended.cancel();
+    let pushing = bench.docker.push(&request.reference, &end, &ended);
+    let broken_off = tokio::time::timeout(Duration::from_secs(5), pushing).await;
+    broken_off.expect("it ends at once").unwrap_err();
+    let begun = Instant::now();
+    let never = CancellationToken::new();
+    let pushing = bench.docker.push(&request.reference, &|_| {}, &never);
+    let pushed = tokio::time::timeout(PATIENCE, pushing).await;
+    pushed.expect("in time").unwrap();
+    assert!(begun.elapsed() > Duration::from_secs(1), "it was not slow");
     let there = registry::has_manifest(port, "shop/order", "abc").await;
     assert!(there.unwrap());
 }

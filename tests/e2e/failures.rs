@@ -1,6 +1,7 @@
 //! Failures explained: real faults on a real cluster, met as a user meets them.
 
 mod disk;
+mod images;
 mod machine;
 mod scene;
 
@@ -86,6 +87,7 @@ fn what_fails_is_explained_and_mended_and_the_rest_stays_up() {
     mending_touches_only_what_was_broken(&scene);
     a_service_broken_by_an_edit_goes_on_serving(&scene);
     what_is_written_while_an_up_reads_it_is_looked_at_again(&scene);
+    images::an_image_that_cannot_be_had_or_run_is_told_with_its_reason(&scene);
     a_service_that_dies_while_another_is_waited_for_is_told(&scene);
     a_killed_helm_is_repaired(&scene);
     a_cluster_changed_by_hand_is_put_right(&scene);

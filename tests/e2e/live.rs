@@ -5,6 +5,7 @@
     reason = "how often to measure is for who runs the tests to say"
 )]
 
+mod around;
 mod checkout;
 mod engine;
 mod scene;
