@@ -8,8 +8,8 @@ use tokio::time::timeout;
 use super::loopback;
 use crate::domain::PortNumber;
 
-/// How long an answer may take.
-const WITHIN: Duration = Duration::from_secs(5);
+/// How long an answer may take; who thinks longer is asked again.
+const WITHIN: Duration = Duration::from_secs(1);
 /// Traefik's own answers are short, so a longer one is a service's.
 const BODY_READ: usize = 4096;
 /// What Traefik says where it knows no route, and where the route leads to no pod.

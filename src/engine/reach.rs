@@ -102,10 +102,10 @@ fn wanted(view: &ClusterView, service: &ServiceName) -> u32 {
 /// turn: one good answer says nothing of the next.
 #[derive(Debug)]
 struct Answers {
-    /// How many good ones in a row are enough.
+    /// How many of a kind in a row are enough.
     enough: u32,
-    in_a_row: u32,
-    first: Option<Instant>,
+    good: u32,
+    first_good: Option<Instant>,
     late: u32,
 }
 
@@ -119,30 +119,33 @@ impl Answers {
             } else {
                 2 * MOST_PODS + 1
             },
-            in_a_row: 0,
-            first: None,
+            good: 0,
+            first_good: None,
             late: 0,
         }
     }
 
     /// Takes one; whether the address leads to the service now.
     fn take(&mut self, answer: &Answer) -> bool {
+        if *answer != Answer::Service {
+            (self.good, self.first_good) = (0, None);
+        }
+        if *answer != Answer::Late {
+            self.late = 0;
+        }
         match answer {
             Answer::Service => {
-                self.in_a_row += 1;
-                let first = *self.first.get_or_insert_with(Instant::now);
+                self.good += 1;
+                let first = *self.first_good.get_or_insert_with(Instant::now);
                 // Whoever takes a while for each is not asked again and again.
-                self.in_a_row >= self.enough || first.elapsed() > SLOW
+                self.good >= self.enough || first.elapsed() > SLOW
             }
+            // Somebody is busy with the answer: pods that have ended would not be asked each time.
             Answer::Late => {
                 self.late += 1;
-                (self.in_a_row, self.first) = (0, None);
-                self.late > self.enough / 2
+                self.late >= self.enough
             }
-            Answer::NoRoute(_) | Answer::Nothing { .. } => {
-                (self.in_a_row, self.first) = (0, None);
-                false
-            }
+            Answer::NoRoute(_) | Answer::Nothing { .. } => false,
         }
     }
 }
@@ -216,7 +219,9 @@ mod tests {
         let taken = [(); 3].map(|()| answers.take(&Answer::Service));
         assert_eq!(taken, [false, false, true]);
         // One that thinks for long is reached all the same, and one that takes a while is asked twice.
-        assert!(answers.take(&Answer::Late));
+        let mut thinking = Answers::of(1);
+        let taken = [(); 3].map(|()| thinking.take(&Answer::Late));
+        assert_eq!(taken, [false, false, true]);
         let mut slow = Answers::of(1);
         assert!(!slow.take(&Answer::Service));
         tokio::time::advance(SLOW * 2).await;

@@ -8,7 +8,9 @@ use k8s_openapi::api::core::v1::{
 use kube::{
     Api,
     api::{ListParams, Patch, PatchParams},
-    core::{ApiResource, DynamicObject, GroupVersionKind, NamespaceResourceScope, Resource},
+    core::{
+        ApiResource, DynamicObject, GroupVersionKind, NamespaceResourceScope, Resource, Status,
+    },
     discovery::{ApiCapabilities, Scope, pinned_kind},
 };
 use serde_json::Value;
@@ -35,9 +37,16 @@ pub struct Existing {
     pub names: BTreeMap<&'static str, BTreeSet<String>>,
 }
 
-/// Whether a status of HTTP is about what was sent.
-const fn is_about_the_object(code: u16) -> bool {
-    matches!(code, 400..=499) && !matches!(code, 401 | 408 | 429)
+/// Whether an answer is about what was sent, and not that the server has no time or is broken.
+fn is_about_the_object(status: &Status) -> bool {
+    match status.code {
+        401 | 408 | 429 => false,
+        400..=499 => true,
+        // A field of a wrong type is told as if it were the server's fault.
+        _ => status
+            .message
+            .starts_with("failed to create typed patch object"),
+    }
 }
 
 impl Cluster {
@@ -106,8 +115,7 @@ impl Cluster {
         let trying = async {
             match api.patch(name_of(object), &params, &patch).await {
                 Ok(_) => Ok(None),
-                // It is the object's fault, and not that the server has no time or is broken.
-                Err(kube::Error::Api(status)) if is_about_the_object(status.code) => {
+                Err(kube::Error::Api(status)) if is_about_the_object(&status) => {
                     Ok(Some(Objection::Refused(status.message.clone())))
                 }
                 Err(error) => Err(error),
