@@ -129,3 +129,33 @@ fn a_place_for_temporary_files_is_not_needed() {
         }
     }
 }
+
+#[test]
+fn a_file_system_that_can_no_longer_be_written_is_told_and_one_that_runs_nothing_does_no_harm() {
+    let environment = project();
+    let [project, home] = [environment.project(), environment.home()];
+    // In name spaces of its own: for this command alone.
+    let with = |option: &str, place: &Path, words: &str| {
+        let place = place.display();
+        let mount = format!(
+            "here=$PWD; /usr/bin/mount --bind {place} {place} && /usr/bin/mount -o remount,bind,{option} {place} && cd $here"
+        );
+        let script = format!(
+            "/usr/bin/unshare --map-root-user --mount /bin/sh -c '{mount} && exec $DEVENV {words}'"
+        );
+        environment.finished(&mut environment.shell(&script))
+    };
+    let change = "config set services.web.replicas=2";
+    let output = with("ro", &project, change);
+    assert_told(&output, 4, &["files.read-only", "Read-only file system"]);
+    assert_eq!(environment.read_project("devenv.yaml"), super::MANIFEST);
+    let output = with("ro", &home, "up --no-session");
+    assert_told(&output, 4, &["files.read-only", ".local/state/devenv"]);
+    // Whoever only looks needs none.
+    let output = with("ro", &home, "history");
+    assert_eq!(output.code, Some(0), "{output}");
+    for place in [&project, &home] {
+        let output = with("noexec", place, change);
+        assert_eq!(output.code, Some(0), "{output}");
+    }
+}
