@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "breaks things by hand")]
 
 mod canaries;
+mod neighbours;
 
 use std::{
     net::TcpListener,
@@ -86,7 +87,10 @@ fn what_is_broken_is_found_and_mended_and_what_is_well_is_left_alone() {
     a_registry_that_stopped_is_started_once_its_port_is_free(&project);
     a_session_that_was_killed_is_started_again(&project);
     a_cluster_without_names_is_found(&project);
+    let neighbours = neighbours::Neighbours::moved_in(&project);
     what_is_left_of_another_environment_goes_if_it_has_no_data(&project);
+    neighbours.are_told_and_left_alone();
+    drop(neighbours);
     project.end();
 }
 
