@@ -127,8 +127,14 @@ pub fn conceal(value: &mut Value) -> Vec<String> {
 fn conceal_in(value: &mut Value, found: &mut Vec<String>) {
     match value {
         Value::Object(fields) => {
+            // A variable as Kubernetes writes it: `{ name: PASSWORD, value: ... }`.
+            let variable = fields.get("name").and_then(Value::as_str);
+            let variable = variable.map(str::to_owned);
             for (name, field) in fields {
-                conceal_field(name, field, found);
+                match &variable {
+                    Some(variable) if name == "value" => conceal_field(variable, field, found),
+                    _ => conceal_field(name, field, found),
+                }
             }
         }
         Value::Array(items) => conceal_items(items, found),
@@ -300,6 +306,17 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn a_variable_as_kubernetes_writes_it_is_told_by_its_name() {
+        let mut container = json!({ "env": [
+            { "name": "DB_PASSWORD", "value": "hidden" },
+            { "name": "COLOUR", "value": "red" },
+        ] });
+        assert_eq!(conceal(&mut container), ["hidden"]);
+        assert_eq!(container["env"][0]["value"], REDACTED);
+        assert_eq!(container["env"][1]["value"], "red");
+    }
 
     #[test]
     fn names_tell_secrets_from_what_is_about_them() {

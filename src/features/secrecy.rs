@@ -17,6 +17,10 @@ use crate::{
 
 /// The longest word that is left alone, in bytes.
 const LONGEST_WORD: usize = 12;
+/// A line of a build's secret that is shorter is in too many sentences, in bytes.
+const SHORTEST_LINE: usize = 8;
+/// A larger file is no login, in bytes: authorities that are trusted, say, which everybody may know.
+const LARGEST_LOGIN: usize = 16 * 1024;
 
 /// The variables of `key=value` files, later files over earlier ones; their values are never printed from now on.
 pub fn read_secrets(
@@ -42,6 +46,10 @@ pub fn hide_secrets(environment: &Environment, redactor: &Redactor) {
     for paths in files {
         // A file that cannot be read is the affair of `up`.
         let _ = read_secrets(paths, redactor);
+    }
+    let images = workloads().map(|workload| &workload.image);
+    for image in images.chain(environment.tasks.values().map(|task| &task.image)) {
+        hide_build_secrets(image, redactor);
     }
     for service in environment.services.values() {
         let written = match &service.source {
@@ -69,6 +77,29 @@ pub fn hide_secrets(environment: &Environment, redactor: &Redactor) {
             json!([task.env, task.command, args_of(&task.image)]),
             redactor,
         );
+    }
+}
+
+/// Hides what a build is given as secrets, line by line as its log would say it, and what stands last in each: the token of
+/// `registry/:_authToken=...` and the password of `machine ... password ...`.
+fn hide_build_secrets(image: &ImageName, redactor: &Redactor) {
+    let ImageName::Build(build) = image else {
+        return;
+    };
+    // A file that cannot be read is the affair of `up`.
+    let texts = build
+        .secrets
+        .values()
+        .filter_map(|path| files::read_text(path).ok());
+    for text in texts.filter(|text| text.len() <= LARGEST_LOGIN) {
+        for line in text.lines().map(str::trim) {
+            let last = line.rsplit(['=', ':', ' ', '\t']).next().unwrap_or(line);
+            for secret in [line, last] {
+                if secret.len() >= SHORTEST_LINE {
+                    register(secret, redactor);
+                }
+            }
+        }
     }
 }
 
@@ -124,6 +155,27 @@ mod tests {
         Chart, ChartOrigin,
         testing::{environment, name},
     };
+
+    #[test]
+    fn what_a_build_is_given_as_a_secret_is_hidden_by_line_and_by_last_word() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("npmrc");
+        let text = "//shop.test/:_authToken=build-secret-1\nalways-auth=true\n";
+        files::write_private(&path, text.as_bytes()).unwrap();
+        let mut environment = environment(&[("order", &[])]);
+        let order = environment.services.get_mut(&name("order")).unwrap();
+        let Source::Workload(workload) = &mut order.source else {
+            panic!("the sample is no workload");
+        };
+        let ImageName::Build(build) = &mut workload.image else {
+            panic!("the sample is built");
+        };
+        build.secrets.insert("npmrc".to_owned(), path);
+        let redactor = Redactor::default();
+        hide_secrets(&environment, &redactor);
+        assert_eq!(redactor.text("token build-secret-1"), "token [redacted]");
+        assert_eq!(redactor.text("it is true"), "it is true");
+    }
 
     #[test]
     fn secrets_of_values_files_and_of_plain_objects_are_hidden() {
