@@ -159,6 +159,25 @@ struct Second<'a> {
 impl Second<'_> {
     const NAME: &'static str = "e2e-second";
 
+    /// The id of the environment; empty as long as it has no state.
+    fn id(&self) -> String {
+        let state = self.project.home().join(".local/state/devenv");
+        let all = std::fs::read_dir(state).unwrap().flatten();
+        let mut names = all.map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names
+            .find(|name| name.starts_with(Self::NAME))
+            .unwrap_or_default()
+    }
+
+    /// An image as `up` would have built it.
+    fn has_an_image(&self) {
+        let label = format!("LABEL devenv.environment={}", self.id());
+        let import =
+            "tar --create --files-from /dev/null | docker import --change \"$0\" - e2e-second:left";
+        let words = ["-c", import, &label];
+        self.project.run("sh", &words).assert_code(0);
+    }
+
     fn in_docker(&self) -> String {
         let filter = format!("name=k3d-{}-", Self::NAME);
         let containers = ["ps", "--all", "--filter", &filter, "--format", "{{.Names}}"];
@@ -180,6 +199,8 @@ impl Second<'_> {
 impl Drop for Second<'_> {
     /// A test that fails leaves nothing either.
     fn drop(&mut self) {
+        self.project
+            .quietly("docker", &["rmi", "--force", "e2e-second:left"]);
         let filter = format!("name=k3d-{}-", Self::NAME);
         for (list, remove) in [
             (vec!["ps", "-aq"], vec!["rm", "-fv"]),
@@ -260,6 +281,7 @@ fn what_is_left_of_another_environment_goes_if_it_has_no_data(project: &Project)
     assert!(data.exists());
 
     std::fs::remove_dir(&data).unwrap();
+    second.has_an_image();
     let mended = doctor(project, &["--fix", "--yes"]);
     assert_well(&mended);
     assert_eq!(
@@ -268,6 +290,8 @@ fn what_is_left_of_another_environment_goes_if_it_has_no_data(project: &Project)
         "{mended}"
     );
     assert_eq!(second.in_docker(), "");
+    let image = project.quietly("docker", &["images", "--quiet", "e2e-second:left"]);
+    assert_eq!(image, "");
     let left = std::fs::read_dir(state).unwrap().count();
     assert_eq!(left, 1, "only the first environment has state");
     one(&doctor(project, &[]), "leftovers");

@@ -9,7 +9,7 @@ use bollard::query_parameters::{
 use super::{
     Docker, DockerError,
     client::{QUICK, REMOVES_WITHIN},
-    containers::absent_is_fine,
+    containers::{ENVIRONMENT, absent_is_fine},
 };
 
 /// An image under one of its names.
@@ -23,6 +23,8 @@ pub struct LocalImage {
     pub size: u64,
     /// When it was made, in seconds since 1970.
     pub created: i64,
+    /// The environment that it was built for, by its label.
+    pub environment: Option<String>,
 }
 
 /// What a registry says of an image.
@@ -97,6 +99,11 @@ impl Docker {
         self.images_where("label", &format!("{key}={value}")).await
     }
 
+    /// The images that were built for environments, whichever, by reference: one request.
+    pub async fn images_of_environments(&self) -> Result<Vec<LocalImage>, DockerError> {
+        self.images_where("label", ENVIRONMENT).await
+    }
+
     /// The images whose reference is as `pattern` says, such as `rancher/k3s:v1.35.*`, by reference: one request.
     pub async fn images_called(&self, pattern: &str) -> Result<Vec<LocalImage>, DockerError> {
         self.images_where("reference", pattern).await
@@ -124,6 +131,7 @@ impl Docker {
                     id: image.id.clone(),
                     size: image.size.try_into().unwrap_or(0),
                     created: image.created,
+                    environment: image.labels.get(ENVIRONMENT).cloned(),
                 })
             })
             .collect();

@@ -11,7 +11,7 @@ use futures::future::Shared;
 use super::{Engine, Scope};
 use crate::{
     adapters::{
-        docker::{ClusterContainer, Docker, ENVIRONMENT, Endpoint, EngineVolume},
+        docker::{ClusterContainer, Docker, ENVIRONMENT, Endpoint, EngineVolume, LocalImage},
         files, volume_image,
     },
     domain::{
@@ -28,6 +28,8 @@ pub(super) struct Remains {
     pub(super) containers: Vec<String>,
     /// Docker volumes in which its nodes kept images, by name.
     pub(super) image_stores: Vec<String>,
+    /// Images that were built for it, by reference.
+    pub(super) images: Vec<String>,
     /// Services whose volumes hold data; `an image of volumes` where they cannot be seen into.
     pub(super) volumes: Vec<String>,
     /// How many snapshots there are.
@@ -54,6 +56,9 @@ impl Remains {
         if !self.image_stores.is_empty() {
             words.push(count(self.image_stores.len(), "volume") + " of images");
         }
+        if !self.images.is_empty() {
+            words.push(count(self.images.len(), "image"));
+        }
         if words.is_empty() {
             words.push("devenv's own state of it".to_owned());
         }
@@ -66,13 +71,15 @@ impl Remains {
 struct InDocker {
     containers: Vec<ClusterContainer>,
     volumes: Vec<EngineVolume>,
+    images: Vec<LocalImage>,
 }
 
 impl InDocker {
     async fn of(docker: &Docker) -> Result<Self, Finding> {
-        let (containers, volumes) = futures::join!(
+        let (containers, volumes, images) = futures::join!(
             docker.containers_of_environments(),
             docker.volumes_with(ENVIRONMENT),
+            docker.images_of_environments(),
         );
         let failed = |error: crate::adapters::docker::DockerError| {
             Finding::of(Severity::Problem, error.failure())
@@ -80,6 +87,7 @@ impl InDocker {
         Ok(Self {
             containers: containers.map_err(failed)?,
             volumes: volumes.map_err(failed)?,
+            images: images.map_err(failed)?,
         })
     }
 
@@ -96,6 +104,12 @@ impl InDocker {
         let mut volumes = self.volumes.clone();
         volumes.retain(|volume| volume.labels.get(ENVIRONMENT).is_some_and(|it| it == id));
         volumes.into_iter().map(|volume| volume.name).collect()
+    }
+
+    fn images_of(&self, id: &str) -> Vec<String> {
+        let ours = self.images.iter();
+        let ours = ours.filter(|image| image.environment.as_deref() == Some(id));
+        ours.map(|image| image.reference.clone()).collect()
     }
 }
 
@@ -141,7 +155,37 @@ pub(super) async fn look(
         };
         found.push(Finding::ok("leftovers", text));
     }
+    let here = scope.project.map(|project| &project.environment.id);
+    found.extend(nobodys_images(&in_docker.images, own.iter().chain(here)));
     found
+}
+
+/// Images that were built for environments of which this user has no state. They may be wanted all the same: `down` keeps them.
+fn nobodys_images<'a>(
+    images: &[LocalImage],
+    known: impl Iterator<Item = &'a EnvironmentId>,
+) -> Option<Finding> {
+    let known: BTreeSet<&str> = known.map(EnvironmentId::as_str).collect();
+    let of = |image: &LocalImage| {
+        let id = image.environment.clone()?;
+        (!known.contains(id.as_str())).then_some(id)
+    };
+    let environments: BTreeSet<String> = images.iter().filter_map(of).collect();
+    if environments.is_empty() {
+        return None;
+    }
+    let number = images.iter().filter(|image| of(image).is_some()).count();
+    let what = format!(
+        "{} of {} that this user has no state of",
+        count(number, "image"),
+        count(environments.len(), "environment")
+    );
+    let finding = Finding::note("leftover.images", what)
+        .because("they make the next `devenv up` of their project fast, if there is one")
+        .seen("environments", environments.iter().cloned().collect());
+    let remove =
+        |id| format!("docker rmi $(docker images --quiet --filter label={ENVIRONMENT}={id})");
+    Some(environments.iter().map(remove).fold(finding, Finding::fix))
 }
 
 /// Whether nothing is there; what cannot be looked at counts as there.
@@ -153,6 +197,7 @@ fn remains(id: &EnvironmentId, paths: &EnvironmentPaths, in_docker: &InDocker) -
     Remains {
         containers: in_docker.containers_of(id.as_str()),
         image_stores: in_docker.volumes_of(id.as_str()),
+        images: in_docker.images_of(id.as_str()),
         ..data_of(paths)
     }
 }
@@ -388,7 +433,7 @@ mod tests {
         let data = home.path().join(other).join("volumes");
         let in_docker = InDocker {
             containers: vec![container(other, &data), container(id.as_str(), &data)],
-            volumes: Vec::new(),
+            ..InDocker::default()
         };
         let own = [id];
         let found = orphans(&in_docker, &own);
@@ -400,6 +445,34 @@ mod tests {
         );
         files::create_dir(&data).unwrap();
         assert_eq!(orphans(&in_docker, &own), []);
+    }
+
+    #[test]
+    fn images_of_environments_without_state_are_only_good_to_know() {
+        let (_home, _users, id) = home();
+        let image = |environment: &str, tag: &str| LocalImage {
+            reference: format!("127.0.0.1:5000/shop:{tag}"),
+            id: String::new(),
+            size: 0,
+            created: 0,
+            environment: Some(environment.to_owned()),
+        };
+        let own = image(id.as_str(), "own");
+        assert_eq!(
+            nobodys_images(std::slice::from_ref(&own), [&id].into_iter()),
+            None
+        );
+        let all = [image("a-0a1b2c3d", "1"), image("a-0a1b2c3d", "2"), own];
+        let found = nobodys_images(&all, [&id].into_iter()).unwrap();
+        assert_eq!(found.severity, Severity::Note);
+        assert_eq!(
+            found.what,
+            "2 images of 1 environment that this user has no state of"
+        );
+        assert!(
+            found.fix[0].ends_with("label=devenv.environment=a-0a1b2c3d)"),
+            "{found:?}"
+        );
     }
 
     #[test]
@@ -416,6 +489,7 @@ mod tests {
                 volume("b-0a1b2c3d"),
                 volume(id.as_str()),
             ],
+            ..InDocker::default()
         };
         let found = orphans(&in_docker, &[id]);
         assert_eq!(found.len(), 1);

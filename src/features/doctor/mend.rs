@@ -63,6 +63,13 @@ pub async fn remove_environment(
             docker.remove_volume(&volume.name).await.map_err(failed)?;
         }
     }
+    let images = docker.images_labelled(ENVIRONMENT, id.as_str()).await;
+    for image in images.map_err(failed)? {
+        docker
+            .remove_image(&image.reference)
+            .await
+            .map_err(failed)?;
+    }
     let network = cluster.network();
     docker.remove_network(&network).await.map_err(failed)?;
     let images = helper_images(scope);
