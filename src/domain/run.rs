@@ -48,6 +48,24 @@ pub struct Applying {
     pub changes: Vec<ServiceChange>,
 }
 
+impl Applying {
+    /// What both come to, where a run looked again: what it changed before counts too.
+    #[must_use]
+    pub fn following(mut self, earlier: Option<Self>) -> Self {
+        let Some(earlier) = earlier else {
+            return self;
+        };
+        for change in earlier.changes {
+            let same = |again: &&mut ServiceChange| again.service == change.service;
+            match self.changes.iter_mut().find(same) {
+                Some(again) => again.before = change.before,
+                None => self.changes.push(change),
+            }
+        }
+        self
+    }
+}
+
 /// A change that is no step of a plan.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(
@@ -148,6 +166,33 @@ fn without_registry(image: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_that_looked_again_changed_what_both_looks_say() {
+        let shape = |replicas| ServiceShape {
+            images: Vec::new(),
+            chart: None,
+            replicas: Some(replicas),
+            inputs: None,
+        };
+        let looked = |changes: &[(&str, u32, u32)]| Applying {
+            manifest: Value::Null,
+            services: BTreeMap::new(),
+            changes: changes
+                .iter()
+                .map(|(service, before, after)| ServiceChange {
+                    service: service.parse().unwrap(),
+                    before: Some(shape(*before)),
+                    after: Some(shape(*after)),
+                })
+                .collect(),
+        };
+        let first = looked(&[("order", 1, 2), ("web", 1, 2)]);
+        let second = looked(&[("order", 2, 3)]);
+        assert_eq!(first.clone().following(None), first);
+        let both = looked(&[("order", 1, 3), ("web", 1, 2)]);
+        assert_eq!(second.following(Some(first)), both);
+    }
 
     #[test]
     fn an_image_that_was_built_here_is_its_tag() {

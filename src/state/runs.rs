@@ -272,7 +272,9 @@ impl RecordedRun {
                 self.progress(&step, ended);
             }
             What::Notice { level, text } => self.notices.push((level, text)),
-            What::Applying { applying } => self.applying = Some(*applying),
+            What::Applying { applying } => {
+                self.applying = Some(applying.following(self.applying.take()));
+            }
             What::Changed { change } => self.changes.push(change),
             What::RunFinished { succeeded } => self.succeeded = Some(succeeded),
             What::Ended {
