@@ -221,15 +221,14 @@ struct Summary {
 }
 
 impl Summary {
-    /// Adds a run; a run with failures ends the command with them.
+    /// Adds a run, whose failures are given back: what it did counts all the same, where the command looks again.
     fn add(&mut self, result: RunResult) -> Result<(), Failures> {
-        let result = completed(result)?;
         let (done, skipped) = result.counts();
         self.counts.done += done;
         self.counts.skipped += skipped;
-        self.stages.extend(result.stages);
-        self.waited.extend(result.ended);
-        Ok(())
+        self.stages.extend(result.stages.iter().cloned());
+        self.waited.extend(result.ended.iter().cloned());
+        completed(result).map(|_| ())
     }
 
     fn report(

@@ -48,6 +48,23 @@ impl Redactor {
         clean
     }
 
+    /// Lines of any bytes with every registered value replaced; a line without one stays as it is, byte for byte.
+    pub fn lines(&self, lines: &[u8]) -> Vec<u8> {
+        let clean = |line: &[u8]| {
+            let text = String::from_utf8_lossy(line);
+            let clean = self.text(&text);
+            if clean == text {
+                line.to_vec()
+            } else {
+                clean.into_bytes()
+            }
+        };
+        lines
+            .split_inclusive(|byte| *byte == b'\n')
+            .flat_map(clean)
+            .collect()
+    }
+
     /// Replaces every registered value in all texts of `value`, keys included.
     pub fn value(&self, value: &mut serde_json::Value) {
         match value {
@@ -74,6 +91,20 @@ impl Redactor {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn lines_of_any_bytes_lose_their_secrets_and_nothing_else() {
+        let redactor = Redactor::default();
+        redactor.register("hunter2hunter2");
+        let said = b"plain \xff\nit is hunter2hunter2\n\xfe hunter2hunter2\nrest";
+        let clean = redactor.lines(said);
+        let expected = "plain \u{fffd}\nit is [redacted]\n\u{fffd} [redacted]\nrest";
+        assert_eq!(String::from_utf8_lossy(&clean), expected);
+        assert!(
+            clean.starts_with(b"plain \xff\n"),
+            "what holds none is kept"
+        );
+    }
 
     #[test]
     fn a_registered_value_is_replaced_wherever_it_stands() {

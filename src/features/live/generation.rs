@@ -281,6 +281,7 @@ async fn keep_logs(
         project,
         tools,
         audience,
+        redactor,
         ..
     } = &*shared;
     let nodes = tools
@@ -300,6 +301,7 @@ async fn keep_logs(
             services: project.environment.services.keys().cloned().collect(),
         },
         trouble: Arc::new(move |failure| told.warn(None, failure.what)),
+        redactor: redactor.clone(),
     };
     if let Err(error) = collect(collector, nodes, project.paths.logs(), &cancel).await {
         audience.warn(None, error.failure().what);

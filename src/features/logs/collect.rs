@@ -25,7 +25,8 @@ use crate::{
         kube::ClusterView,
     },
     domain::{Failure, ServiceName},
-    state::log_store::{LogStoreError, Origin},
+    report::Redactor,
+    state::log_store::{Addition, LogStoreError, Origin},
 };
 
 /// How many records are stored with one write at most.
@@ -49,6 +50,8 @@ pub struct Collector {
     pub pods: Pods,
     /// Told once for each outage.
     pub trouble: Trouble,
+    /// What it knows of is not kept.
+    pub redactor: Redactor,
 }
 
 /// Which service a pod belongs to.
@@ -182,6 +185,11 @@ impl Collector {
     /// Stores what was taken in. The node waits meanwhile, so nothing is lost to a disk that is full for a while.
     async fn store(&self, intake: &mut Intake, stores: &Arc<Mutex<Stores>>) {
         let mut additions = intake.additions();
+        for addition in &mut additions {
+            if let Addition::Lines { bytes, .. } = addition {
+                *bytes = self.redactor.lines(bytes);
+            }
+        }
         let mut is_told = false;
         while !additions.is_empty() {
             let stores = Arc::clone(stores);
