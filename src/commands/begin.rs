@@ -16,6 +16,8 @@ use crate::{
 
 /// How long until a lock is asked for again.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
+/// How long a holder may take to say who it is, or to let go once it says nothing more.
+const NAMED_WITHIN: Duration = Duration::from_secs(1);
 /// How long the kernel may take to free the lock of a session that has ended.
 const FREED_WITHIN: Duration = Duration::from_secs(5);
 
@@ -84,8 +86,7 @@ impl Context {
         command: &str,
         rollout: Rollout,
     ) -> Result<EnvironmentLock, Failures> {
-        let take = || EnvironmentLock::take(paths, Actor::Command, command, Timestamp::now());
-        let held = match take() {
+        let held = match take(paths, command).await {
             Err(LockError::Held {
                 holder: Some(holder),
             }) if holder.by == Actor::Session => holder,
@@ -104,7 +105,7 @@ impl Context {
         };
         let deadline = within.map(|within| Instant::now() + within);
         loop {
-            match take() {
+            match take(paths, command).await {
                 Err(LockError::Held {
                     holder: Some(holder),
                 }) if holder.by == Actor::Session
@@ -128,10 +129,59 @@ impl Context {
     }
 }
 
+/// Takes the lock, or learns who holds it: at its beginning and at its end a holder does not say so for an instant.
+async fn take(paths: &EnvironmentPaths, command: &str) -> Result<EnvironmentLock, LockError> {
+    let begun = Instant::now();
+    loop {
+        match EnvironmentLock::take(paths, Actor::Command, command, Timestamp::now()) {
+            Err(LockError::Held { holder: None }) if begun.elapsed() < NAMED_WITHIN => {
+                sleep(ASK_AGAIN).await;
+            }
+            taken => return taken,
+        }
+    }
+}
+
 fn now(error: &LockError) -> Failure {
     error.failure(Timestamp::now())
 }
 
 fn source_text(error: &dyn std::error::Error) -> String {
     error.source().map_or_else(String::new, ToString::to_string)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        adapters::{
+            host::HostEnvironment,
+            lock_file::{LockAttempt, try_lock},
+        },
+        domain::testing::environment,
+        state::UserPaths,
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_holder_that_says_nothing_is_about_to_speak_or_to_let_go() {
+        let home = tempfile::tempdir().unwrap();
+        let variables = [("HOME".to_owned(), home.path().display().to_string())];
+        let users = UserPaths::of(&HostEnvironment::from_variables(variables)).unwrap();
+        let paths = users.environment(&environment(&[]).id);
+        paths.create().unwrap();
+        let silent = || match try_lock(&paths.lock()).unwrap() {
+            LockAttempt::Held(file) => file,
+            LockAttempt::Busy(who) => panic!("{who} holds it"),
+        };
+        let holder = silent();
+        let letting_go = async {
+            sleep(ASK_AGAIN / 2).await;
+            drop(holder);
+        };
+        let (taken, ()) = tokio::join!(take(&paths, "up"), letting_go);
+        drop(taken.unwrap());
+        let _never = silent();
+        let refused = take(&paths, "up").await.unwrap_err();
+        assert!(matches!(refused, LockError::Held { holder: None }));
+    }
 }
