@@ -236,6 +236,15 @@ pub enum ImageName {
     Reference(String),
 }
 
+/// The processor of the nodes, as images name it: that of this machine, in whose containers they run.
+pub fn node_architecture() -> &'static str {
+    match std::env::consts::ARCH {
+        "x86_64" => "amd64",
+        "aarch64" => "arm64",
+        other => other,
+    }
+}
+
 /// How to build an image.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Build {

@@ -51,7 +51,7 @@ pub use duration::{InvalidDuration, parse_duration};
 pub use environment::{
     Autoscale, Build, Chart, ChartOrigin, ClusterSpec, Environment, Expose, Hook, HookMoment,
     Hooks, ImageName, Limits, Port, PortNumber, Probe, Protocol, Provider, Quiesce, Ready,
-    Requires, Resources, Service, Source, Task, Volume, Workload,
+    Requires, Resources, Service, Source, Task, Volume, Workload, node_architecture,
 };
 pub use event::{Event, EventKind, NoticeLevel, Outcome, Stage, StageTime, StepId, StepSummary};
 pub use failure::{Code, Evidence, ExitClass, Failure, Failures};

@@ -129,7 +129,8 @@ fn conceal_in(value: &mut Value, found: &mut Vec<String>) {
         Value::Object(fields) => {
             // A variable as Kubernetes writes it: `{ name: PASSWORD, value: ... }`.
             let variable = fields.get("name").and_then(Value::as_str);
-            let variable = variable.map(str::to_owned);
+            let is_secret = fields.contains_key("value") && variable.is_some_and(names_a_secret);
+            let variable = variable.filter(|_| is_secret).map(str::to_owned);
             for (name, field) in fields {
                 match &variable {
                     Some(variable) if name == "value" => conceal_field(variable, field, found),

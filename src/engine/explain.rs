@@ -1,12 +1,7 @@
 //! Turns a trouble into what the user is told: the sentence, the evidence, the line of the manifest, the mend.
 
-use crate::domain::{Environment, ExitClass, Failure, ImageName, Service, Trouble, TroubleKind};
-
-/// The processor of this machine, in whose containers the nodes are, as images name it.
-const ARCHITECTURE: &str = if cfg!(target_arch = "aarch64") {
-    "arm64"
-} else {
-    "amd64"
+use crate::domain::{
+    Environment, ExitClass, Failure, ImageName, Service, Trouble, TroubleKind, node_architecture,
 };
 
 /// The explanation of `trouble`, with the last `log_lines` of the container that is in it.
@@ -160,7 +155,7 @@ impl Words {
             help: vec![
                 format!(
                     "build it for this machine's processor: linux/{}",
-                    ARCHITECTURE
+                    node_architecture()
                 ),
                 format!("devenv up {name}"),
             ],
@@ -253,7 +248,7 @@ impl Refusal {
     fn words(self) -> String {
         match self {
             Self::Login => "its registry wants a login, or has no such image".to_owned(),
-            Self::Platform => format!("there is none of it for linux/{ARCHITECTURE}"),
+            Self::Platform => format!("there is none of it for linux/{}", node_architecture()),
         }
     }
 }

@@ -111,14 +111,10 @@ struct Answers {
 
 impl Answers {
     /// Of a service with as many pods.
-    const fn of(pods: u32) -> Self {
+    fn of(pods: u32) -> Self {
         Self {
             // Each may have replaced one.
-            enough: if pods < MOST_PODS {
-                2 * pods + 1
-            } else {
-                2 * MOST_PODS + 1
-            },
+            enough: 2 * pods.min(MOST_PODS) + 1,
             good: 0,
             first_good: None,
             late: 0,
@@ -166,25 +162,28 @@ async fn reach(
         if answers.take(&answer) {
             return Ok(());
         }
-        match answer {
-            Answer::Service | Answer::Late => continue,
-            Answer::NoRoute(status) => {
-                let since = *answered.get_or_insert_with(Instant::now);
-                if since.elapsed() >= ROUTE_WITHIN {
-                    let text = format!("{url} answers {status}: see `devenv logs {service}`");
-                    progress.outbox().notice(NoticeLevel::Warning, text).await;
-                    return Ok(());
-                }
-                progress.note(format!("{url} has no route yet"));
-            }
+        let how = match answer {
             Answer::Nothing { why } => {
                 if begin.elapsed() >= CONTROLLER_WITHIN {
                     return Err(not_answering(world, service, &url, &why));
                 }
                 progress.note(format!("{url} does not answer yet"));
+                tokio::time::sleep(ASK_AGAIN).await;
+                continue;
             }
+            Answer::NoRoute(status) => {
+                progress.note(format!("{url} has no route yet"));
+                tokio::time::sleep(ASK_AGAIN).await;
+                format!("answers {status}")
+            }
+            // One after the other, with no pause: that is how those are found that go astray.
+            Answer::Service | Answer::Late => "answers only now and then".to_owned(),
+        };
+        if answered.get_or_insert_with(Instant::now).elapsed() >= ROUTE_WITHIN {
+            let text = format!("{url} {how}: see `devenv logs {service}`");
+            progress.outbox().notice(NoticeLevel::Warning, text).await;
+            return Ok(());
         }
-        tokio::time::sleep(ASK_AGAIN).await;
     }
 }
 

@@ -231,7 +231,8 @@ async fn look_at_cluster(
         }
         Err(error) => {
             let reason = error.to_string();
-            let is_lasting = matches!(error, KubeError::Certificate { .. });
+            let is_lasting =
+                matches!(error, KubeError::Certificate { fault, .. } if fault.is_lasting());
             Ok(Look {
                 unusable: is_lasting.then(|| error.failure()),
                 ..ClusterState::Broken { reason, created }.into()

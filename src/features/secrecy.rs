@@ -80,8 +80,8 @@ pub fn hide_secrets(environment: &Environment, redactor: &Redactor) {
     }
 }
 
-/// Hides what a build is given as secrets, line by line as its log would say it, and what stands last in each: the token of
-/// `registry/:_authToken=...` and the password of `machine ... password ...`.
+/// Hides what a build is given as secrets, line by line as its log would say it, with the passwords of URLs and with what
+/// stands last in each: the token of `registry/:_authToken=...` and the password of `machine ... password ...`.
 fn hide_build_secrets(image: &ImageName, redactor: &Redactor) {
     let ImageName::Build(build) = image else {
         return;
@@ -93,6 +93,7 @@ fn hide_build_secrets(image: &ImageName, redactor: &Redactor) {
         .filter_map(|path| files::read_text(path).ok());
     for text in texts.filter(|text| text.len() <= LARGEST_LOGIN) {
         for line in text.lines().map(str::trim) {
+            hide(line.into(), redactor);
             let last = line.rsplit(['=', ':', ' ', '\t']).next().unwrap_or(line);
             for secret in [line, last] {
                 if secret.len() >= SHORTEST_LINE {
@@ -160,7 +161,8 @@ mod tests {
     fn what_a_build_is_given_as_a_secret_is_hidden_by_line_and_by_last_word() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("npmrc");
-        let text = "//shop.test/:_authToken=build-secret-1\nalways-auth=true\n";
+        let text = "//shop.test/:_authToken=build-secret-1\nalways-auth=true\n\
+                    proxy=http://me:build-secret-2@proxy.test/\n";
         files::write_private(&path, text.as_bytes()).unwrap();
         let mut environment = environment(&[("order", &[])]);
         let order = environment.services.get_mut(&name("order")).unwrap();
@@ -174,6 +176,7 @@ mod tests {
         let redactor = Redactor::default();
         hide_secrets(&environment, &redactor);
         assert_eq!(redactor.text("token build-secret-1"), "token [redacted]");
+        assert_eq!(redactor.text("build-secret-2"), "[redacted]");
         assert_eq!(redactor.text("it is true"), "it is true");
     }
 

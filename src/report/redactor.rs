@@ -50,19 +50,14 @@ impl Redactor {
 
     /// Lines of any bytes with every registered value replaced; a line without one stays as it is, byte for byte.
     pub fn lines(&self, lines: &[u8]) -> Vec<u8> {
-        let clean = |line: &[u8]| {
+        let mut clean = Vec::with_capacity(lines.len());
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
             let text = String::from_utf8_lossy(line);
-            let clean = self.text(&text);
-            if clean == text {
-                line.to_vec()
-            } else {
-                clean.into_bytes()
-            }
-        };
-        lines
-            .split_inclusive(|byte| *byte == b'\n')
-            .flat_map(clean)
-            .collect()
+            let cleaned = self.text(&text);
+            let is_clean = cleaned == text;
+            clean.extend_from_slice(if is_clean { line } else { cleaned.as_bytes() });
+        }
+        clean
     }
 
     /// Replaces every registered value in all texts of `value`, keys included.

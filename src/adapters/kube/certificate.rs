@@ -84,7 +84,7 @@ impl CertificateFault {
     }
 
     /// Whether waiting for a moment does not help: clocks of machines may be seconds apart.
-    pub(super) fn is_lasting(self) -> bool {
+    pub fn is_lasting(self) -> bool {
         match self {
             Self::Ended { .. } => true,
             Self::NotYet { from, now } => from.duration_since(now) > CLOCKS_APART,

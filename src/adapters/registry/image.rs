@@ -4,7 +4,7 @@ use http::{Request, StatusCode};
 use serde::{Deserialize, de::DeserializeOwned};
 
 use super::{RegistryError, exchange};
-use crate::domain::PortNumber;
+use crate::domain::{PortNumber, node_architecture};
 
 /// The longest manifest or configuration of an image that is read, in bytes.
 const LONGEST: usize = 4 << 20;
@@ -83,12 +83,7 @@ struct Platform {
 impl Platform {
     /// Whether it is that of the nodes.
     fn is_this(&self) -> bool {
-        let here = match std::env::consts::ARCH {
-            "x86_64" => "amd64",
-            "aarch64" => "arm64",
-            other => other,
-        };
-        self.os == "linux" && self.architecture == here
+        self.os == "linux" && self.architecture == node_architecture()
     }
 }
 

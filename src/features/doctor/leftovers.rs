@@ -28,8 +28,8 @@ pub(super) struct Remains {
     pub(super) containers: Vec<String>,
     /// Docker volumes in which its nodes kept images, by name.
     pub(super) image_stores: Vec<String>,
-    /// Images that were built for it, by reference.
-    pub(super) images: Vec<String>,
+    /// How many images were built for it.
+    pub(super) images: usize,
     /// Services whose volumes hold data; `an image of volumes` where they cannot be seen into.
     pub(super) volumes: Vec<String>,
     /// How many snapshots there are.
@@ -56,8 +56,8 @@ impl Remains {
         if !self.image_stores.is_empty() {
             words.push(count(self.image_stores.len(), "volume") + " of images");
         }
-        if !self.images.is_empty() {
-            words.push(count(self.images.len(), "image"));
+        if self.images > 0 {
+            words.push(count(self.images, "image"));
         }
         if words.is_empty() {
             words.push("devenv's own state of it".to_owned());
@@ -106,10 +106,10 @@ impl InDocker {
         volumes.into_iter().map(|volume| volume.name).collect()
     }
 
-    fn images_of(&self, id: &str) -> Vec<String> {
+    fn images_of(&self, id: &str) -> usize {
         let ours = self.images.iter();
         let ours = ours.filter(|image| image.environment.as_deref() == Some(id));
-        ours.map(|image| image.reference.clone()).collect()
+        ours.count()
     }
 }
 
@@ -166,25 +166,28 @@ fn nobodys_images<'a>(
     known: impl Iterator<Item = &'a EnvironmentId>,
 ) -> Option<Finding> {
     let known: BTreeSet<&str> = known.map(EnvironmentId::as_str).collect();
-    let of = |image: &LocalImage| {
-        let id = image.environment.clone()?;
-        (!known.contains(id.as_str())).then_some(id)
-    };
-    let environments: BTreeSet<String> = images.iter().filter_map(of).collect();
-    if environments.is_empty() {
+    let ids = images
+        .iter()
+        .filter_map(|image| image.environment.as_deref());
+    let theirs: Vec<&str> = ids.filter(|id| !known.contains(id)).collect();
+    if theirs.is_empty() {
         return None;
     }
-    let number = images.iter().filter(|image| of(image).is_some()).count();
+    let environments: BTreeSet<&str> = theirs.iter().copied().collect();
     let what = format!(
         "{} of {} that this user has no state of",
-        count(number, "image"),
+        count(theirs.len(), "image"),
         count(environments.len(), "environment")
     );
     let finding = Finding::note("leftover.images", what)
         .because("they make the next `devenv up` of their project fast, if there is one")
-        .seen("environments", environments.iter().cloned().collect());
-    let remove =
-        |id| format!("docker rmi $(docker images --quiet --filter label={ENVIRONMENT}={id})");
+        .seen(
+            "environments",
+            environments.iter().map(ToString::to_string).collect(),
+        );
+    let remove = |id: &&str| {
+        format!("docker rmi $(docker images --quiet --filter label={ENVIRONMENT}={id})")
+    };
     Some(environments.iter().map(remove).fold(finding, Finding::fix))
 }
 

@@ -184,12 +184,19 @@ impl Collector {
 
     /// Stores what was taken in. The node waits meanwhile, so nothing is lost to a disk that is full for a while.
     async fn store(&self, intake: &mut Intake, stores: &Arc<Mutex<Stores>>) {
-        let mut additions = intake.additions();
-        for addition in &mut additions {
-            if let Addition::Lines { bytes, .. } = addition {
-                *bytes = self.redactor.lines(bytes);
+        let (mut additions, redactor) = (intake.additions(), self.redactor.clone());
+        let conceal = move || {
+            for addition in &mut additions {
+                if let Addition::Lines { bytes, .. } = addition {
+                    *bytes = redactor.lines(bytes);
+                }
             }
-        }
+            additions
+        };
+        // Whoever writes much must not hold up the edits that the session follows.
+        let Ok(mut additions) = tokio::task::spawn_blocking(conceal).await else {
+            return;
+        };
         let mut is_told = false;
         while !additions.is_empty() {
             let stores = Arc::clone(stores);
