@@ -34,6 +34,7 @@ fn what_services_say_is_seen_and_what_users_say_is_done() {
 
     logs_are_in_order_and_go_on_across_pods(&project);
     commands_run_in_services(&project);
+    a_command_that_the_runtime_fails_to_begin_is_begun_again(&project);
     files_of_containers_are_copied_once_the_command_has_ended(&project);
     tasks_run_in_pods_of_their_own(&project);
     past::what_was_said_outlives_its_pod_and_its_cluster(&project);
@@ -161,6 +162,40 @@ fn commands_run_in_services(project: &Project) {
     );
     let early = project.run("sh", &["-c", &early]).assert_code(0);
     assert_eq!((early.stdout.as_str(), early.stderr.as_str()), ("y\n", ""));
+}
+
+/// Where the node has its container runtime.
+const RUNTIME: &str = "runc=$(command -v runc || echo /var/lib/rancher/k3s/data/current/bin/runc)";
+/// What stands in the place of the node's container runtime: it fails to begin one command, twice, as it does where its
+/// own first process is ended early.
+const FAILS_TWICE: &str = r#"mv "$runc" "$runc.real" && cat > "$runc" <<'END'
+#!/bin/sh
+for file; do
+    if grep -qs begun-again "$file" && { mkdir /run/failed-once || mkdir /run/failed-twice; } 2>/dev/null; then
+        while [ "$1" != --log ]; do shift; done
+        words='unable to start container process: waiting for init preliminary setup: read init-p: connection reset by peer'
+        echo "{\"level\":\"error\",\"msg\":\"$words\"}" > "$2"
+        exit 1
+    fi
+done
+exec "$0.real" "$@"
+END
+chmod 755 "$runc"
+"#;
+
+fn a_command_that_the_runtime_fails_to_begin_is_begun_again(project: &Project) {
+    let node = format!("k3d-{}-server-0", project.cluster_name());
+    let in_node = |script: &str| {
+        let words = ["exec", &node, "sh", "-c", script];
+        project.run("docker", &words).assert_code(0).stdout
+    };
+    in_node(&format!("{RUNTIME}\n{FAILS_TWICE}"));
+    let counting = "wc -c; : begun-again";
+    let words = ["exec", "starter", "--", "sh", "-c", counting];
+    let counted = project.devenv_fed(&words, &[b'x'; 100_000]).assert_code(0);
+    assert_eq!(counted.stdout, "100000\n");
+    assert_eq!(in_node("ls -d /run/failed-*").lines().count(), 2);
+    in_node(&format!("{RUNTIME}\nmv \"$runc.real\" \"$runc\""));
 }
 
 fn files_of_containers_are_copied_once_the_command_has_ended(project: &Project) {

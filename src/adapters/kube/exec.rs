@@ -1,5 +1,7 @@
 //! Commands in running containers.
 
+use std::time::Duration;
+
 use k8s_openapi::{api::core::v1::Pod, apimachinery::pkg::apis::meta::v1::Status};
 use kube::{
     Api,
@@ -8,14 +10,19 @@ use kube::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     sync::mpsc,
+    time::sleep,
 };
 
-use super::{Cluster, KubeError, REQUEST, call};
+use super::{Cluster, KubeError, REQUEST, call, replay::Replay};
 
 /// The client's default of 1 KiB would make bulk data crawl.
 const BUFFER: usize = 1024 * 1024;
 /// How much is copied at a time, in bytes.
 const CHUNK: usize = 64 * 1024;
+/// How often a command is begun at most that the container runtime fails to begin.
+const TRIES: u32 = 4;
+/// How long after that it is begun again.
+const TRY_AGAIN: Duration = Duration::from_millis(100);
 
 /// A command to run in a container.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,7 +58,8 @@ impl Cluster {
     ///
     /// `stdin` is read to its end and then closed at the command's side; `None` gives it no input.
     /// Sizes that come in on `resizes` go to the terminal. There is no deadline: a shell may stay open
-    /// for hours; dropping the future ends the connection.
+    /// for hours; dropping the future ends the connection. Where the container runtime failed before the command began,
+    /// it is begun again.
     pub async fn exec(
         &self,
         request: &ExecRequest,
@@ -60,14 +68,41 @@ impl Cluster {
         mut stderr: impl AsyncWrite + Send + Unpin,
         resizes: Option<mpsc::Receiver<TerminalSize>>,
     ) -> Result<ExecEnd, KubeError> {
+        let mut stdin = stdin.map(Replay::of);
+        let mut sizes = resizes.map(Sizes::of);
+        let mut tries = 1;
+        loop {
+            let (out, err) = (&mut stdout, &mut stderr);
+            let ended = self
+                .exec_once(request, stdin.as_mut(), out, err, sizes.as_mut())
+                .await;
+            match ended {
+                Err(error)
+                    if error.is_passing()
+                        && tries < TRIES
+                        && stdin.as_mut().is_none_or(Replay::rewind) => {}
+                ended => return ended,
+            }
+            tries += 1;
+            sleep(TRY_AGAIN).await;
+        }
+    }
+
+    async fn exec_once(
+        &self,
+        request: &ExecRequest,
+        stdin: Option<impl AsyncRead + Send + Unpin>,
+        stdout: &mut (impl AsyncWrite + Send + Unpin),
+        stderr: &mut (impl AsyncWrite + Send + Unpin),
+        resizes: Option<&mut Sizes>,
+    ) -> Result<ExecEnd, KubeError> {
         let doing = format!("run a command in {}", request.pod);
         let mut process = self.start(request, stdin.is_some(), &doing).await?;
         let status = process.take_status();
         let (said, complained) = (process.stdout(), process.stderr());
         let (input, sizes) = (process.stdin(), process.terminal_size());
-        let output = async {
-            futures::try_join!(copy(said, &mut stdout), copy(complained, &mut stderr)).map(|_| ())
-        };
+        let output =
+            async { futures::try_join!(copy(said, stdout), copy(complained, stderr)).map(|_| ()) };
         let side = async {
             futures::join!(feed(stdin, input), resize(resizes, sizes));
             std::future::pending::<()>().await;
@@ -174,17 +209,40 @@ async fn feed(from: Option<impl AsyncRead + Unpin>, to: Option<impl AsyncWrite +
     }
 }
 
+/// The sizes of a terminal as they change.
+struct Sizes {
+    changes: mpsc::Receiver<TerminalSize>,
+    /// The one that it has, for a command that is begun again.
+    last: Option<TerminalSize>,
+}
+
+impl Sizes {
+    const fn of(changes: mpsc::Receiver<TerminalSize>) -> Self {
+        let last = None;
+        Self { changes, last }
+    }
+}
+
 async fn resize(
-    sizes: Option<mpsc::Receiver<TerminalSize>>,
+    sizes: Option<&mut Sizes>,
     terminal: Option<futures::channel::mpsc::Sender<kube::api::TerminalSize>>,
 ) {
     use futures::SinkExt;
-    if let (Some(mut sizes), Some(mut terminal)) = (sizes, terminal) {
-        while let Some(TerminalSize { width, height }) = sizes.recv().await {
+    let (Some(Sizes { changes, last }), Some(mut terminal)) = (sizes, terminal) else {
+        return;
+    };
+    let mut next = *last;
+    loop {
+        if let Some(TerminalSize { width, height }) = next {
+            *last = next;
             let size = kube::api::TerminalSize { width, height };
             if terminal.send(size).await.is_err() {
                 return;
             }
+        }
+        next = changes.recv().await;
+        if next.is_none() {
+            return;
         }
     }
 }

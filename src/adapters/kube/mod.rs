@@ -21,6 +21,7 @@ mod map;
 mod marks;
 mod observe;
 mod pods;
+mod replay;
 mod room;
 mod run;
 mod secrets;

@@ -17,10 +17,6 @@ const LINES_SHOWN: usize = 20;
 /// How much is kept of the beginning of what a command says, and of the end, in bytes.
 const BEGINNING: usize = 16 << 20;
 const END: usize = 64 * 1024;
-/// How often a command is begun at most that the container runtime fails to begin.
-const TRIES: u32 = 4;
-/// How long after that it is begun again.
-const TRY_AGAIN: Duration = Duration::from_millis(100);
 
 /// A command that came to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,7 +40,7 @@ pub enum NotRun {
 
 impl Cluster {
     /// Runs a command in a container to its end; `input` is what it reads, `told` hears the last line of each piece that it
-    /// says. Where the container runtime failed before it began, it is run again.
+    /// says.
     pub async fn run(
         &self,
         request: &ExecRequest,
@@ -52,26 +48,17 @@ impl Cluster {
         within: Duration,
         told: impl Fn(&str) + Send + Sync,
     ) -> Result<Ran, NotRun> {
-        let running = async {
-            let mut tries = 1;
-            loop {
-                match self.run_once(request, input.as_deref(), &told).await {
-                    Err(error) if error.is_passing() && tries < TRIES => tries += 1,
-                    ended => return ended,
-                }
-                tokio::time::sleep(TRY_AGAIN).await;
-            }
-        };
+        let running = self.collected(request, input, &told);
         match tokio::time::timeout(within, running).await {
             Ok(ended) => ended.map_err(NotRun::Failed),
             Err(_) => Err(NotRun::Late),
         }
     }
 
-    async fn run_once(
+    async fn collected(
         &self,
         request: &ExecRequest,
-        input: Option<&[u8]>,
+        input: Option<Vec<u8>>,
         told: &(impl Fn(&str) + Send + Sync),
     ) -> Result<Ran, KubeError> {
         let (mut stdout, out) = duplex(PIPE);
