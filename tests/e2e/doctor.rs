@@ -13,7 +13,7 @@ use std::{
 
 use serde_json::Value;
 
-use crate::program::{Project, Run};
+use crate::program::{Ports, Project, Run};
 
 /// How long something that was broken may take to be so.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -222,13 +222,11 @@ fn what_is_left_of_another_environment_goes_if_it_has_no_data(project: &Project)
         directory: project.root().join("second"),
     };
     std::fs::create_dir(&second.directory).unwrap();
-    let [http, https, registry] = [(); 3].map(|()| {
-        TcpListener::bind(("127.0.0.1", 0))
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port()
-    });
+    let Ports {
+        http,
+        https,
+        registry,
+    } = Ports::free();
     let manifest = format!(
         "apiVersion: devenv/v1\nname: {}\n\
          cluster: {{ ports: {{ http: {http}, https: {https} }}, registry: {{ port: {registry} }} }}\n\

@@ -11,6 +11,8 @@ mod doctor;
 mod failures;
 mod kept;
 mod live;
+#[path = "../support/ports.rs"]
+mod ports;
 mod program;
 mod safety;
 mod shop;

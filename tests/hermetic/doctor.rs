@@ -9,6 +9,7 @@ use std::{
 };
 
 use crate::{
+    ports::hold_port,
     sources,
     support::{CommandOutput, TestEnvironment},
 };
@@ -33,7 +34,7 @@ fn machine() -> TestEnvironment {
 
 /// Ports that nobody has, held until the guards are dropped.
 fn ports() -> [TcpListener; 3] {
-    [(); 3].map(|()| TcpListener::bind(("127.0.0.1", 0)).expect("a free port"))
+    [(); 3].map(|()| hold_port())
 }
 
 fn write_manifest(environment: &TestEnvironment, ports: &[TcpListener; 3]) {

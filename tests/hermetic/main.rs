@@ -1,5 +1,7 @@
 //! Hermetic tests: the real program against a temporary home and fake tools.
 
+#[path = "../support/ports.rs"]
+mod ports;
 #[path = "../support/mod.rs"]
 mod support;
 

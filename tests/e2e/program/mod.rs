@@ -15,13 +15,13 @@ use std::{
     collections::BTreeMap,
     ffi::OsStr,
     fmt::Write as _,
-    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::{AtomicU16, Ordering},
 };
 
 use tempfile::TempDir;
+
+use crate::ports::hold_port;
 
 pub(crate) use self::{
     decoy::Decoy,
@@ -51,16 +51,9 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    /// Ports that nobody has at this moment, below those that the system and k3d give away by themselves.
-    fn free() -> Self {
-        static NEXT: AtomicU16 = AtomicU16::new(0);
-        let offset = u16::try_from(std::process::id() % 10_000).unwrap();
-        let next = || loop {
-            let port = 20_000 + (offset + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000;
-            if TcpListener::bind(("127.0.0.1", port)).is_ok() {
-                return port;
-            }
-        };
+    /// Ports that nobody has at this moment.
+    pub(crate) fn free() -> Self {
+        let next = || hold_port().local_addr().unwrap().port();
         Self {
             http: next(),
             https: next(),
