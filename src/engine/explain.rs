@@ -128,6 +128,10 @@ impl Words {
         let help = match refusal {
             _ if built => vec!["build and push it again: devenv up".to_owned()],
             Some(Refusal::Login) => log_in(image),
+            Some(Refusal::Replaced) => vec![
+                format!("see whether this machine is given the same: docker pull {image}"),
+                "name another registry in `image`, or mend the mirror".to_owned(),
+            ],
             Some(Refusal::Platform) | None => vec![
                 "check name and tag of `image`".to_owned(),
                 format!("docker pull {image}"),
@@ -227,6 +231,8 @@ enum Refusal {
     Login,
     /// Not for the processor of the nodes.
     Platform,
+    /// What it gives is not what the digest stands for.
+    Replaced,
 }
 
 impl Refusal {
@@ -241,6 +247,9 @@ impl Refusal {
         if message.contains("no match for platform") {
             return Some(Self::Platform);
         }
+        if message.contains("unexpected commit digest") {
+            return Some(Self::Replaced);
+        }
         let is_login = LOGIN.iter().any(|words| message.contains(words));
         is_login.then_some(Self::Login)
     }
@@ -249,6 +258,10 @@ impl Refusal {
         match self {
             Self::Login => "its registry wants a login, or has no such image".to_owned(),
             Self::Platform => format!("there is none of it for linux/{}", node_architecture()),
+            Self::Replaced => {
+                "its registry, or what stands before it, gives something else under this digest"
+                    .to_owned()
+            }
         }
     }
 }
@@ -472,6 +485,10 @@ mod tests {
         assert!(hub.help[1].contains("index.docker.io"), "{hub:?}");
         let foreign = unavailable("shop/a:1", "no match for platform in manifest");
         assert!(foreign.why[0].contains("none of it for linux/"));
+        let replaced = "failed commit on ref: unexpected commit digest sha256:1, expected sha256:2";
+        let replaced = unavailable("shop/a@sha256:2", replaced);
+        assert!(replaced.why[0].contains("gives something else"));
+        assert!(replaced.help[0].ends_with("docker pull shop/a@sha256:2"));
         assert_eq!(unavailable("shop/a:1", "not found").why, [""; 0]);
     }
 

@@ -3,6 +3,7 @@
 mod disk;
 mod images;
 mod machine;
+mod memory;
 mod scene;
 
 use std::{
@@ -93,6 +94,7 @@ fn what_fails_is_explained_and_mended_and_the_rest_stays_up() {
     a_service_broken_by_an_edit_goes_on_serving(&scene);
     what_is_written_while_an_up_reads_it_is_looked_at_again(&scene);
     images::an_image_that_cannot_be_had_or_run_is_told_with_its_reason(&scene);
+    memory::a_node_that_runs_out_of_memory_is_told_and_the_others_go_on(&scene);
     a_service_that_dies_while_another_is_waited_for_is_told(&scene);
     a_killed_helm_is_repaired(&scene);
     a_cluster_changed_by_hand_is_put_right(&scene);

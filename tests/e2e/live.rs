@@ -334,9 +334,12 @@ fn commands_wait_for_a_rollout_and_stop_gives_it_up(scene: &mut Scene, dockerfil
 fn a_session_ends_with_its_cluster(mut scene: Scene) {
     let filter = format!("name=^k3d-{}-", scene.project.cluster_name());
     let script = format!("docker rm --force $(docker ps --all --quiet --filter '{filter}')");
+    scene.write("greeter", "as it went");
     scene.project.run("sh", &["-c", &script]).assert_code(0);
     let said = scene.said_until_its_end();
     assert!(said.contains("the cluster is gone"), "{said}");
+    scene.bring_up();
+    scene.until_answers("greeter", "as it went");
     scene.end();
 }
 

@@ -138,6 +138,21 @@ fn a_new_image_that_cannot_be_mounted_makes_way_for_a_directory() {
     let on_host = stage.project.data().join("volumes/left/data/kept");
     assert_eq!(files::read_text(&on_host).unwrap(), "kept\n");
     assert!(!stage.project.data().join("store/volumes.xfs").exists());
+    somebody_at_work_in_a_volume_holds_up_no_removal(stage);
+}
+
+fn somebody_at_work_in_a_volume_holds_up_no_removal(stage: Stage) {
+    let volume = stage.project.data().join("volumes/left/data");
+    let at_work = "cd \"$0\" && exec 3< kept && echo at work && cat";
+    let words = ["-c", at_work, volume.to_str().unwrap()];
+    let mut somebody = stage.project.talking_to("sh", &words);
+    somebody.until_it_says("at work");
+    let down = stage.project.devenv(&["down", "--volumes", "--yes"]);
+    down.assert_code(0);
+    somebody.tell("still here");
+    somebody.until_it_says("still here");
+    assert!(!volume.exists());
+    somebody.kill();
     stage.project.end();
 }
 

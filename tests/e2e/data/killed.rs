@@ -17,6 +17,10 @@ const RESTORING: [&str; 5] = [
     "started  remove the data",
 ];
 const IMPORTING: [&str; 3] = ["started  check", "started  unpack", "started  compare"];
+const MANY: &str =
+    "perl -e 'mkdir q(/data/many); open my $file, q(>), qq(/data/many/$_) for 1..20000'";
+/// How soon a command is to end whose cluster went.
+const ENDS_WITHIN: Duration = Duration::from_secs(20);
 /// Loading and setting back go the same way; between them are the steps of the dataset.
 const LOADING: [&str; 5] = [
     "started  make",
@@ -57,6 +61,10 @@ fn whoever_is_killed_leaves_the_old_data_or_the_new() {
     both_outcomes(&stage, &loading, &LOADING, &LOADING_AFTER);
     let setting_back = ["data", "reset", "--to", "base", "--no-backup", "--yes"];
     both_outcomes(&stage, &setting_back, &LOADING, &LOADING_AFTER);
+    // Whatever is saved now takes its time.
+    stage.inside(LEFT, MANY);
+    its_cluster_goes(&stage, &["snapshot", "save", "killed"], "copy it");
+    its_cluster_goes(&stage, &restoring, "put it into");
     stage.project.end();
 }
 
@@ -134,6 +142,28 @@ fn replacing_is_killed(stage: &Stage, words: &[&str], step: &str, after: u64) ->
     let is_new = left == "saved\n";
     assert!(is_new || left == format!("{text}\n"), "{left}");
     is_new
+}
+
+/// What works on data ends soon and says why; the data is the old or the new, in another cluster.
+fn its_cluster_goes(stage: &Stage, words: &[&str], step: &str) {
+    stage.write("of before");
+    let mut work = stage.project.running(words);
+    work.until_it_says(step);
+    let node = format!("k3d-{}-server-0", stage.project.cluster_name());
+    let remove = ["rm", "--force", "--volumes", &node];
+    stage.project.run("docker", &remove).assert_code(0);
+    let ended = work.end();
+    assert_eq!(ended.code, Some(5), "{}", ended.said);
+    assert!(ended.took < ENDS_WITHIN, "{:?}\n{}", ended.took, ended.said);
+    assert!(ended.said.contains(&node), "{}", ended.said);
+    stage.project.devenv(&["up"]).assert_code(0);
+    let [left, right] = stage.data();
+    assert_eq!(left, right);
+    assert!(
+        ["saved\n", "of before\n"].contains(&left.as_str()),
+        "{left}"
+    );
+    nothing_stands_or_is_left(stage);
 }
 
 fn nothing_stands_or_is_left(stage: &Stage) {

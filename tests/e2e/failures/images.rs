@@ -10,11 +10,17 @@ use crate::program::BASE;
 const LIST: &str = "application/vnd.oci.image.index.v1+json";
 /// A program for a processor of ARM: no more of it than its header.
 const FOREIGN: &str = r"RUN printf '\177ELF\002\001\001\0\0\0\0\0\0\0\0\0\002\0\267\0\001\0\0\0' > /server && chmod 755 /server";
-/// A registry that knows nobody, on a port of the node's own.
-const NOBODY_IS_KNOWN: &str = r#"my $listener = IO::Socket::INET->new(LocalPort => 5999, Listen => 9) or die $!;
+/// A registry that knows nobody, on a port of the node's own, and gives of one image something else than was asked for.
+const ITS_REGISTRY: &str = r#"my $listener = IO::Socket::INET->new(LocalPort => 5999, Listen => 9) or die $!;
+my $else = '{"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]}';
 while (my $client = $listener->accept) {
+    my $asked = <$client>;
     while (<$client>) { last if /^\r?$/ }
-    print $client "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=\"e2e\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+    my ($status, $header, $body) = ("401 Unauthorized", "WWW-Authenticate: Basic realm=\"e2e\"", "");
+    ($status, $header, $body) = ("200 OK", "Content-Type: application/vnd.oci.image.index.v1+json", $else) if $asked =~ /false/;
+    my $length = length $body;
+    $body = "" if $asked =~ /^HEAD/;
+    print $client "HTTP/1.1 $status\r\n$header\r\nContent-Length: $length\r\nConnection: close\r\n\r\n$body";
     close $client;
 }
 "#;
@@ -25,7 +31,7 @@ pub(super) fn an_image_that_cannot_be_had_or_run_is_told_with_its_reason(scene: 
     let (name, tag) = image.rsplit_once(':').unwrap();
     let (_, repository) = name.split_once('/').unwrap();
     for_other_processors_only(scene, repository, tag);
-    let _private = Private::of(scene);
+    let _registry = Registry::of(scene);
     scene.write("foreign/Dockerfile", &format!("FROM {BASE}\n{FOREIGN}\n"));
     let nothing = "0".repeat(64);
     scene.write(
@@ -34,7 +40,8 @@ pub(super) fn an_image_that_cannot_be_had_or_run_is_told_with_its_reason(scene: 
             "{before}  digest: {{ image: \"{name}@sha256:{nothing}\" }}\n\
              \x20 elsewhere: {{ image: \"{name}:elsewhere\" }}\n\
              \x20 foreign: {{ build: foreign, command: [/server] }}\n\
-             \x20 private: {{ image: \"127.0.0.1:5999/some/app:1\" }}\n"
+             \x20 private: {{ image: \"127.0.0.1:5999/some/app:1\" }}\n\
+             \x20 replaced: {{ image: \"127.0.0.1:5999/false/app@sha256:{nothing}\" }}\n"
         ),
     );
     let up = scene.devenv(&["up"]).assert_code(6);
@@ -48,6 +55,8 @@ pub(super) fn an_image_that_cannot_be_had_or_run_is_told_with_its_reason(scene: 
         "error[service.image-unavailable]: the image of private cannot be had",
         "its registry wants a login",
         "create secret docker-registry login --docker-server=127.0.0.1:5999",
+        "error[service.image-unavailable]: the image of replaced cannot be had",
+        "its registry, or what stands before it, gives something else under this digest",
     ]);
     scene.assert_serves("healthy", "alive");
     scene.write("devenv.yaml", &before);
@@ -82,35 +91,35 @@ fn for_other_processors_only(scene: &Scene, repository: &str, tag: &str) {
     scene.run("curl", &words).assert_code(0);
 }
 
-/// A registry that wants a login, where the node takes it for its own machine.
-struct Private<'a> {
+/// A registry that the node takes for one of its own machine.
+struct Registry<'a> {
     scene: &'a Scene,
     name: String,
 }
 
-impl<'a> Private<'a> {
+impl<'a> Registry<'a> {
     fn of(scene: &'a Scene) -> Self {
         let cluster = scene.cluster_name();
         let network = format!("container:k3d-{cluster}-server-0");
-        let name = format!("{cluster}-private");
-        let private = Self { scene, name };
+        let name = format!("{cluster}-its-registry");
+        let registry = Self { scene, name };
         let start = [
             "run",
             "--detach",
             "--name",
-            &private.name,
+            &registry.name,
             "--network",
             &network,
             BASE,
         ];
-        let serve = ["perl", "-MIO::Socket::INET", "-e", NOBODY_IS_KNOWN];
+        let serve = ["perl", "-MIO::Socket::INET", "-e", ITS_REGISTRY];
         let started = scene.run("docker", &[&start[..], &serve].concat());
         started.assert_code(0);
-        private
+        registry
     }
 }
 
-impl Drop for Private<'_> {
+impl Drop for Registry<'_> {
     fn drop(&mut self) {
         let words = ["rm", "--force", "--volumes", &self.name];
         self.scene.quietly("docker", &words);

@@ -17,7 +17,8 @@ const DAY: i64 = 24 * 60 * 60;
 
 #[test]
 fn edits_are_live_again_whatever_fails_around_a_session() {
-    let mut scene = with_few_watches("live-around");
+    let mut scene = with_no_watcher("live-around");
+    with_few_watches(&mut scene);
     a_huge_file_holds_up_no_edit(&mut scene);
     everything_stands_still_for_a_while(&mut scene);
     nobody_knows_names(&scene);
@@ -26,23 +27,34 @@ fn edits_are_live_again_whatever_fails_around_a_session() {
     scene.end();
 }
 
-/// In a user namespace of its own the kernel has other limits, and real ones.
-fn with_few_watches(name: &str) -> Scene {
+fn with_no_watcher(name: &str) -> Scene {
     let mut scene = Scene::new(name, &manifest(SYNC, RESTART));
-    let limited = "echo 2 > /proc/sys/user/max_inotify_watches && exec \"$@\"";
-    let words = ["--map-root-user", "sh", "-c", limited, "sh", DEVENV, "up"];
-    scene.project.run("unshare", &words).assert_code(0);
-    scene.attach_again();
-    scene.until_told("notice", |event| {
-        let text = event["text"].as_str().unwrap();
-        text.contains("fs.inotify.max_user_watches") && text.contains("looked at only every second")
-    });
-    scene.write("page", "seen without a watch");
-    scene.until_answers("page", "seen without a watch");
+    follows_without_watches(&mut scene, "inotify_instances", 0);
+    scene.project.devenv(&["session", "stop"]).assert_code(0);
+    scene
+}
+
+fn with_few_watches(scene: &mut Scene) {
+    follows_without_watches(scene, "inotify_watches", 2);
     // From now on there are enough.
     scene.project.devenv(&["session", "stop"]).assert_code(0);
     scene.bring_up();
-    scene
+}
+
+/// In a user namespace of its own the kernel has other limits, and real ones.
+fn follows_without_watches(scene: &mut Scene, limit: &str, to: u32) {
+    let limited = format!("echo {to} > /proc/sys/user/max_{limit} && exec \"$@\"");
+    let words = ["--map-root-user", "sh", "-c", &limited, "sh", DEVENV, "up"];
+    scene.project.run("unshare", &words).assert_code(0);
+    scene.attach_again();
+    let setting = limit.replacen('_', ".max_user_", 1);
+    scene.until_told("notice", |event| {
+        let text = event["text"].as_str().unwrap();
+        text.contains(&format!("fs.{setting}")) && text.contains("looked at only every second")
+    });
+    let text = format!("seen with {to} {limit}");
+    scene.write("page", &text);
+    scene.until_answers("page", &text);
 }
 
 fn a_huge_file_holds_up_no_edit(scene: &mut Scene) {
