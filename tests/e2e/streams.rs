@@ -192,7 +192,9 @@ fn a_command_that_the_runtime_fails_to_begin_is_begun_again(project: &Project) {
     in_node(&format!("{RUNTIME}\n{FAILS_TWICE}"));
     let counting = "wc -c; : begun-again";
     let words = ["exec", "starter", "--", "sh", "-c", counting];
-    let counted = project.devenv_fed(&words, &[b'x'; 100_000]).assert_code(0);
+    let counted = project
+        .devenv_fed(&words, &vec![b'x'; 100_000])
+        .assert_code(0);
     assert_eq!(counted.stdout, "100000\n");
     assert_eq!(in_node("ls -d /run/failed-*").lines().count(), 2);
     in_node(&format!("{RUNTIME}\nmv \"$runc.real\" \"$runc\""));

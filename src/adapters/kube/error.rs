@@ -222,16 +222,25 @@ pub fn shell_code_of(message: &str) -> u8 {
 
 /// An error and its sources, each said once.
 pub(super) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
+    let mut text = words(error);
     let mut next = error.source();
     while let Some(source) = next {
-        let said = source.to_string();
+        let said = words(source);
         if !text.contains(&said) {
             text = format!("{text}: {said}");
         }
         next = source.source();
     }
     text
+}
+
+/// What an error says, without the page of its library's manual: that is for who writes programs.
+fn words(error: &dyn std::error::Error) -> String {
+    let mut said = error.to_string();
+    if let Some(at) = said.find(": https://docs.rs/") {
+        said.truncate(at);
+    }
+    said
 }
 
 #[cfg(test)]
@@ -286,6 +295,14 @@ mod tests {
         assert!(!is_passing(
             "exec: \"x\": executable file not found in $PATH"
         ));
+    }
+
+    #[test]
+    fn a_page_of_a_manual_is_left_out() {
+        let closed = std::io::Error::other("closed early: https://docs.rs/rustls/latest/#eof");
+        let error = kube::Error::Service(Box::new(closed));
+        let said = chain(&error);
+        assert!(said.ends_with("closed early"), "{said}");
     }
 
     #[test]
