@@ -63,8 +63,7 @@ fn whoever_is_killed_leaves_the_old_data_or_the_new() {
     both_outcomes(&stage, &setting_back, &LOADING, &LOADING_AFTER);
     // Whatever is saved now takes its time.
     stage.inside(LEFT, MANY);
-    its_cluster_goes(&stage, &["snapshot", "save", "killed"], "copy it");
-    its_cluster_goes(&stage, &restoring, "put it into");
+    its_cluster_goes(&stage, &["snapshot", "save", "killed"], "copy it while");
     stage.project.end();
 }
 
